@@ -1,0 +1,1 @@
+"""The agent. The only folder that imports `agents`."""

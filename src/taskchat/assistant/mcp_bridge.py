@@ -1,0 +1,189 @@
+"""The agent's door to the task server: the SDK's idea of an MCP server over the real protocol.
+
+One bridge, one client and one server live as long as the app. Which turn a call belongs to is
+bound around the run, so that concurrent runs share the bridge and never each other's identity.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, Final, cast
+
+from agents.mcp import MCPServer as AgentsMCPServer
+from agents.mcp.util import MCPToolMetaContext
+from agents.run_context import RunContextWrapper
+from agents.tool_context import ToolContext
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp.types import (
+    CallToolResult,
+    GetPromptResult,
+    ListPromptsResult,
+    RequestParamsMeta,
+    Tool,
+)
+
+from taskchat.assistant.record import RunRecord
+from taskchat.conversations.history import InputItem
+from taskchat.errors import DatabaseError
+from taskchat.tasks.tools import calling_as
+
+CALL_ID: Final = "taskchat/call_id"
+"""Key of the model's call id in a request's `_meta`."""
+
+_record: ContextVar[RunRecord] = ContextVar("run_record")
+
+
+@contextlib.contextmanager
+def recorded_in(record: RunRecord) -> Iterator[None]:
+    """Bind the record that tool calls inside the block belong to."""
+    token = _record.set(record)
+    try:
+        yield
+    finally:
+        _record.reset(token)
+
+
+def _call_meta(context: MCPToolMetaContext) -> dict[str, Any]:
+    run_context = context.run_context
+    assert isinstance(run_context, ToolContext)  # noqa: S101 - the SDK's contract
+    return {CALL_ID: run_context.tool_call_id}
+
+
+def _failure_text(_context: RunContextWrapper[Any], error: Exception) -> str:
+    """What the model reads when a call never reached a tool, such as arguments that aren't JSON."""
+    broken = _record.get().broken
+    if broken is not None:
+        # Nothing that the model could say would help: end the run.
+        raise broken
+    return f"The call could not be read: {error}. Call the tool again with valid JSON arguments."
+
+
+class TaskServerBridge(AgentsMCPServer):
+    """The task server as the Agents SDK sees it.
+
+    Args:
+        client: Connected to the task server in this process.
+        tools: What the server offers, asked once; the SDK asks at every model call.
+        tool_timeout_s: The longest one call may take.
+    """
+
+    def __init__(self, client: Client, tools: Sequence[Tool], *, tool_timeout_s: float) -> None:
+        super().__init__(
+            use_structured_content=True,
+            tool_meta_resolver=_call_meta,
+            failure_error_function=_failure_text,
+        )
+        self._client = client
+        self._tools = list(tools)
+        self._tool_timeout_s = tool_timeout_s
+
+    @property
+    def name(self) -> str:
+        """The server's name, for the SDK's traces."""
+        return "taskchat"
+
+    @property
+    def cached_tools(self) -> list[Tool]:
+        """What the server offers."""
+        return self._tools
+
+    async def connect(self) -> None:
+        """Nothing to do: the client was connected by `task_server_bridge`."""
+
+    async def cleanup(self) -> None:
+        """Nothing to do: the client is closed by `task_server_bridge`."""
+
+    async def list_tools(
+        self, run_context: RunContextWrapper[Any] | None = None, agent: Any = None
+    ) -> list[Tool]:
+        """The tools, from memory."""
+        return self._tools
+
+    async def call_tool(
+        self,
+        tool_name: str,
+        arguments: dict[str, Any] | None,
+        meta: dict[str, Any] | None = None,
+    ) -> CallToolResult:
+        """Call a tool as the turn that runs, and see to it that the outcome is recorded.
+
+        Raises:
+            DatabaseError: the call could not be made at all.
+        """
+        record = _record.get()
+        try:
+            call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
+            with calling_as(call):
+                async with asyncio.timeout(self._tool_timeout_s):
+                    result = await self._client.call_tool(
+                        tool_name, arguments, meta=cast(RequestParamsMeta, meta)
+                    )
+                    if record.broken is None and not call.recorded:
+                        await call.record_refusal(_text(result))
+        except TimeoutError as error:
+            record.broken = DatabaseError(retry_after_s=1)
+            raise record.broken from error
+        except Exception as error:
+            record.broken = record.broken or error
+            raise
+        if record.broken is not None:
+            raise record.broken
+        return result
+
+    async def execute(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> InputItem:
+        """Run a call that a model decided on before its process died, under its old id.
+
+        Returns:
+            The call's output item, as the run itself would have made it.
+
+        Raises:
+            DatabaseError: the call could not be made at all.
+        """
+        result = await self.call_tool(tool_name, arguments, {CALL_ID: call_id})
+        output = _text(result) if result.is_error else json.dumps(result.structured_content)
+        return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+    async def list_prompts(self) -> ListPromptsResult:
+        """None: the instructions are the agent's."""
+        return ListPromptsResult(prompts=[])
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None
+    ) -> GetPromptResult:
+        """There are none.
+
+        Raises:
+            KeyError: always.
+        """
+        raise KeyError(name)
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(part.text for part in result.content if part.type == "text")
+
+
+@contextlib.asynccontextmanager
+async def task_server_bridge(
+    server: MCPServer[Any], allowed: Sequence[str], *, tool_timeout_s: float
+) -> AsyncIterator[TaskServerBridge]:
+    """Connect to the task server in this process, for as long as the app lives.
+
+    Args:
+        server: The one server object.
+        allowed: Names of the tools that the model is offered.
+        tool_timeout_s: The longest one call may take.
+
+    Raises:
+        LookupError: a name is not one of the server's tools.
+    """
+    async with Client(server) as client:
+        offered = {tool.name: tool for tool in (await client.list_tools()).tools}
+        unknown = [name for name in allowed if name not in offered]
+        if unknown:
+            raise LookupError(f"agent-config.yaml allows tools that don't exist: {unknown}")
+        yield TaskServerBridge(
+            client, [offered[name] for name in allowed], tool_timeout_s=tool_timeout_s
+        )

@@ -1,0 +1,256 @@
+"""The chain of models: the first that answers is the model, and what it answered is recorded."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from agents import (
+    Model,
+    ModelResponse,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+)
+from agents.exceptions import AgentsException
+from agents.items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
+from agents.models.default_models import gpt_5_reasoning_settings_required
+from agents.usage import Usage
+from openai import AsyncOpenAI, OpenAIError
+from openai.types.responses import (
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+)
+
+from taskchat.assistant.instructions import AgentConfig
+from taskchat.assistant.offline.model import OfflineModel
+from taskchat.assistant.record import Answer, RunRecord
+from taskchat.errors import ModelError, RunTimeout, ServiceError
+from taskchat.moments import new_id
+from taskchat.settings import OFFLINE, Settings
+from taskchat.texts import scrubbed
+
+log = structlog.get_logger()
+
+CALL_ID_CHARS_MAX: Final = 255
+"""The record's column; vendors use some 30."""
+
+MODEL_FAILURES: Final = (OpenAIError, AgentsException, OSError, ValueError)
+"""What a model call may raise for reasons of its own: the vendor's errors, an answer that the SDK
+can't read, a socket, JSON that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """One link of the chain.
+
+    Attributes:
+        name: As in `TASKCHAT_MODEL`.
+        model: The SDK's model.
+        settings: What this model needs beyond the agent's own settings.
+    """
+
+    name: str
+    model: Model
+    settings: ModelSettings = field(default_factory=ModelSettings)
+
+
+class ModelConfigError(Exception):
+    """The chain can't be built; the message names the setting."""
+
+
+def model_chain(settings: Settings, config: AgentConfig) -> list[NamedModel]:
+    """The models that are configured, the preferred first.
+
+    Raises:
+        ModelConfigError: a model needs a key that isn't set.
+    """
+    names = settings.model_chain
+    if not names:
+        names = [config.model.default if settings.openai_api_key else OFFLINE]
+    if any(name != OFFLINE for name in names) and settings.openai_api_key is None:
+        raise ModelConfigError(
+            "TASKCHAT_MODEL names a model of a vendor, which needs OPENAI_API_KEY; set it, or set "
+            "TASKCHAT_MODEL=offline."
+        )
+    client: AsyncOpenAI | None = None
+    chain = []
+    for name in names:
+        if name == OFFLINE:
+            chain.append(NamedModel(OFFLINE, OfflineModel()))
+            continue
+        if client is None:
+            client = _openai_client(settings)
+        chain.append(_openai_model(name, client, settings))
+    return chain
+
+
+def _openai_client(settings: Settings) -> AsyncOpenAI:
+    key = settings.openai_api_key
+    assert key is not None  # noqa: S101 - checked by the caller
+    return AsyncOpenAI(
+        api_key=key.get_secret_value(),
+        base_url=settings.openai_base_url,
+        timeout=settings.model_timeout_s,
+    )
+
+
+def _openai_model(name: str, client: AsyncOpenAI, settings: Settings) -> NamedModel:
+    if settings.openai_api == "chat_completions":
+        return NamedModel(name, OpenAIChatCompletionsModel(name, client))
+    needs = ModelSettings()
+    if gpt_5_reasoning_settings_required(name) or name.startswith("o"):
+        # Nothing is stored at the vendor, so the reasoning must travel with the items.
+        needs = ModelSettings(response_include=["reasoning.encrypted_content"])
+    return NamedModel(name, OpenAIResponsesModel(name, client), needs)
+
+
+class RecordedChain(Model):
+    """The chain, for one run. Every answer is made sound and recorded before the SDK sees it.
+
+    Args:
+        chain: Models in order of preference.
+        record: Where answers go.
+        attempt_timeout_s: The longest one model may take to answer.
+    """
+
+    def __init__(
+        self, chain: Sequence[NamedModel], record: RunRecord, *, attempt_timeout_s: float
+    ) -> None:
+        self._chain = chain
+        self._record = record
+        self._attempt_timeout_s = attempt_timeout_s
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        *args: Any,
+        **kwargs: Any,
+    ) -> ModelResponse:
+        """Ask the models in turn until one answers.
+
+        Raises:
+            RunTimeout: the last of them took too long.
+            ModelError: the last of them failed.
+        """
+        failure: ServiceError = ModelError()
+        for named in self._chain:
+            try:
+                async with asyncio.timeout(self._attempt_timeout_s):
+                    response = await named.model.get_response(
+                        system_instructions,
+                        input,
+                        model_settings.resolve(named.settings),
+                        *args,
+                        **kwargs,
+                    )
+            except TimeoutError as error:
+                failure = _failed(named, RunTimeout(), error)
+            except MODEL_FAILURES as error:
+                failure = _failed(named, ModelError(), error)
+            else:
+                make_sound(response.output, input)
+                self._note(named, response)
+                return response
+        raise failure
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        *args: Any,
+        **kwargs: Any,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Ask the models in turn until one begins to answer, and pass its events on.
+
+        Raises:
+            RunTimeout: the last of them took too long.
+            ModelError: the last of them failed, or one failed in the middle of its answer.
+        """
+        failure: ServiceError = ModelError()
+        for named in self._chain:
+            begun = False
+            try:
+                async with asyncio.timeout(self._attempt_timeout_s):
+                    async for event in named.model.stream_response(
+                        system_instructions,
+                        input,
+                        model_settings.resolve(named.settings),
+                        *args,
+                        **kwargs,
+                    ):
+                        begun = True
+                        if isinstance(event, ResponseCompletedEvent):
+                            make_sound(event.response.output, input)
+                            self._note(named, _response(event))
+                        yield event
+            except TimeoutError as error:
+                failure = _failed(named, RunTimeout(), error)
+            except MODEL_FAILURES as error:
+                failure = _failed(named, ModelError(), error)
+            else:
+                return
+            if begun:
+                # The reader has seen half an answer; another model's would not continue it.
+                break
+        raise failure
+
+    def _note(self, named: NamedModel, response: ModelResponse) -> None:
+        self._record.answered(
+            Answer(
+                model=named.name,
+                items=json.loads(json.dumps(response.to_input_items())),
+                input_tokens=response.usage.input_tokens,
+                output_tokens=response.usage.output_tokens,
+            )
+        )
+
+
+def _failed(named: NamedModel, error: ServiceError, cause: BaseException) -> ServiceError:
+    log.warning("model.failed", model=named.name, error=type(cause).__name__)
+    error.__cause__ = cause
+    return error
+
+
+def _response(event: ResponseCompletedEvent) -> ModelResponse:
+    used = event.response.usage
+    return ModelResponse(
+        output=event.response.output,
+        usage=Usage(
+            requests=1,
+            input_tokens=used.input_tokens if used else 0,
+            output_tokens=used.output_tokens if used else 0,
+        ),
+        response_id=event.response.id,
+    )
+
+
+def make_sound(
+    output: Sequence[TResponseOutputItem], input: str | list[TResponseInputItem]
+) -> None:
+    """Mend in place what a model may get wrong and a record can't hold.
+
+    A call id that was used before in this input, or that is no id, gets a new one: the ledger
+    would take the call for a repetition. NUL and lone surrogates become U+FFFD.
+    """
+    seen = {
+        item.get("call_id")
+        for item in (input if isinstance(input, list) else [])
+        if item.get("type") == "function_call"
+    }
+    for item in output:
+        if isinstance(item, ResponseFunctionToolCall):
+            if not item.call_id or len(item.call_id) > CALL_ID_CHARS_MAX or item.call_id in seen:
+                item.call_id = f"call_{new_id().hex}"
+            seen.add(item.call_id)
+            item.arguments = scrubbed(item.arguments)
+        elif isinstance(item, ResponseOutputMessage):
+            for part in item.content:
+                if part.type == "output_text":
+                    part.text = scrubbed(part.text)

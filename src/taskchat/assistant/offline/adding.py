@@ -1,0 +1,405 @@
+"""The title and description of a new task, cut from the words that ask for it."""
+
+import re
+from collections.abc import Sequence
+
+from taskchat.assistant.offline.intents import Add
+from taskchat.assistant.offline.lexicon import (
+    FIELDS,
+    MANY_TASKS,
+    NUMBER_WORDS,
+    ONE_TASK,
+    TASK_VERBS,
+)
+from taskchat.assistant.offline.normalise import Token, text_of
+from taskchat.assistant.offline.pattern import Pattern
+from taskchat.assistant.offline.references import trimmed
+
+ADDS_MAX = 40
+"""New tasks one request may name."""
+
+_D = frozenset(["a", "an", "the", "another", "one", "more", "new", "my", "me", "following", "this", "these", "those", "quick", "extra", "some", "few", "couple", "of", "simple", "separate", "different", "additional", "personal", "work"])  # fmt: skip
+_COUNTS = frozenset(NUMBER_WORDS) | {str(number) for number in range(2, 21)}
+_NOUNS = ONE_TASK - {"one", "thing", "job"} | {"reminder", "note"}
+_PLURALS = MANY_TASKS - {"stuff", "jobs"} | {"ones", "notes"}
+_CLASSES = {
+    "d": _D,
+    "count": _COUNTS,
+    "noun": frozenset(_NOUNS | {"thing", "one"}),
+    "nouns": frozenset(_PLURALS),
+    "add": frozenset(["add", "create", "insert", "include", "append", "adding", "creating", "make", "set", "start", "put", "enter", "log", "record", "register", "open", "save", "track", "schedule", "write", "jot", "note", "up", "give", "want", "place", "making", "setting", "need", "throw"]),
+    "plain": frozenset(["add", "adding", "insert", "append", "include"]),
+    "put": frozenset(["put", "stick", "pop", "place", "get", "throw", "chuck", "add", "include", "slap", "insert", "write", "enter", "log", "save", "want", "need", "set", "have", "create", "record", "drop", "putting"]),
+    "on": frozenset(["on", "onto", "to", "in", "into"]),
+    "my": frozenset(["my", "the", "our", "this", "that"]),
+    "kind": frozenset(["to-do", "todo", "task", "tasks", "shopping", "to", "do"]),
+    "link": frozenset(["to", ":", "called", "named", "titled", "for", "that", "which", "about", "of", ",", "-", "–", "—", "saying", "labelled", "labeled", "says", "reading", "is", "as", "with", "title", "name", "text", "be", "where", "i", "me", "should", "namely", "entitled", "reminding"]),
+    "when": frozenset(["tomorrow", "today", "tonight", "on", "at", "in", "next", "this", "every", "later", "by", "each"]),
+    "forget": frozenset(["forget", "miss"]),
+}  # fmt: skip
+
+_HEADS: tuple[tuple[str, bool], ...] = (
+    ("<put> that|this|it? <on> <my> <kind>* list : {title}", False),
+    ("<put> <on> <my> <kind>* list {title}", False),
+    ("<put> {title} <on> <my> <kind>* list", False),
+    ("<put> {title} down <on> <my> <kind>* list", False),
+    ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
+    (
+        "set|make|give|create|add|need|want|put up? me? in? <d>* reminder for|on|at {when} to|about "
+        "{title}",
+        True,
+    ),
+    ("remind|reminding me|us {when} to|about|that|of i? need|have? to? {title}", True),
+    ("remind|reminding me|us that i need|have|must|should to? {title}", False),
+    ("remind|reminding me|us to|about|of|that|: to? {title}", False),
+    ("remind|reminding me|us {title}", False),
+    ("remember|forget|forgetting to|that|about|: i? need|have? to? {title}", False),
+    ("remember {title}", False),
+    ("don't|never|mustn't|not forget|miss|forgetting to|about|that|: to? {title}", False),
+    ("don't|never forget|miss {title}", False),
+    ("do not forget|miss to|about {title}", False),
+    ("do not let me forget|miss to|about|: {title}", False),
+    ("don't let me forget|miss to|about|that|: i? need|have? to? {title}", False),
+    ("don't let me forget|miss {title}", False),
+    ("i mustn't|can't|shouldn't|cannot forget|miss to|about {title}", False),
+    ("i must|can|should not forget to|about {title}", False),
+    ("i need|have|want|must|gotta|should|ought to? remember|remembering to|about {title}", False),
+    ("i must|should remember to|about {title}", False),
+    ("i don't want to forget to|about {title}", False),
+    ("i|i'd need|want|like to? be? reminded to|about|of {title}", False),
+    ("i|i'd need|want|like a|another reminder to|about|for|of {title}", False),
+    ("make|making sure that? i don't? forget to {title}", False),
+    ("make sure that? i remember? to? {title}", False),
+    ("note to self : {title}", False),
+    ("note to self {title}", False),
+    (
+        "make|take|keep a|another note|reminder to|that|about|of|: i? need|have|should? to? {title}",
+        False,
+    ),
+    ("make a? note of {title}", False),
+    ("jot|note|write|put|get|noting|jotting down : {title}", False),
+    ("jot|note|write|put|get|noting down that i need|have|must to {title}", False),
+    ("jot|note|write|put|noting down {title}", False),
+    ("jot|note|write|put {title} down", False),
+    ("jot {title}", False),
+    ("note that i need|have|must|should to? {title}", False),
+    ("track|log|record : {title}", False),
+    ("keep track of {title}", False),
+    ("new|another|next <noun> <link>* {title}", False),
+    ("new <noun> {title}", False),
+    ("new : {title}", False),
+    ("another one <link>* {title}", False),
+    ("todo|to-do|task|reminder item|task|list? : {title}", False),
+    ("to do : {title}", False),
+    ("todo|to-do {title}", False),
+)
+"""Openings of a request to add; True where the time comes before the deed."""
+
+_PATTERNS = tuple((Pattern(phrase, _CLASSES), timed) for phrase, timed in _HEADS)
+_SOFT = tuple(
+    Pattern(phrase, _CLASSES)
+    for phrase in (
+        "i still|also|really|just? need|have|got|ought still? to also? {title}",
+        "i've|we've still|also? got|gotta to {title}",
+        "i|we must|gotta also? {title}",
+        "we need|have to {title}",
+        "gotta|must {title}",
+        "need|have|got to {title}",
+        "i'm|we're supposed|meant|required to {title}",
+    )
+)
+_VERBS = frozenset(["add", "adding", "create", "creating", "make", "making", "set", "put", "insert", "include", "log", "record", "register", "open", "start", "save", "enter", "schedule", "write", "jot", "append", "note", "give"])  # fmt: skip
+_LOOSE = frozenset(["create", "creating", "make", "making", "set", "put", "log", "record", "register", "open", "start", "save", "enter", "schedule", "write", "note", "give", "append", "include"])  # fmt: skip
+_MARKED = frozenset(["with", "and", "plus", ",", ";", "(", "-", "–", "—", "."])
+_JUNCTIONS = frozenset(["go", "come", "try", "be"])
+_BACKWARD = frozenset(["it", "them", "her", "him", "its", "their", "they", "there", "his", "then"])
+_SEPARATELY = re.compile(
+    r"[\s,]+(?:each\s+)?(?:as\s+(?:two|three|four|\d+|separate|individual|different)\s*"
+    r"(?:separate|different|individual)?\s*(?:tasks|items|to-dos|todos|ones|reminders|things)"
+    r"|separately|individually|each\s+as\s+(?:a|its\s+own)\s+(?:separate\s+)?task)$",
+    re.IGNORECASE,
+)
+
+
+def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """New tasks that the clause asks for; none named is an empty list, no request is None."""
+    words = trimmed_end(tokens)
+    if not words:
+        return None
+    for pattern, timed in _PATTERNS:
+        captures = pattern.match(words)
+        if captures is None:
+            continue
+        start, end = captures["title"]
+        if timed:
+            first, last = captures["when"]
+            if words[first].key not in _CLASSES["when"] or last - first > 6:
+                continue
+            when = text_of(text, words[first:last])
+            title = text_of(text, trimmed(words[start:end]))
+            return [Add(f"{title} {when}")]
+        return titles_of(text, words[start:end], plural=False)
+    return _by_verb(text, words)
+
+
+def trimmed_end(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens without courtesies at the end."""
+    rest = trimmed(tokens, places=False)
+    return list(tokens) if rest and rest[0] != tokens[0] else rest
+
+
+def _by_verb(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """`add|create|make ... [a task] [to my list] [called] TITLE`."""
+    if tokens[0].key not in _VERBS and not _is_opening(tokens):
+        return None
+    place = 1 if tokens[0].key in _VERBS else 0
+    if tokens[place : place + 1] and tokens[place].key in {"up", "down", "in"} and place:
+        place += 1
+    count = 0
+    noun = plural = False
+    look = place
+    while look < len(tokens) and tokens[look].key in _D | _COUNTS:
+        key = tokens[look].key
+        count = NUMBER_WORDS.get(key, int(key) if key.isdecimal() else count)
+        count = 2 if key == "couple" else count
+        look += 1
+    if look < len(tokens) and tokens[look].key in _NOUNS | _PLURALS | {"thing", "things"}:
+        plural = tokens[look].key in _PLURALS | {"things"}
+        noun = True
+        look += 1
+        while look < len(tokens) and tokens[look].key in {"item", "reminder", "task", "items",
+                                                          "tasks", "list"}:  # fmt: skip
+            plural = plural or tokens[look].key in _PLURALS
+            look += 1
+    pointed = look < len(tokens) and tokens[look].key in {":", ","} and look > place
+    if noun or pointed:
+        place = look
+        place = _after_list_name(tokens, place)
+        place = _after_links(tokens, place)
+    elif tokens[0].key in _LOOSE or place == 0:
+        return None
+    else:
+        place = _after_links(tokens, place) if _is_link(tokens, place) else place
+        count = 0
+    return titles_of(text, tokens[place:], plural=plural, count=count if plural else 0)
+
+
+def _is_opening(tokens: Sequence[Token]) -> bool:
+    """A head without a verb: "one more task: call Tom", "two things: ..."."""
+    keys = [token.key for token in tokens[:6]]
+    if ":" not in keys:
+        return False
+    head = keys[: keys.index(":")]
+    return bool(head) and all(k in _D | _COUNTS | _NOUNS | _PLURALS | {"thing"} for k in head)
+
+
+def _after_list_name(tokens: Sequence[Token], place: int) -> int:
+    keys = [token.key for token in tokens[place : place + 7]]
+    for size in range(2, len(keys)):
+        named = keys[size - 1] == "list" and keys[0] in _CLASSES["on"]
+        if named and all(k in _CLASSES["my"] | _CLASSES["kind"] for k in keys[1 : size - 1]):
+            return place + size
+    if keys[:2] == ["for", "me"]:
+        return place + 2
+    return place
+
+
+_LINKS = (
+    "with the title|name|text : of?",
+    "with the title|name|text of|as",
+    "with the title|name|text",
+    "with title|name",
+    "to remind|remember me to|about|of",
+    "reminding me to|about|of",
+    "to remember to",
+    "that says|reads|is called|named :",
+    "that says|reads|is",
+    "which says|reads|is",
+    "called|named|titled|saying|labelled|labeled|entitled :",
+    "called|named|titled|saying|labelled|labeled|entitled",
+    "that i need|have|should|must|want to",
+    "that i should|must",
+    "where i need|have to",
+    "i need|have to",
+    "for me to",
+    "to|too|:|for|about|of|,|-|–|— to",
+    ": -",
+    "to|too|:|for|about|,|-|–|—|of",
+)
+
+
+def _is_link(tokens: Sequence[Token], place: int) -> bool:
+    keys = [token.key for token in tokens[place : place + 2]]
+    return keys[:1] in ([":"], ["to"], ["-"]) or keys in (["that", "i"], ["to", "remind"])
+
+
+def _after_links(tokens: Sequence[Token], place: int) -> int:
+    moved = True
+    rounds = 0
+    while moved and rounds < 3:
+        moved = False
+        rounds += 1
+        for link in _LINKS:
+            words = [frozenset(word.strip("?").split("|")) for word in link.split()]
+            window = tokens[place : place + len(words)]
+            if (
+                len(window) == len(words)
+                and len(tokens) > place + len(words)
+                and all(token.key in keys for token, keys in zip(window, words, strict=True))
+            ):
+                place += len(words)
+                moved = True
+                break
+    return place
+
+
+def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 0) -> list[Add]:
+    """One new task, or several where the words clearly hold several."""
+    words = list(tokens)
+    tail = text[words[0].start : words[-1].end] if words else ""
+    if separately := _SEPARATELY.search(tail.rstrip(" .!")):
+        limit = words[0].start + separately.start()
+        words = [token for token in words if token.end <= limit]
+        plural = True
+    words, description = described(text, words)
+    words = trimmed(words)
+    if words and words[0].key in {":", "-"}:
+        words = words[1:]
+    pieces = _several(words, plural=plural, count=count)
+    titles = [text_of(text, trimmed(_unled(piece))) for piece in pieces]
+    titles = [title for title in titles if any(c.isalnum() or ord(c) > 0x2000 for c in title)]
+    return [
+        Add(title, description if place == len(titles) - 1 else None)
+        for place, title in enumerate(titles[:ADDS_MAX])
+    ]
+
+
+def _unled(tokens: Sequence[Token]) -> Sequence[Token]:
+    """A piece of a list without the "one to" or "to" that opens it."""
+    keys = [token.key for token in tokens[:5]]
+    for opening in (
+        ["another", "one", "to"], ["another", "one", "for"], ["another", "task", "to"],
+        ["one", "to"], ["one", "for"], ["another", "to"], ["a", "task", "to"], ["remind", "me", "to"],
+        ["one", "called"], ["another", "one", "called"], ["another", "called"], ["also", "to"],
+        ["then", "to"], ["also"], ["to"], ["then"],
+        ["and", "to"],
+        ["and"],
+    ):  # fmt: skip
+        if keys[: len(opening)] == opening and len(tokens) > len(opening):
+            return tokens[len(opening) :]
+    return tokens
+
+
+def _several(tokens: list[Token], *, plural: bool, count: int) -> list[list[Token]]:
+    quotes = [token for token in tokens if token.kind == "quote"]
+    joints = {",", "and", "&", "plus", ";", "also", "then", "a", "task", "one", "to", "called",
+              "another", "named"}  # fmt: skip
+    if len(quotes) > 1 and all(t.kind == "quote" or t.key in joints for t in tokens):
+        return [[token] for token in quotes]
+    by_mark = _cut(tokens, {";", "\n"})
+    if len(by_mark) > 1:
+        return by_mark
+    by_comma = _cut(tokens, {","})
+    by_all = _cut(tokens, {",", "and", "&", "plus"})
+    if plural:
+        if count and len(by_all) != count:
+            if len(by_comma) == count:
+                return by_comma
+            by_verb = _cut_at_verbs(tokens)
+            if len(by_verb) == count:
+                return by_verb
+        return by_all
+    again = [
+        piece
+        for piece in by_all
+        if piece[0].key in {"to", "another", "one"}
+        or (piece[0].key == "a" and piece[1:2] and piece[1].key in ONE_TASK)
+    ]
+    if len(by_all) > 1 and len(again) >= len(by_all) - 1:
+        return by_all
+    if len(by_all) > 1 and all(_is_deed(piece) for piece in by_all):
+        light = by_all[0][0].key in _JUNCTIONS
+        backward = any(t.key in _BACKWARD for piece in by_all[1:] for t in piece)
+        if not light and not backward:
+            return by_all
+    return [tokens]
+
+
+def _is_deed(tokens: Sequence[Token]) -> bool:
+    return len(tokens) >= 2 and tokens[0].key in TASK_VERBS
+
+
+def _cut(tokens: Sequence[Token], joints: set[str]) -> list[list[Token]]:
+    pieces: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.kind != "quote" and token.key in joints:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
+
+
+def _cut_at_verbs(tokens: Sequence[Token]) -> list[list[Token]]:
+    pieces: list[list[Token]] = [[]]
+    for place, token in enumerate(tokens):
+        following = tokens[place + 1].key if place + 1 < len(tokens) else ""
+        if token.key in {"and", ",", "&"} and following in TASK_VERBS | {"and"}:
+            pieces.append([])
+        elif token.key != "and" or pieces[-1]:
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
+
+
+def described(text: str, tokens: list[Token]) -> tuple[list[Token], str | None]:
+    """Splits "X with the note: Y" into the tokens of X and the text of Y."""
+    for place, token in enumerate(tokens):
+        if place == 0 or FIELDS.get(token.key) != "description" or token.kind == "quote":
+            continue
+        start = place
+        while start > 0 and tokens[start - 1].key in {"the", "a", "an", "this", "its", "as",
+                                                      "following", "short"}:  # fmt: skip
+            start -= 1
+        if start > 0 and tokens[start - 1].key in {
+            "set",
+            "include",
+            "has",
+            "having",
+            "give",
+            "add",
+        }:
+            start -= 1
+        marked = start > 0 and tokens[start - 1].key in _MARKED
+        value = place + 1
+        colon = False
+        while value < len(tokens) and tokens[value].key in {":", "saying", "that", "says", "of",
+                                                            "is", "as", "to", "reading", "-",
+                                                            "being", "=", "should", "say"}:  # fmt: skip
+            colon = colon or tokens[value].key in {":", "saying", "reading", "says"}
+            value += 1
+        if not (marked or colon) or value >= len(tokens):
+            continue
+        if not colon and tokens[start - 1].key not in {"with", "and", ","}:
+            continue
+        end = start
+        while end > 0 and tokens[end - 1].key in _MARKED:
+            end -= 1
+        if end:
+            return tokens[:end], text_of(text, trimmed(tokens[value:]))
+    return tokens, None
+
+
+def duty_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """The deed of "I need to ..." or "I have to ..."."""
+    words = trimmed_end(tokens)
+    for pattern in _SOFT:
+        captures = pattern.match(words)
+        if captures is not None:
+            start, end = captures["title"]
+            if (
+                words[start].key in {"be", "know", "say", "admit", "go", "think"}
+                and end - start < 2
+            ):
+                return None
+            adds = titles_of(text, words[start:end], plural=False)
+            return [Add(add.title, add.description, soft=True) for add in adds]
+    return None

@@ -1,0 +1,335 @@
+"""The phrases for changing tasks that exist. First match wins, so the narrower come first."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from taskchat.assistant.offline.lexicon import (
+    CHANGE,
+    DELETE,
+    DONE,
+    FIELDS,
+    LISTS,
+    OPEN,
+    PARTICIPLES,
+    RENAME,
+    RESCHEDULE,
+)
+from taskchat.assistant.offline.pattern import Pattern
+
+Effect = Literal[
+    "describe", "retitle", "replace", "append", "move", "undescribe", "complete", "told",
+    "reopen", "name", "delete", "spare", "offer_delete", "howto", "undo", "named",
+]  # fmt: skip
+
+CLASSES = {
+    "done": DONE | {"resolved", "over", "handled", "dealt", "off"},
+    "state": DONE - {"finish", "closed", "checked"}
+    | {"handled", "ready", "resolved", "submitted", "closed"},
+    "past": PARTICIPLES,
+    "open": (OPEN - {"still", "left", "open"}) | {"open", "undone", "todo", "active"},
+    "change": CHANGE,
+    "rename": RENAME,
+    "resched": RESCHEDULE,
+    "delete": DELETE,
+    "list": LISTS,
+    "tf": frozenset(word for word, field in FIELDS.items() if field == "title"),
+    "df": frozenset(word for word, field in FIELDS.items() if field == "description"),
+    "field": frozenset(FIELDS),
+    "to": frozenset(["to", "into", "as", "with", ":"]),
+    "adv": frozenset(
+        [
+            "now",
+            "already",
+            "finally",
+            "just",
+            "all",
+            "also",
+            "totally",
+            "officially",
+            "really",
+            "completely",
+            "indeed",
+            "basically",
+            "both",
+            "successfully",
+            "actually",
+        ]
+    ),
+    "be": frozenset(
+        ["is", "are", "was", "were", "been", "being", "be", "it's", "that's", "they're"]
+    ),
+    "i": frozenset(["i", "we"]),
+    "ive": frozenset(["i've", "we've"]),
+    "im": frozenset(["i'm", "we're"]),
+    "det": frozenset(["a", "an", "the", "its", "my", "this", "another", "new"]),
+    "says": frozenset(
+        ["saying", "says", "say", "reading", "reads", "read", ":", "-", "–", "—", "that"]
+    ),
+    "called": frozenset(["called", "named", "titled"]),
+    "off": frozenset(["off", "out"]),
+    "didverb": frozenset(
+        [
+            "did",
+            "done",
+            "finished",
+            "completed",
+            "finish",
+            "handled",
+            "sorted",
+            "accomplished",
+            "wrapped",
+            "nailed",
+            "concluded",
+            "finalised",
+            "finalized",
+            "closed",
+            "ticked",
+            "crushed",
+            "smashed",
+            "aced",
+        ]
+    ),
+    "mark": frozenset(
+        [
+            "mark",
+            "set",
+            "flag",
+            "tag",
+            "label",
+            "put",
+            "make",
+            "consider",
+            "count",
+            "call",
+            "log",
+            "record",
+            "report",
+            "declare",
+            "change",
+            "update",
+            "switch",
+            "move",
+            "turn",
+            "marking",
+            "register",
+            "show",
+            "treat",
+        ]
+    ),
+    "tick": frozenset(["tick", "check", "cross", "ticking", "checking", "crossing"]),
+    "finish": frozenset(
+        [
+            "complete",
+            "finish",
+            "close",
+            "finalise",
+            "finalize",
+            "completing",
+            "finishing",
+            "conclude",
+            "wrap",
+        ]
+    ),
+    "mine": frozenset(["my", "the", "our", "this"]),
+}
+"""Named word classes that the phrases below use."""
+
+_PHRASES: tuple[tuple[Effect, str], ...] = (
+    # Undoing and other wishes that no tool fulfils.
+    ("undo", "undo"),
+    ("undo", "undo {x}"),
+    ("undo", "revert {x}"),
+    ("undo", "restore {x}"),
+    ("undo", "undelete {x}"),
+    ("undo", "bring {x} back"),
+    ("undo", "put {x} back"),
+    ("undo", "take that back"),
+    ("undo", "add it|that|them back"),
+    ("reopen", "<mark> {task} as|to|back? to? as? not <done>"),
+    ("reopen", "<mark> {task} back? as|to <open>"),
+    ("reopen", "<mark> {task} <open>"),
+    ("reopen", "uncheck|untick|unmark|reopen|uncomplete|re-open|reactivate {task}"),
+    ("retitle", "<change>|give <det>? <tf> of|for|on|in {task} to|into|as|with|: {value}"),
+    ("retitle", "<change> its|the <tf> to|as|: {value}"),
+    # The description.
+    ("undescribe", "<delete> <det>? <df> of|for|on|from|in {task}"),
+    ("undescribe", "<delete> {task} <df>"),
+    ("describe", "<change>|give|write <det>? <df> of|for|on|in {task} to|into|as|with|: {value}"),
+    ("describe", "change|set|update|edit|replace|rewrite the|its? new? <df> to|as|with|: {value}"),
+    ("describe", "<change>|give {task} <det>? <df> to|into|as|with|: {value}"),
+    ("describe", "give {task} <det>? <df> of|saying|that|: says? {value}"),
+    ("describe", "give {task} a|the <df> {value}"),
+    (
+        "describe",
+        "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
+        "{task} saying|:|says|reading|reads|that|, that? says|say|reads|: {value}",
+    ),
+    (
+        "describe",
+        "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
+        "{task} saying|:|says|reading|reads|that|-|–|— {value}",
+    ),
+    (
+        "describe",
+        "add|attach|put|write|include|leave <det>? <df> saying|:|that|reading says? "
+        "{value} to|on|for|under {task}",
+    ),
+    ("describe", "add|attach|put|write|include|leave <det>? <df> saying|:|that|reading {value}"),
+    (
+        "describe",
+        "add|attach|put|write|append|include|use {value} as a|the|its <df> to|of|for|on {task}",
+    ),
+    (
+        "describe",
+        "add|attach|put|write|append|include {value} to|in|into the|its <df> of|for|on|in {task}",
+    ),
+    ("describe", "add|attach|put|include the|this <df> :? {value} to|on|for|under {task}"),
+    ("describe", "{task} should|must|needs to? have the|a|this <df> : {value}"),
+    ("describe", "{task} should|must|needs to? have the|a|this <df> {value}"),
+    ("describe", "note|notes|description|comment on|for|of {task} : {value}"),
+    ("describe", "the|its? description|note|notes|details : {value}"),
+    ("describe", "describe {task} as {value}"),
+    ("describe", "in|for|on|to {task} , add|write|put <det>? <df> saying|:|that {value}"),
+    ("describe", "in|for|on|to {task} , set|change the|its <df> to {value}"),
+    ("describe", "annotate {task} with {value}"),
+    ("describe", "<mine>|its <df> of|for|on {task} should|is|must be?|say|read : {value}"),
+    ("describe", "<mine>|its <df> of|for|on {task} should|is|must be|say|read|: {value}"),
+    # The state.
+    ("complete", "<change> <det>? status|state of|for {task} to|as <state>"),
+    ("complete", "<mark> {task} as|to|= being? <state>"),
+    ("complete", "<mark> {task} as|to|= fully|completely|all? <state>"),
+    ("complete", "mark|set|put|make|consider|call|log {task} <adv>? <state>"),
+    ("complete", "mark as|off|down? as? <state> : {task}"),
+    ("complete", "mark as? <state> {task}"),
+    ("complete", "mark {task} as? <past>"),
+    ("complete", "mark off {task}"),
+    ("complete", "mark {task} off"),
+    ("complete", "<tick>|strike|scratch <off> {task}"),
+    ("complete", "<tick> {task} <off>"),
+    ("complete", "<tick> {task} <off> as <state>"),
+    ("complete", "<tick> {task} <off> of|from|on? <mine>? to-do|todo|task|tasks? <list>"),
+    ("complete", "tick|ticking {task}"),
+    ("complete", "tick|check|cross {task} as <state>"),
+    # The title.
+    ("replace", "in|on|for {task} , <change>|replace|swap {old} with|to|for|by|into {value}"),
+    ("replace", "replace|swap|change|substitute {old} with|by|for|to {value} in {task}"),
+    ("retitle", "<change> {task} <tf> to|into|as|: {value}"),
+    ("retitle", "give {task} a|the new? <tf> of|: {value}"),
+    (
+        "retitle",
+        "<change>|have {task} so that? it|that|they? says|reads|is|becomes|say|read "
+        "called|named? : {value}",
+    ),
+    ("retitle", "<change>|have {task} so that? it says|reads|is|becomes called|named? {value}"),
+    ("retitle", "<change>|have {task} to? say|read|be called|named|: {value}"),
+    ("retitle", "<change>|have {task} to? say|read|be {value}"),
+    ("retitle", "<change>|rename {task} from {old} to|into {value}"),
+    ("retitle", "<rename> {task} to|as|into|: be? {value}"),
+    ("retitle", "rename|retitle {task} , {value}"),
+    ("retitle", "{task} :|, <change> it|the|its? <tf>? to|into|as {value}"),
+    ("move", "<change> the? time|date|day of|for {task} to|: {value}"),
+    ("move", "<change> {task} time|date|day to {value}"),
+    ("retitle", "<rename> {task} - > {value}"),
+    ("retitle", "switch|swap|replace {task} to|for|with|by {value}"),
+    ("retitle", "make {task} into {value}"),
+    ("move", "<resched> {task} forward|back? to|until|till|for {value}"),
+    (
+        "retitle",
+        "change|update|edit|modify|alter|correct|amend|revise|adjust|fix|turn|convert|set|"
+        "tweak|changing|updating|editing|switch {task} to|into|: {value}",
+    ),
+    ("retitle", "make|call it|that|this {value}"),
+    ("retitle", "call {task} {value} instead"),
+    ("retitle", "call it|that|this {value}"),
+    ("name", "call {task} {value}"),
+    (
+        "retitle",
+        "{task} should|needs|must|ought|has to? now|really|actually? read|say|become|be? "
+        "called|named|renamed|retitled|titled|changed to|as? {value}",
+    ),
+    (
+        "retitle",
+        "{task} should|needs|must|ought to? now|really|actually? read|say|become|be {value}",
+    ),
+    ("retitle", "{task} is now called|named {value}"),
+    (
+        "retitle",
+        "i|i'd want|like|would|need like? {task} to|called? read|say|be|become called|named? "
+        "{value}",
+    ),
+    ("append", "append|tack|add {value} to|onto the end|title of {task}"),
+    ("append", "append|tack {value} to|onto|on {task}"),
+    # Deletion.
+    ("offer_delete", "i don't|no need|longer need|want|have to {task} anymore"),
+    ("offer_delete", "i don't need|want|have to {task} any more|longer"),
+    ("offer_delete", "i no longer need|want|have to {task}"),
+    ("offer_delete", "there's? no need to {task} anymore"),
+    ("offer_delete", "i don't need|want|have the? {task} anymore|now"),
+    ("delete", "get|getting rid of {task}"),
+    ("delete", "take|pull|knock {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
+    ("delete", "take|throw|toss|chuck|cross <off> {task}"),
+    ("delete", "throw|toss|chuck {task} out|away"),
+    ("delete", "<delete> out|off? {task}"),
+    ("delete", "lose|forget about? {task}"),
+    ("delete", "nevermind about? {task}"),
+    ("delete", "never mind about? {task}"),
+    ("delete", "empty|reset {task}"),
+    ("delete", "i want|need|would|i'd like? {task} gone|deleted|removed|erased"),
+    ("delete", "i'd like {task} gone|deleted|removed|erased"),
+    ("delete", "have {task} deleted|removed|erased"),
+    (
+        "delete",
+        "{task} can|should|needs|must|has to? be|go deleted|removed|erased|scrapped|dropped",
+    ),
+    ("delete", "{task} can|should|needs|must|has to? go"),
+    ("delete", "{task} needs deleting|removing"),
+)
+
+_COMPLETIONS: tuple[tuple[Effect, str], ...] = (
+    ("complete", "<finish> up|off|out? {task}"),
+    ("complete", "knock|knocking out|off {task}"),
+    ("told", "<i> have|had|just|already|finally|now* got|had {task} <state>|done"),
+    ("told", "<ive> <adv>* got|had|gotten {task} <adv>* <state>|done"),
+    ("told", "got {task} <adv>* <state>|done"),
+    ("told", "got {task} out of the way"),
+    ("told", "<i>|<ive> have? <adv>* got {task} out of the way"),
+    ("told", "<i> have? <adv>* took|taken care of {task}"),
+    ("told", "<ive> <adv>* taken care of {task}"),
+    ("told", "took care of {task}"),
+    ("told", "<i> have? <adv>* knocked|ticked|checked|crossed|marked out|off {task}"),
+    ("told", "<ive> <adv>* knocked|ticked|checked|crossed|marked out|off {task}"),
+    ("told", "knocked|ticked|checked|crossed out|off {task}"),
+    ("told", "<i>|<ive> have? <adv>* dealt|done|finished with {task}"),
+    ("told", "<i>|<ive> have? <adv>* got|gotten done|finished with|through {task}"),
+    ("told", "<i>|<ive> have? <adv>* got through|around to? {task}"),
+    ("told", "<i>|<ive> have? did|managed to finish|complete|do {task}"),
+    ("told", "<i> have|am|did|managed? <adv>* <didverb> up|off|with|doing? {task}"),
+    ("told", "<ive>|<im> <adv>* <didverb>|through up|off|with|doing|out? {task}"),
+    ("told", "<adv>* done|finished|completed|through|sorted with|doing|up? {task}"),
+    ("told", "<adv>* <didverb> with|up|off? {task}"),
+    ("told", "<be> <adv>* done|finished|through with {task}"),
+    ("told", "that's|it's <adv>* <state> {task}"),
+    ("told", "<state> : {task}"),
+    ("told", "{task} <be>|has|have|got|gets been? <adv>* <state> <adv>*"),
+    ("told", "{task} <be>|has|have been? <adv>* <state> and dusted"),
+    ("told", "{task} <be>|has|have been? <adv>* taken care of"),
+    ("told", "{task} <be>|has|have been? <adv>* out of the way"),
+    ("told", "{task} <be>|has|have been? <adv>* dealt with"),
+    ("told", "{task} <be>|has|have been? <adv>* ticked|checked|crossed off"),
+    ("told", "{task} <be>|has <adv>* in the bag"),
+    ("told", "{task} <be>|has <adv>* behind me"),
+    ("told", "that's|it's <adv>* <state>"),
+    ("told", "{task} <adv>* done|finished|completed|complete|sorted"),
+)
+
+
+def compiled(phrases: Sequence[tuple[Effect, str]]) -> tuple[tuple[Effect, Pattern], ...]:
+    """Phrases ready to match, in the order given."""
+    return tuple((effect, Pattern(phrase, CLASSES)) for effect, phrase in phrases)
+
+
+CHANGES = compiled(_PHRASES)
+"""Requests to edit, complete or delete."""
+
+COMPLETIONS = compiled(_COMPLETIONS)
+"""Requests to complete by a bare verb, and reports of completion."""

@@ -1,0 +1,57 @@
+"""What a run needs from whoever keeps its record: the agent's side of the turn's ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from taskchat.conversations.history import InputItem
+from taskchat.tasks.tools import ToolCaller
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answered to one call.
+
+    Attributes:
+        model: Its name in the chain.
+        items: The answer as input items, whole: a provider wants its reasoning back unchanged.
+        input_tokens: As the vendor counted; 0 where it does not.
+        output_tokens: As the vendor counted; 0 where it does not.
+    """
+
+    model: str
+    items: Sequence[InputItem]
+    input_tokens: int
+    output_tokens: int
+
+
+class RecordedCall(ToolCaller, Protocol):
+    """One tool call on its way through the task server."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether its outcome is in the record."""
+        ...
+
+    async def record_refusal(self, text: str) -> None:
+        """Record a call that the server refused before any tool ran."""
+        ...
+
+
+class RunRecord(Protocol):
+    """The record of one run."""
+
+    broken: Exception | None
+    """What makes going on pointless: the database is away, or the turn has another owner."""
+
+    def answered(self, answer: Answer) -> None:
+        """Note an answer; it is kept with the first tool commit that follows from it."""
+        ...
+
+    def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> RecordedCall:
+        """A caller for one tool call.
+
+        Raises:
+            ModelError: the turn has made as many tool calls as it may.
+        """
+        ...

@@ -1,0 +1,76 @@
+"""From a request to a principal. The path's user id is compared with the token's, never used."""
+
+from collections import OrderedDict
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from sqlalchemy import text
+
+from taskchat.auth.tokens import TokenVerifier
+from taskchat.db import Database
+from taskchat.errors import Forbidden, InvalidAuth
+from taskchat.principal import Principal
+
+SEEN_MAX: Final = 10_000
+"""Users whose row this process knows to exist; forgetting one costs a statement."""
+
+_INSERT_USER: Final = text("INSERT INTO users (id) VALUES (:owner) ON CONFLICT DO NOTHING")
+
+
+class Authenticator:
+    """Verifies tokens, and makes a user's row at their first verified request.
+
+    Args:
+        verifier: Of tokens.
+        database: Where users are.
+    """
+
+    def __init__(self, verifier: TokenVerifier, database: Database) -> None:
+        self._verifier = verifier
+        self._database = database
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    async def principal(self, authorization: list[str]) -> Principal:
+        """The caller.
+
+        Args:
+            authorization: Every Authorization header of the request.
+
+        Raises:
+            InvalidAuth: none, several, another scheme, or a token that proves nothing.
+        """
+        if len(authorization) != 1:
+            raise InvalidAuth
+        scheme, _, token = authorization[0].partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise InvalidAuth
+        return await self._verifier.verify(token.strip())
+
+    async def known(self, principal: Principal) -> Principal:
+        """The same caller, with a row in `users`."""
+        if principal.user_id in self._seen:
+            self._seen.move_to_end(principal.user_id)
+            return principal
+        async with self._database.transaction(principal) as connection:
+            await connection.execute(_INSERT_USER, {"owner": principal.user_id})
+        self._seen[principal.user_id] = None
+        if len(self._seen) > SEEN_MAX:
+            self._seen.popitem(last=False)
+        return principal
+
+
+async def current_principal(request: Request, user_id: str) -> Principal:
+    """The verified caller, who is the user in the path.
+
+    Raises:
+        InvalidAuth: no good token.
+        Forbidden: the path is another user's, existing or not.
+    """
+    authenticator: Authenticator = request.app.state.authenticator
+    principal = await authenticator.principal(request.headers.getlist("authorization"))
+    if principal.user_id != user_id:
+        raise Forbidden
+    return await authenticator.known(principal)
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

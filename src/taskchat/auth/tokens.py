@@ -1,0 +1,250 @@
+"""Verified identity. A principal exists only where a signature, a time and a subject held.
+
+Whatever a token holds, `TokenVerifier.verify` answers with a principal or with InvalidAuth.
+"""
+
+import base64
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from jwt.exceptions import InvalidSubjectError
+
+from taskchat.auth.jwks import JwksCache
+from taskchat.errors import InvalidAuth
+from taskchat.moments import utc_now
+from taskchat.principal import Principal
+from taskchat.settings import Settings
+
+SYMMETRIC = ("HS256",)
+"""What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would do as a
+secret."""
+
+ASYMMETRIC = ("EdDSA", "ES256", "RS256")
+"""What published keys verify: what Better Auth and Supabase sign with."""
+
+LEEWAY_S = 5
+"""By how much the issuer's clock and ours may differ; NTP keeps within a second."""
+
+TOKEN_BYTES_MAX = 8192
+"""Half of all that headers may hold; real tokens are below 2 KiB."""
+
+KEY_ID_CHARS_MAX = 255
+"""Published key ids are thumbprints or UUIDs; what is longer is no key id."""
+
+USER_ID_CHARS_MAX = 255
+"""The width of every column that holds an owner."""
+
+NESTING_MAX = 32
+"""Levels of JSON in a token. The parser's own limit depends on the Python and on the stack."""
+
+LATEST_MOMENT = 253_402_300_799
+"""The last second of the year 9999: no date can be later. Milliseconds, a common slip, are."""
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+_SENTENCES: Mapping[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "The token has expired; get a new one.",
+    jwt.ImmatureSignatureError: "The token is from the future; compare the issuer's clock with "
+    "this server's, then get a new one.",
+    jwt.InvalidAlgorithmError: "The token is signed in a way that is not accepted here; get one "
+    "from this service's identity provider.",
+    jwt.InvalidAudienceError: "The token is meant for another service; get one for this one.",
+    jwt.InvalidIssuerError: "The token is from another issuer; get one from this service's "
+    "identity provider.",
+    InvalidSubjectError: "The token's “sub” is no user id: that is 1 to 255 characters, none "
+    "of them “/” or a control character.",
+    jwt.MissingRequiredClaimError: "The token lacks a claim: it needs “exp” and “sub”, and “iss” "
+    "and “aud” where this service checks them.",
+}
+_NOT_VALID = "The token is not valid; get a new one from this service's identity provider."
+
+# Everything that the libraries below are known to throw at a token made to hurt them.
+_HOSTILE = (
+    jwt.PyJWTError,
+    UnsupportedAlgorithm,
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class TokenVerifier:
+    """Turns a token into a principal, by the shared secret or by published keys."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret, address = settings.jwt_secret, settings.jwt_jwks_url
+        self._secret = secret.get_secret_value() if secret else None
+        self._jwks = JwksCache(address) if address else None
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
+
+    async def verify(self, token: str) -> Principal:
+        """The caller that a token proves.
+
+        Args:
+            token: What followed “Bearer ”, untouched.
+
+        Raises:
+            InvalidAuth: for anything but a good token; nothing else is ever raised.
+
+        Source: RFC 7519 and RFC 8725.
+        """
+        try:
+            key, algorithms = await self._key_for(_header(token))
+            claims = _strict_jwt.decode(
+                token,
+                key,
+                algorithms=algorithms,
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_S,
+                # PyJWT refuses any audience where none is configured; many providers always set it.
+                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
+            )
+        except _HOSTILE as error:
+            # Without a cause: the library's errors quote what the caller sent.
+            raise InvalidAuth(_SENTENCES.get(type(error), _NOT_VALID)) from None
+        return Principal(user_id=claims["sub"])
+
+    async def close(self) -> None:
+        """Let go of the connections to the identity provider."""
+        if self._jwks is not None:
+            await self._jwks.close()
+
+    async def _key_for(self, header: dict[str, Any]) -> tuple[str | jwt.PyJWK, Sequence[str]]:
+        """The key, and the algorithms of the one family that it belongs to."""
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        if algorithm in SYMMETRIC and self._secret is not None:
+            return self._secret, SYMMETRIC
+        if algorithm in ASYMMETRIC and self._jwks is not None:
+            return await self._jwks.key(algorithm, key_id), ASYMMETRIC
+        raise jwt.InvalidAlgorithmError
+
+
+def issue_token(
+    user_id: str,
+    *,
+    secret: str,
+    ttl_s: int,
+    issuer: str | None,
+    audience: str | None,
+    now: datetime | None = None,
+) -> str:
+    """A token of ours, signed with the shared secret by HS256.
+
+    Args:
+        user_id: Becomes `sub`.
+        secret: At least 32 bytes.
+        ttl_s: Seconds until it expires.
+        issuer: Becomes `iss`, where given.
+        audience: Becomes `aud`, where given.
+        now: Becomes `iat`; the current moment where it is not given.
+
+    Raises:
+        ValueError: when no verifier would accept the user id.
+        jwt.InvalidKeyError: when the secret is too short, or is a key of another kind.
+    """
+    if not _is_user_id(user_id):
+        raise ValueError("A user id has 1 to 255 characters, none of them “/” or a control one.")
+    issued_at = now or utc_now()
+    claims = {
+        "sub": user_id,
+        "iat": issued_at,
+        "exp": issued_at + timedelta(seconds=ttl_s),
+        "iss": issuer,
+        "aud": audience,
+    }
+    present = {name: value for name, value in claims.items() if value is not None}
+    return _strict_jwt.encode(present, secret, algorithm="HS256")
+
+
+class _StrictJWT(jwt.PyJWT):
+    """PyJWT, with a payload that can be read in one way only."""
+
+    def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
+        """Runs after the signature held and before PyJWT looks at any claim."""
+        claims = _strict_object(decoded["payload"])
+        for name in ("exp", "iat", "nbf"):
+            if name in claims and not _is_moment(claims[name]):
+                raise jwt.DecodeError
+        if "sub" in claims and not _is_user_id(claims["sub"]):
+            raise InvalidSubjectError
+        return claims
+
+
+_strict_jwt = _StrictJWT({"enforce_minimum_key_length": True})
+
+
+def _header(token: str) -> dict[str, Any]:
+    """The token's header, of which nothing is trusted but that it picks a key of ours."""
+    if len(token) > TOKEN_BYTES_MAX or not _COMPACT.fullmatch(token):
+        raise jwt.DecodeError
+    segment = token.partition(".")[0]
+    header = _strict_object(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    # We know no critical extension, and a key that the token brings along proves nothing.
+    if header.keys() & {"crit", "b64", "jku", "jwk", "x5u", "x5c"}:
+        raise jwt.DecodeError
+    key_id = header.get("kid")
+    if "kid" in header and not (isinstance(key_id, str) and len(key_id) <= KEY_ID_CHARS_MAX):
+        raise jwt.DecodeError
+    return header
+
+
+def _strict_object(data: bytes) -> dict[str, Any]:
+    """A JSON object in UTF-8 without duplicate names, NaN, Infinity or deep nesting."""
+    value = json.loads(
+        data.decode("utf-8"),
+        object_pairs_hook=_unique_names,
+        parse_constant=_refuse_constant,
+    )
+    if not isinstance(value, dict) or _is_deeper_than(NESTING_MAX, value):
+        raise jwt.DecodeError
+    return value
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise jwt.DecodeError
+    return unique
+
+
+def _refuse_constant(name: str) -> None:
+    raise jwt.DecodeError
+
+
+def _is_deeper_than(levels: int, value: object) -> bool:
+    """Level by level, not by recursion: recursion is what a deep value is made to exhaust."""
+    level = [value]
+    for _ in range(levels):
+        lists = [item for item in level if isinstance(item, list)]
+        lists += [list(item.values()) for item in level if isinstance(item, dict)]
+        level = [child for children in lists for child in children]
+    return bool(level)
+
+
+def _is_moment(value: object) -> bool:
+    """Whether it is a JSON number of seconds that a date can hold."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 <= value <= LATEST_MOMENT
+    )
+
+
+def _is_user_id(value: object) -> bool:
+    """Whether it can be one path segment and one column's value."""
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= USER_ID_CHARS_MAX
+        and "/" not in value
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+    )

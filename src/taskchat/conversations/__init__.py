@@ -1,0 +1,1 @@
+"""Chat threads and what is read from them."""

@@ -1,0 +1,94 @@
+"""From rows to model input. A history is valid by construction: whole turns, whole pairs.
+
+Only finished call and output pairs ever reach a model, and what does not fit the budget is
+dropped by the turn: one unpaired call would break every later model call of the conversation.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from taskchat.conversations.repository import PastTurn
+
+InputItem = dict[str, Any]
+"""One item of a model's input, in the shape of OpenAI's Responses API."""
+
+BYTES_PER_TOKEN: Final = 4
+"""English runs near four bytes a token and other scripts need more bytes for a character, so that
+bytes estimate both; a vendor's own tokenizer would be a download for the last few per cent."""
+
+ITEM_TOKENS: Final = 8
+"""What the framing of one item costs: role, ids and separators."""
+
+UNANSWERED: Final = "(This message got no answer: the turn failed or was cancelled.)"
+"""Stands where a reply would, so that a model neither answers late nor believes that it did."""
+
+
+def user_item(content: str) -> InputItem:
+    """What the user said."""
+    return {"role": "user", "content": content}
+
+
+def call_output(result: dict[str, Any], status: str) -> str:
+    """The text that the model saw, or would have seen, as the output of a call."""
+    if status == "completed":
+        return json.dumps(result)
+    return str(result.get("error", "The call did not finish."))
+
+
+def output_item(call_id: str, result: dict[str, Any], status: str) -> InputItem:
+    """The other half of a call's pair."""
+    return {
+        "type": "function_call_output",
+        "call_id": call_id,
+        "output": call_output(result, status),
+    }
+
+
+def turn_items(turn: PastTurn) -> list[InputItem]:
+    """One finished turn: the message, its finished pairs, the reply or a note."""
+    items = [user_item(turn.said)]
+    for call in turn.calls:
+        items.append(
+            {
+                "type": "function_call",
+                "call_id": call["call_id"],
+                "name": call["tool_name"],
+                "arguments": json.dumps(call["parameters"]),
+            }
+        )
+        items.append(output_item(call["call_id"], call["result"], call["status"]))
+    items.append({"role": "assistant", "content": turn.reply or UNANSWERED})
+    return items
+
+
+def tokens_of(items: Iterable[InputItem]) -> int:
+    """An estimate of what the items cost, in model tokens."""
+    return sum(
+        ITEM_TOKENS
+        + sum(len(value.encode()) for value in item.values() if isinstance(value, str))
+        // BYTES_PER_TOKEN
+        for item in items
+    )
+
+
+def model_input(turns: Sequence[PastTurn], *, tokens_max: int) -> list[InputItem]:
+    """The newest turns that fit, oldest first.
+
+    Args:
+        turns: Finished turns of one conversation, newest first.
+        tokens_max: Budget in model tokens, summed over items.
+
+    Returns:
+        Items for `Runner.run`; never an orphan of a pair. Empty when the newest turn alone is over
+        the budget.
+    """
+    fitting: list[list[InputItem]] = []
+    left = tokens_max
+    for turn in turns:
+        items = turn_items(turn)
+        left -= tokens_of(items)
+        if left < 0:
+            break
+        fitting.append(items)
+    return [item for items in reversed(fitting) for item in items]

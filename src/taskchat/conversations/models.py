@@ -1,0 +1,107 @@
+"""What a conversation consists of. Order is by turn number and position, never by time."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+
+def _now_column() -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+
+
+class Conversation(SQLModel, table=True):
+    """One chat thread. `last_turn` counts and, by its update, locks."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        CheckConstraint("status IN ('active', 'paused', 'ended')", name="status"),
+        Index("conversations_user_id_updated_at_id_idx", "user_id", "updated_at", "id"),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    title: str | None = Field(default=None, sa_column=Column(String(200)))
+    status: str = Field(sa_column=Column(String(16), nullable=False, server_default="active"))
+    last_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    created_at: datetime = Field(sa_column=_now_column())
+    updated_at: datetime = Field(sa_column=_now_column())
+
+
+class Message(SQLModel, table=True):
+    """What was said: position 0 of a turn is the user's, position 1 the assistant's."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "conversation_id"],
+            ["conversations.user_id", "conversations.id"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("user_id", "conversation_id", "turn_number", "position"),
+        UniqueConstraint("user_id", "turn_id", "position"),
+        CheckConstraint(
+            "(position = 0 AND role = 'user') OR (position = 1 AND role = 'assistant')",
+            name="role",
+        ),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    conversation_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    turn_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    turn_number: int = Field(sa_column=Column(Integer, nullable=False))
+    position: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    role: str = Field(sa_column=Column(String(16), nullable=False))
+    content: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=_now_column())
+
+
+class ToolCall(SQLModel, table=True):
+    """A tool call that happened: committed with its effect, keyed by turn and call id.
+
+    `parameters` and `result` are of type json, not jsonb: they are shown as they were written,
+    keys in order, and jsonb refuses strings that a model may well produce.
+    """
+
+    __tablename__ = "tool_calls"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("user_id", "turn_id", "call_id"),
+        UniqueConstraint("user_id", "turn_id", "position"),
+        CheckConstraint("status IN ('completed', 'failed', 'interrupted')", name="status"),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    turn_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    call_id: str = Field(sa_column=Column(String(255), nullable=False))
+    position: int = Field(sa_column=Column(Integer, nullable=False))
+    tool_name: str = Field(sa_column=Column(String(128), nullable=False))
+    parameters: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    result: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = Field(sa_column=Column(String(16), nullable=False))
+    duration_ms: int = Field(sa_column=Column(Integer, nullable=False))
+    executed_at: datetime = Field(sa_column=_now_column())

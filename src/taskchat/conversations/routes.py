@@ -1,0 +1,152 @@
+"""Reading conversations and what was said in them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.auth.dependencies import CurrentPrincipal
+from taskchat.conversations import repository
+from taskchat.conversations.repository import Place
+from taskchat.conversations.schemas import ConversationOut, ConversationStatus, MessageOut
+from taskchat.dependencies import CurrentDatabase
+from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
+from taskchat.principal import Principal
+from taskchat.requests import AcceptsJson
+
+router = APIRouter(
+    prefix="/api/{user_id}/conversations", tags=["conversations"], dependencies=[AcceptsJson]
+)
+
+
+def path_conversation_id(conversation_id: str) -> UUID:
+    """The id in a path, in the one spelling that it has.
+
+    Raises:
+        NotFound: nothing that a conversation could be called.
+    """
+    try:
+        parsed = UUID(conversation_id)
+    except ValueError:
+        raise NotFound("No such conversation.") from None
+    if str(parsed) != conversation_id.lower():
+        raise NotFound("No such conversation.")
+    return parsed
+
+
+ConversationId = Annotated[UUID, Depends(path_conversation_id)]
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
+
+
+@router.get("")
+async def list_conversations(
+    principal: CurrentPrincipal,
+    database: CurrentDatabase,
+    limit: Limit = LIMIT_DEFAULT,
+    after: Annotated[str | None, Query(description="next_cursor of the page before.")] = None,
+    status: ConversationStatus | None = None,
+) -> Page[ConversationOut]:
+    """The user's conversations, the one with the newest activity first."""
+    place = None
+    if after is not None:
+        place = _conversation_place(after)
+    async with database.transaction(principal) as connection:
+        found = list(
+            await repository.list_conversations(
+                connection, principal, limit=limit + 1, after=place, status=status
+            )
+        )
+    has_more, found = len(found) > limit, found[:limit]
+    cursor = None
+    if has_more:
+        cursor = encode_cursor(found[-1].updated_at.isoformat(), str(found[-1].id))
+    return Page(data=found, has_more=has_more, next_cursor=cursor)
+
+
+def _conversation_place(cursor: str) -> tuple[datetime, UUID]:
+    moment, id_ = decode_cursor(cursor, str, str, field="after")
+    try:
+        return datetime.fromisoformat(str(moment)).astimezone(UTC), UUID(str(id_))
+    except (ValueError, OverflowError):
+        raise InvalidRequest(details=[Detail("after", "is not a cursor of this list")]) from None
+
+
+@router.get("/{conversation_id}")
+async def read_conversation(
+    principal: CurrentPrincipal, database: CurrentDatabase, conversation_id: ConversationId
+) -> ConversationOut:
+    """One conversation."""
+    async with database.transaction(principal) as connection:
+        return await _owned(connection, principal, conversation_id)
+
+
+@router.get("/{conversation_id}/messages")
+async def list_messages(
+    principal: CurrentPrincipal,
+    database: CurrentDatabase,
+    conversation_id: ConversationId,
+    limit: Limit = LIMIT_DEFAULT,
+    after: Annotated[
+        str | None, Query(description="Cursor: the messages that follow it, oldest first.")
+    ] = None,
+    before: Annotated[
+        str | None, Query(description="Cursor: the newest messages before it, in order.")
+    ] = None,
+) -> Page[MessageOut]:
+    """What was said, in order, with the tool calls.
+
+    From the beginning, or from behind `after`; with `before`, the page that ends there. Of a page
+    that was asked for by `before`, `next_cursor` goes on in that direction.
+    """
+    if after is not None and before is not None:
+        raise InvalidRequest(
+            "Give after or before, not both.",
+            details=[Detail("before", "can't be combined with after")],
+        )
+    async with database.transaction(principal) as connection:
+        await _owned(connection, principal, conversation_id)
+        if before is not None:
+            rows = await repository.messages_before(
+                connection,
+                principal,
+                conversation_id,
+                before=_message_place(before, "before"),
+                limit=limit + 1,
+            )
+            has_more, rows = len(rows) > limit, rows[-limit:]
+            edge = rows[0][0] if has_more else None
+        else:
+            rows = await repository.messages_after(
+                connection,
+                principal,
+                conversation_id,
+                after=_message_place(after, "after") if after else (0, 0),
+                limit=limit + 1,
+            )
+            has_more, rows = len(rows) > limit, rows[:limit]
+            edge = rows[-1][0] if has_more else None
+    return Page(
+        data=[message for _, message in rows],
+        has_more=has_more,
+        next_cursor=encode_cursor(*edge) if edge else None,
+    )
+
+
+def _message_place(cursor: str, field: str) -> Place:
+    number, position = decode_cursor(cursor, int, int, field=field)
+    return int(number), int(position)
+
+
+async def _owned(
+    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+) -> ConversationOut:
+    conversation = await repository.find_conversation(connection, principal, conversation_id)
+    if conversation is None:
+        raise NotFound(
+            f"No conversation {conversation_id}. List the conversations to see their ids.",
+            conversation_id=conversation_id,
+        )
+    return conversation

@@ -1,0 +1,46 @@
+"""Conversations, messages and tool calls as they look on the wire."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+ConversationStatus = Literal["active", "paused", "ended"]
+Role = Literal["user", "assistant"]
+ToolCallStatus = Literal["completed", "failed", "interrupted"]
+
+
+class ToolCallOut(BaseModel):
+    """One executed tool call."""
+
+    id: UUID = Field(description="Ours; the model's own call id stays inside.")
+    tool_name: str
+    parameters: dict[str, Any]
+    result: dict[str, Any] = Field(description="What the tool answered, or {error} when it failed.")
+    status: ToolCallStatus
+    executed_at: datetime
+
+
+class MessageOut(BaseModel):
+    """One message.
+
+    The tool calls of a turn stand on its reply, or on what the user said where there is no reply.
+    """
+
+    id: UUID
+    role: Role
+    content: str
+    created_at: datetime
+    tool_calls: list[ToolCallOut]
+
+
+class ConversationOut(BaseModel):
+    """One conversation."""
+
+    id: UUID
+    title: str | None
+    status: ConversationStatus
+    turns: int = Field(description="Turns accepted so far.")
+    created_at: datetime
+    updated_at: datetime

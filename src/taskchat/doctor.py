@@ -1,0 +1,138 @@
+"""Whether this installation can work: one line a check, each failure with its mend."""
+
+from dataclasses import dataclass
+
+from openai import AsyncOpenAI, OpenAIError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from taskchat.assistant.instructions import AgentConfigError, load_agent_config
+from taskchat.assistant.models import ModelConfigError, model_chain
+from taskchat.db import Database
+from taskchat.errors import DatabaseError
+from taskchat.migrations import applied_revision, head
+from taskchat.moments import utc_now
+from taskchat.settings import OFFLINE, Settings
+
+POSTGRES_MIN = 15
+"""The oldest server that is tried."""
+
+CLOCK_S = 5.0
+"""Tokens are refused by this clock; much more than a network's delay is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check that the earlier ones leave a chance."""
+    findings = [_identity(settings)]
+    if settings.database_url is None:
+        findings.append(
+            Finding("database", False, "DATABASE_URL is not set; set it, or use taskchat dev")
+        )
+    else:
+        database = Database(settings.database_url.get_secret_value(), settings)
+        try:
+            findings += await _database(database)
+        finally:
+            await database.close()
+    findings += await _model(settings)
+    return findings
+
+
+def _identity(settings: Settings) -> Finding:
+    if not settings.has_identity:
+        return Finding("tokens", False, "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL")
+    kinds = []
+    if settings.jwt_secret:
+        kinds.append("HS256 with a shared secret")
+    if settings.jwt_jwks_url:
+        kinds.append(f"public keys from {settings.jwt_jwks_url}")
+    return Finding("tokens", True, " and ".join(kinds))
+
+
+async def _database(database: Database) -> list[Finding]:
+    try:
+        async with database.engine.connect() as connection:
+            version, now = (
+                await connection.execute(
+                    text("SELECT current_setting('server_version_num')::int / 10000, now()")
+                )
+            ).one()
+    except (DBAPIError, OSError) as error:
+        reason = type(getattr(error, "orig", None) or error).__name__
+        return [
+            Finding("database", False, f"no answer ({reason}); check DATABASE_URL and the server")
+        ]
+    findings = [
+        Finding("database", True, f"PostgreSQL {version}")
+        if version >= POSTGRES_MIN
+        else Finding("database", False, f"PostgreSQL {version}; {POSTGRES_MIN} is the oldest")
+    ]
+    try:
+        revision = await applied_revision(database)
+    except (DatabaseError, DBAPIError):
+        findings.append(
+            Finding(
+                "migrations",
+                False,
+                "this login may not act as taskchat_app; as the owner run GRANT taskchat_app, "
+                "taskchat_system TO it",
+            )
+        )
+    else:
+        findings.append(
+            Finding("migrations", True, f"at {revision}")
+            if revision == head()
+            else Finding("migrations", False, f"at {revision}, not {head()}; run taskchat migrate")
+        )
+    off = abs((utc_now() - now).total_seconds())
+    findings.append(
+        Finding("clock", True, f"{off:.1f} s from the database's")
+        if off <= CLOCK_S
+        else Finding("clock", False, f"{off:.0f} s from the database's; synchronise it")
+    )
+    return findings
+
+
+async def _model(settings: Settings) -> list[Finding]:
+    try:
+        config = load_agent_config(settings)
+        chain = model_chain(settings, config)
+    except (AgentConfigError, ModelConfigError) as error:
+        return [Finding("model", False, str(error))]
+    findings = []
+    for named in chain:
+        if named.name == OFFLINE:
+            findings.append(Finding("model", True, "offline, built in"))
+            continue
+        assert settings.openai_api_key  # noqa: S101 - or there were no such model
+        client = AsyncOpenAI(
+            api_key=settings.openai_api_key.get_secret_value(),
+            base_url=settings.openai_base_url,
+            timeout=5,
+            max_retries=0,
+        )
+        try:
+            await client.models.retrieve(named.name)
+        except OpenAIError as error:
+            findings.append(
+                Finding(
+                    "model",
+                    False,
+                    f"{named.name}: {type(error).__name__}; check OPENAI_API_KEY, "
+                    "OPENAI_BASE_URL and TASKCHAT_MODEL",
+                )
+            )
+        else:
+            findings.append(Finding("model", True, named.name))
+        finally:
+            await client.close()
+    return findings

@@ -1,0 +1,240 @@
+"""Everything that can be answered other than success, as one tree. No framework in it.
+
+    ServiceError
+    ├── InvalidRequest 400          ├── ConversationBusy 409
+    ├── InvalidAuth 401             ├── ConversationEnded 409
+    ├── Forbidden 403               ├── TurnInProgress 409
+    ├── NotFound 404                ├── TurnNotCancellable 409
+    ├── MethodNotAllowed 405        ├── TurnCancelled 409
+    ├── NotAcceptable 406           ├── IdempotencyMismatch 422
+    ├── RequestTimeout 408          ├── InternalError 500
+    ├── PayloadTooLarge 413         ├── ModelError 502
+    ├── UnsupportedMediaType 415    ├── DatabaseError 503
+    └── HeadersTooLarge 431         ├── ShuttingDown 503
+                                    └── RunTimeout 504
+
+Each message is one sentence, or two, that says what to do next; it never holds SQL, a
+secret, a path or what the caller sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One field that was refused.
+
+    Attributes:
+        field: Where, dotted: `message`, `header.Idempotency-Key`.
+        problem: What is wrong with it, without the value.
+    """
+
+    field: str
+    problem: str
+
+
+class ServiceError(Exception):
+    """An answer that is not a success.
+
+    Args:
+        message: What to do next, in a sentence for a person.
+        details: Refused fields, for `invalid_request`.
+        conversation_id: The conversation concerned, where there is one.
+        turn_id: The turn concerned, where one was accepted.
+        retry_after_s: Seconds after which a repeat makes sense.
+
+    Attributes:
+        request_id: Of the request that it first answered, where it is told again.
+        replayed: Whether it is the stored end of a turn, told again to a repeated key.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    default: ClassVar[str] = "Something failed on our side; repeat the request."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[Detail] = (),
+        conversation_id: UUID | None = None,
+        turn_id: UUID | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        self.message = message or self.default
+        self.details = tuple(details)
+        self.conversation_id = conversation_id
+        self.turn_id = turn_id
+        self.retry_after_s = retry_after_s
+        self.request_id: str | None = None
+        self.replayed = False
+        super().__init__(self.message)
+
+
+class InternalError(ServiceError):
+    """A bug of ours, or a turn that kept dying."""
+
+
+class InvalidRequest(ServiceError):
+    """The request does not fit the contract."""
+
+    status = 400
+    code = "invalid_request"
+    default = "The request does not fit the contract; see details."
+
+
+class InvalidAuth(ServiceError):
+    """No token, or one that proves nothing."""
+
+    status = 401
+    code = "invalid_auth"
+    default = "Send a valid token as “Authorization: Bearer <token>”."
+
+
+class Forbidden(ServiceError):
+    """The token is good, the path is somebody else's."""
+
+    status = 403
+    code = "forbidden"
+    default = "The user id in the path is not the token's subject; use your own."
+
+
+class NotFound(ServiceError):
+    """It does not exist, or it is not the caller's: nobody learns which."""
+
+    status = 404
+    code = "not_found"
+    default = "There is nothing at this address; /openapi.json lists what there is."
+
+
+class MethodNotAllowed(ServiceError):
+    """The route exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+    default = "This address does not take that method; the Allow header lists those it takes."
+
+
+class NotAcceptable(ServiceError):
+    """None of the forms that the caller accepts can be given."""
+
+    status = 406
+    code = "not_acceptable"
+    default = "This address answers application/json; accept that."
+
+
+class RequestTimeout(ServiceError):
+    """The request did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    default = "The request did not arrive in time; send it again."
+
+
+class ConversationBusy(ServiceError):
+    """Earlier turns of the conversation took longer than the caller may wait."""
+
+    status = 409
+    code = "conversation_busy"
+    default = "Earlier messages of this conversation are still being answered; wait for them."
+
+
+class ConversationEnded(ServiceError):
+    """An ended conversation takes no more turns."""
+
+    status = 409
+    code = "conversation_ended"
+    default = "This conversation has ended; leave conversation_id out to start another."
+
+
+class TurnInProgress(ServiceError):
+    """The same key is still running and the wait ran out."""
+
+    status = 409
+    code = "turn_in_progress"
+    default = "The request with this Idempotency-Key is still running; repeat it in a moment."
+
+
+class TurnNotCancellable(ServiceError):
+    """The turn is over."""
+
+    status = 409
+    code = "turn_not_cancellable"
+    default = "This turn is over already; there is nothing left to cancel."
+
+
+class TurnCancelled(ServiceError):
+    """Somebody cancelled the turn that was waited for."""
+
+    status = 409
+    code = "turn_cancelled"
+    default = "This turn was cancelled; send a new message to go on."
+
+
+class PayloadTooLarge(ServiceError):
+    """The body is over its limit."""
+
+    status = 413
+    code = "payload_too_large"
+    default = "The request body is too large."
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is not plain JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    default = "Send the body as “Content-Type: application/json”, without a Content-Encoding."
+
+
+class IdempotencyMismatch(ServiceError):
+    """The same key came with another body."""
+
+    status = 422
+    code = "idempotency_mismatch"
+    default = "This Idempotency-Key was used with another body; use a new key."
+
+
+class HeadersTooLarge(ServiceError):
+    """Too many headers, or too much in them."""
+
+    status = 431
+    code = "headers_too_large"
+    default = "The request has too many headers or too much in them; send fewer."
+
+
+class ModelError(ServiceError):
+    """Every model of the chain failed, or the run needed too many calls."""
+
+    status = 502
+    code = "model_error"
+    default = (
+        "The language model could not answer. Your message is kept; send another to try again."
+    )
+
+
+class DatabaseError(ServiceError):
+    """The database is away or too slow."""
+
+    status = 503
+    code = "database_error"
+    default = "The database did not answer in time; repeat the request in a moment."
+
+
+class ShuttingDown(ServiceError):
+    """This process takes no more turns."""
+
+    status = 503
+    code = "shutting_down"
+    default = "This server is restarting; repeat the request in a moment."
+
+
+class RunTimeout(ServiceError):
+    """Time ran out: one model attempt's or the whole run's."""
+
+    status = 504
+    code = "timeout"
+    default = "The answer took too long. Your message is kept; send another to try again."

@@ -1,0 +1,9 @@
+"""The app for any ASGI server: `uvicorn taskchat.main:app`."""
+
+from taskchat.app import create_app
+from taskchat.settings import Settings
+from taskchat.telemetry.logs import configure_logs
+
+settings = Settings()
+configure_logs(settings)
+app = create_app(settings)

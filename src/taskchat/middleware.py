@@ -1,0 +1,102 @@
+"""What every request passes first: an id, limits on its headers, a deadline for its body.
+
+Pure ASGI: nothing is buffered, and a stream stays a stream.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from taskchat.errors import (
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    RequestTimeout,
+    ServiceError,
+)
+from taskchat.problems import render
+from taskchat.requests import BODY_KEY, request_id_of
+from taskchat.settings import Settings
+
+log = structlog.get_logger()
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+"""Answers are one person's: no cache keeps them and no browser guesses their type."""
+
+
+class RequestGate:
+    """The outermost layer; the last place where an exception can become an answer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, within its limits."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope[BODY_KEY] = self._settings.body_bytes_max
+        request_id = request_id_of(scope)
+        begun = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                self._check_headers(scope)
+                await self.app(scope, self._timed(receive), send_with_id)
+            except ServiceError as error:
+                if begun:
+                    raise
+                await render(error, request_id=request_id)(scope, receive, send_with_id)
+            except Exception:
+                log.exception("request.crashed")
+                if begun:
+                    raise
+                response = render(InternalError(), request_id=request_id)
+                await response(scope, receive, send_with_id)
+
+    def _check_headers(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        size = sum(len(name) + len(value) for name, value in headers)
+        if len(headers) > self._settings.header_count_max or size > self._settings.header_bytes_max:
+            raise HeadersTooLarge
+        names = [name for name, _ in headers]
+        # Two readings of where the body ends are one too many: this is how requests are smuggled.
+        if b"content-length" in names and b"transfer-encoding" in names:
+            raise InvalidRequest("Send Content-Length or Transfer-Encoding, not both.")
+
+    def _timed(self, receive: Receive) -> Receive:
+        deadline = time.monotonic() + self._settings.body_timeout_s
+        complete = False
+
+        async def receive_in_time() -> Message:
+            nonlocal complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RequestTimeout from error
+            complete = not message.get("more_body", False)
+            return message
+
+        return receive_in_time

@@ -1,0 +1,62 @@
+"""Pages of a list: an opaque cursor names the last row seen, so nothing is skipped or repeated."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from taskchat.errors import Detail, InvalidRequest
+
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 200
+"""Rows in one page; a page of messages at their longest is a megabyte."""
+
+CURSOR_CHARS_MAX: Final = 256
+"""A cursor of ours is far shorter."""
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page. `next_cursor` is what `after` takes for the next."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+
+
+def encode_cursor(*key: str | int) -> str:
+    """The cursor that stands behind a row with this sort key."""
+    text = json.dumps(key, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Sequence[str | int]:
+    """The sort key in a cursor.
+
+    Args:
+        cursor: As a list answered it.
+        types: What the key consists of.
+        field: The parameter, for the error.
+
+    Raises:
+        InvalidRequest: no list ever answered this.
+    """
+    try:
+        if len(cursor) > CURSOR_CHARS_MAX:
+            raise ValueError("too long")
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if [type(part) for part in key] != list(types):
+            raise ValueError("another list's cursor")
+        if any(isinstance(part, int) and not 0 <= part < 2**31 for part in key):
+            raise ValueError("no row has such a number")
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        problem = "is not a cursor of this list; pass next_cursor of an earlier answer"
+        raise InvalidRequest(
+            f"The cursor in {field} {problem.removeprefix('is ')}.",
+            details=[Detail(field=field, problem=problem)],
+        ) from error
+    return list(key)

@@ -1,0 +1,180 @@
+"""What a request brings besides its parameters: an id, a body within its limits, wanted forms."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from starlette.types import Scope
+
+from taskchat.errors import (
+    Detail,
+    InvalidRequest,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+from taskchat.moments import new_id
+
+REQUEST_ID_KEY: Final = "taskchat.request_id"
+"""Where the id stands in a request's scope."""
+
+BODY_KEY: Final = "taskchat.body_bytes_max"
+"""Where the limit of a body stands in a request's scope."""
+
+JSON_MEDIA: Final = frozenset({"application/json", "application/*", "*/*"})
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of a request: made once, told in every error, written in every log line."""
+    if REQUEST_ID_KEY not in scope:
+        scope[REQUEST_ID_KEY] = str(new_id())
+    return str(scope[REQUEST_ID_KEY])
+
+
+def current_request_id(request: Request) -> str:
+    """The id of this request."""
+    return request_id_of(request.scope)
+
+
+RequestId = Annotated[str, Depends(current_request_id)]
+
+
+def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """A dependency that reads the body as strict JSON.
+
+    FastAPI's own reading answers 500 to NaN, to lone surrogates and to deep nesting, because its
+    error echoes the input; and nothing in it refuses duplicate keys.
+    """
+
+    async def read(request: Request) -> Body:
+        require_json(request)
+        raw = await _read(request)
+        return parse(model, raw)
+
+    return read
+
+
+def require_json(request: Request) -> None:
+    """Refuse what is not plain JSON.
+
+    Raises:
+        UnsupportedMediaType: another media type, or an encoding.
+    """
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    if (
+        media_type.strip().lower() != "application/json"
+        or (charset and charset != "charset=utf-8")
+        or request.headers.get("content-encoding", "identity").lower() != "identity"
+    ):
+        raise UnsupportedMediaType
+
+
+async def _read(request: Request) -> bytes:
+    limit = int(request.scope[BODY_KEY])
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > 12 or int(declared) > limit):
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body may have {limit} bytes at most; send less.")
+
+
+def parse(model: type[Body], raw: bytes) -> Body:
+    """JSON text as a model; every error names its field and none holds a value.
+
+    Raises:
+        InvalidRequest: not JSON, not the model, or a key twice.
+    """
+    if not raw:
+        raise InvalidRequest(
+            "The body is empty; send a JSON object.",
+            details=[Detail("body", "is empty")],
+        )
+    try:
+        value = model.model_validate_json(raw)
+    except ValidationError as error:
+        raise InvalidRequest(details=_details(error)) from None
+    # Only what the strict parser took, nesting and numbers included, is parsed once more.
+    if not _keys_are_unique(raw):
+        raise InvalidRequest(details=[Detail("body", "has a key more than once")])
+    return value
+
+
+def _details(error: ValidationError) -> list[Detail]:
+    details = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        # A key that is not ours is the caller's text, and isn't told back.
+        known = problem["type"] != "extra_forbidden"
+        where = [str(part) for part in problem["loc"]] if known else []
+        if problem["type"] == "json_invalid":
+            details.append(Detail("body", "is not valid JSON"))
+        elif not known:
+            details.append(Detail("body", "has a key that is not part of the contract"))
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            details.append(Detail(".".join(where) or "body", message[:1].lower() + message[1:]))
+    return details
+
+
+class _DuplicateKey(Exception):
+    pass
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise _DuplicateKey
+    return dict(pairs)
+
+
+def _keys_are_unique(raw: bytes) -> bool:
+    try:
+        json.loads(raw, object_pairs_hook=_unique)
+    except _DuplicateKey:
+        return False
+    return True
+
+
+def require_json_accepted(request: Request) -> None:
+    """Refuse a request that takes nothing this service can give.
+
+    Raises:
+        NotAcceptable: JSON is not among what it accepts.
+    """
+    accept = request.headers.get("accept", "")
+    if not accept:
+        return
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        refused = any(
+            parameter.replace(" ", "").startswith("q=0")
+            and not parameter.replace(" ", "").strip("q=0.")
+            for parameter in parameters
+        )
+        if not refused and (media_type in JSON_MEDIA or media_type == "application/problem+json"):
+            return
+    raise NotAcceptable
+
+
+AcceptsJson = Depends(require_json_accepted)
+
+
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI part for a body that `json_body` reads."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": model.model_json_schema()}},
+        }
+    }

@@ -1,0 +1,168 @@
+"""Every knob, built once and passed down. Related knobs are checked against each other."""
+
+import functools
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+OFFLINE = "offline"
+"""Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
+
+JWT_SECRET_BYTES_MIN = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+OptionalText = Annotated[str | None, BeforeValidator(lambda value: value or None)]
+"""An empty variable, as `.env.example` has them, counts as one that is not set."""
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+
+
+class Settings(BaseSettings):
+    """What can be configured. Names of the ecosystem are bare, ours begin with TASKCHAT_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TASKCHAT_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+    )
+
+    # --- where the data is ---
+    database_url: OptionalSecret = Field(None, validation_alias=AliasChoices("DATABASE_URL"))
+    """Postgres 15 or newer, as postgresql://user:password@host/name. `serve` needs it; without it
+    `dev` starts an embedded one."""
+    database_direct_url: OptionalSecret = None
+    """The same database without a transaction pooler in between, for LISTEN and for migrations.
+    Needed where DATABASE_URL is such a pooler; else DATABASE_URL serves for both."""
+    db_pool_size: int = Field(10, ge=1, le=1000)
+    """Connections of one process. A turn holds one for milliseconds, never while a model thinks."""
+
+    # --- which model answers ---
+    openai_api_key: OptionalSecret = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
+    """Key of OpenAI, or of whoever speaks its API at OPENAI_BASE_URL."""
+    openai_base_url: OptionalText = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL"))
+    """Base address of an OpenAI-compatible service; unset means OpenAI itself."""
+    openai_api: Literal["responses", "chat_completions"] = "responses"
+    """Which of OpenAI's two interfaces is spoken; other vendors mostly have chat_completions."""
+    model: OptionalText = None
+    """A comma-separated chain of models, the first preferred; “offline” is the built-in one. Unset
+    means the model of contracts/agent-config.yaml where OPENAI_API_KEY is set, else “offline”."""
+    agent_config_path: OptionalText = None
+    """Another file in place of contracts/agent-config.yaml."""
+
+    # --- who the caller is ---
+    jwt_secret: OptionalSecret = None
+    """Shared secret of HS256 tokens, at least 32 bytes. `serve` needs this or a JWKS address."""
+    jwt_jwks_url: OptionalText = None
+    """Where the public keys of EdDSA, ES256 or RS256 tokens are published."""
+    jwt_issuer: OptionalText = None
+    """The `iss` a token must carry; unset means any."""
+    jwt_audience: OptionalText = None
+    """The `aud` a token must carry; unset means any."""
+
+    # --- times, each inside the next ---
+    statement_timeout_s: Seconds = 5
+    """The longest one SQL statement may take; Postgres' own default is for ever."""
+    pool_timeout_s: Seconds = 5
+    """The longest a request waits for a free connection before it answers 503."""
+    tool_timeout_s: Seconds = 10
+    """The longest one tool call may take."""
+    lease_s: Seconds = 15
+    """How long a process owns a running turn without a sign of life. Three missed heartbeats; a
+    takeover sooner would race a slow disk."""
+    model_timeout_s: Seconds = 30
+    """The longest one attempt at a model call may take; the client's own default is 600."""
+    queue_timeout_s: Seconds = 55
+    """How long a request waits for earlier turns of its conversation, or for the turn that holds
+    its Idempotency-Key, before it answers 409. The turn itself stays queued and is answered."""
+    run_timeout_s: Seconds = 60
+    """The longest one run of the agent may take, all its model and tool calls included."""
+    drain_timeout_s: Seconds = 65
+    """How long a stopping process finishes its turns before it hands the rest over."""
+
+    # --- limits ---
+    message_chars_max: int = Field(5000, ge=1, le=100_000)
+    """Characters of one message, after trimming."""
+    body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
+    """Bytes of one request body; 5,000 emoji fit four times over."""
+    header_count_max: int = Field(100, ge=10, le=1000)
+    """Headers of one request."""
+    header_bytes_max: int = Field(16_384, ge=1024, le=65_536)
+    """Bytes of all headers of one request, names and values."""
+    body_timeout_s: Seconds = 30
+    """The longest a request body may take to arrive."""
+    model_calls_max: int = Field(10, ge=1, le=100)
+    """Model calls of one turn; a run that needs more has lost its way."""
+    tool_calls_max: int = Field(60, ge=1, le=1000)
+    """Tool calls of one turn. “Delete them all” is one call a task."""
+    history_tokens_max: int = Field(8000, ge=0, le=1_000_000)
+    """Budget of the history given to a model, in tokens; whole turns, the newest first."""
+    history_turns_max: int = Field(100, ge=0, le=1000)
+    """The most turns of history that are read at all; keeps a long conversation as fast as a short
+    one."""
+    queue_max: int = Field(200, ge=0, le=10_000)
+    """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
+    idempotency_retention_h: int = Field(24, ge=24, le=8760)
+    """Hours for which an Idempotency-Key answers with its first turn."""
+
+    # --- running it ---
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe log line that is written, to stderr."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How logs look; auto is console on a terminal and JSON elsewhere."""
+
+    @model_validator(mode="after")
+    def _secret_is_long_enough(self) -> Self:
+        secret = self.jwt_secret
+        if secret and len(secret.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+            raise ValueError(
+                f"TASKCHAT_JWT_SECRET needs at least {JWT_SECRET_BYTES_MIN} bytes; "
+                'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _times_are_nested(self) -> Self:
+        """An inner limit must strike before the outer one, or its error is never seen."""
+        for inner, comparison, outer in (
+            ("statement_timeout_s", "<=", "pool_timeout_s"),
+            ("pool_timeout_s", "<", "tool_timeout_s"),
+            ("tool_timeout_s", "<", "model_timeout_s"),
+            ("model_timeout_s", "<", "run_timeout_s"),
+            ("queue_timeout_s", "<", "run_timeout_s"),
+            ("run_timeout_s", "<", "drain_timeout_s"),
+        ):
+            low, high = getattr(self, inner), getattr(self, outer)
+            if low > high or (comparison == "<" and low == high):
+                raise ValueError(
+                    f"TASKCHAT_{inner.upper()} ({low:g}) must be {comparison} "
+                    f"TASKCHAT_{outer.upper()} ({high:g})"
+                )
+        return self
+
+    @property
+    def model_chain(self) -> list[str]:
+        """Names of `TASKCHAT_MODEL`, the preferred first; empty when it is unset."""
+        return [name.strip() for name in (self.model or "").split(",") if name.strip()]
+
+    @property
+    def direct_url(self) -> SecretStr | None:
+        """The address for LISTEN and migrations."""
+        return self.database_direct_url or self.database_url
+
+    @functools.cached_property
+    def has_identity(self) -> bool:
+        """Whether any token at all could be verified."""
+        return bool(self.jwt_secret or self.jwt_jwks_url)
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a setting: `lease_s` is TASKCHAT_LEASE_S."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"TASKCHAT_{field.upper()}"

@@ -1,0 +1,21 @@
+"""Every table in one place, for Alembic and for the test that holds model and migration together.
+
+Importing this module fills `metadata`; nothing else should need it.
+"""
+
+from taskchat.auth.models import User
+from taskchat.conversations.models import Conversation, Message, ToolCall
+from taskchat.db import metadata
+from taskchat.tasks.models import Task
+from taskchat.turns.models import ModelAnswer, Turn
+
+__all__ = [
+    "Conversation",
+    "Message",
+    "ModelAnswer",
+    "Task",
+    "ToolCall",
+    "Turn",
+    "User",
+    "metadata",
+]

@@ -1,0 +1,1 @@
+"""The to-do list: one set of rules for the tools and for the REST routes."""

@@ -1,0 +1,133 @@
+"""SQL of the tasks table. Every statement names the owner."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.auth.models import User
+from taskchat.db import AnyRow, table_of
+from taskchat.principal import Principal
+from taskchat.tasks.models import Task
+from taskchat.tasks.schemas import TaskFilter, TaskOut
+
+_tasks = table_of(Task)
+_users = table_of(User)
+_columns = [_tasks.c[name] for name in TaskOut.model_fields]
+
+# One statement: the counter's row lock is held for no longer than the insert takes.
+_number = (
+    update(_users)
+    .where(_users.c.id == bindparam("owner"))
+    .values(last_task=_users.c.last_task + 1)
+    .returning(_users.c.id, _users.c.last_task)
+    .cte("number")
+)
+_INSERT = (
+    insert(_tasks)
+    .from_select(
+        ["user_id", "id", "title", "description"],
+        select(
+            _number.c.id,
+            _number.c.last_task,
+            bindparam("new_title", type_=_tasks.c.title.type),
+            bindparam("new_description", type_=_tasks.c.description.type),
+        ),
+    )
+    .returning(*_columns)
+)
+_FIND = select(*_columns).where(
+    _tasks.c.user_id == bindparam("owner"), _tasks.c.id == bindparam("task_id")
+)
+_DELETE = (
+    delete(_tasks)
+    .where(_tasks.c.user_id == bindparam("owner"), _tasks.c.id == bindparam("task_id"))
+    .returning(*_columns)
+)
+
+
+def _task(row: AnyRow) -> TaskOut:
+    return TaskOut.model_construct(**row._mapping)
+
+
+async def insert_task(
+    connection: AsyncConnection, principal: Principal, *, title: str, description: str
+) -> TaskOut:
+    """Add a task under the user's next number."""
+    result = await connection.execute(
+        _INSERT,
+        {"owner": principal.user_id, "new_title": title, "new_description": description},
+    )
+    return _task(result.one())
+
+
+async def find_task(
+    connection: AsyncConnection, principal: Principal, task_id: int
+) -> TaskOut | None:
+    """The principal's task of that number, if there is one."""
+    result = await connection.execute(_FIND, {"owner": principal.user_id, "task_id": task_id})
+    row = result.one_or_none()
+    return _task(row) if row else None
+
+
+async def list_tasks(
+    connection: AsyncConnection,
+    principal: Principal,
+    *,
+    status: TaskFilter,
+    limit: int,
+    after: int = 0,
+) -> Sequence[TaskOut]:
+    """Tasks by number, from the one behind `after` on."""
+    statement = (
+        select(*_columns)
+        .where(_tasks.c.user_id == principal.user_id, _tasks.c.id > after)
+        .order_by(_tasks.c.id)
+        .limit(limit)
+    )
+    if status != "all":
+        statement = statement.where(_tasks.c.completed.is_(status == "completed"))
+    return [_task(row) for row in await connection.execute(statement)]
+
+
+async def count_tasks(
+    connection: AsyncConnection, principal: Principal, *, status: TaskFilter
+) -> int:
+    """How many tasks the filter fits."""
+    statement = (
+        select(func.count()).select_from(_tasks).where(_tasks.c.user_id == principal.user_id)
+    )
+    if status != "all":
+        statement = statement.where(_tasks.c.completed.is_(status == "completed"))
+    return int(await connection.scalar(statement) or 0)
+
+
+async def change_task(
+    connection: AsyncConnection,
+    principal: Principal,
+    task_id: int,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    completed: bool | None = None,
+) -> TaskOut | None:
+    """Change the fields that are given; None when there is no such task."""
+    given = {"title": title, "description": description, "completed": completed}
+    changes = {name: literal(value) for name, value in given.items() if value is not None}
+    statement = (
+        update(_tasks)
+        .where(_tasks.c.user_id == principal.user_id, _tasks.c.id == task_id)
+        .values(**changes, updated_at=func.now())
+        .returning(*_columns)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return _task(row) if row else None
+
+
+async def delete_task(
+    connection: AsyncConnection, principal: Principal, task_id: int
+) -> TaskOut | None:
+    """Delete a task and return what it was; None when there is no such task."""
+    result = await connection.execute(_DELETE, {"owner": principal.user_id, "task_id": task_id})
+    row = result.one_or_none()
+    return _task(row) if row else None

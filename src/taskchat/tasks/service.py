@@ -1,0 +1,165 @@
+"""The rules of tasks. The MCP tools and the REST routes both come through here."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.principal import Principal
+from taskchat.tasks import repository
+from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
+from taskchat.tasks.schemas import TaskFilter, TaskOut
+from taskchat.texts import is_storable, is_visible
+
+TASK_ID_MAX = 2**31 - 1
+"""The column's range; a larger number can't be anybody's task."""
+
+
+class TaskNotFound(NotFound):
+    """The principal has no task of that number."""
+
+    def __init__(self, task_id: int) -> None:
+        self.task_id = task_id
+        super().__init__(f"No task {task_id}. List the tasks to see their ids.")
+
+
+class InvalidTask(InvalidRequest):
+    """A title or description that can't be kept."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"The {field} {problem}.", details=[Detail(field=field, problem=problem)])
+
+
+async def add_task(
+    connection: AsyncConnection, principal: Principal, *, title: str, description: str = ""
+) -> TaskOut:
+    """Add a pending task.
+
+    Raises:
+        InvalidTask: the title or the description breaks a rule.
+    """
+    return await repository.insert_task(
+        connection,
+        principal,
+        title=checked_title(title),
+        description=checked_description(description),
+    )
+
+
+async def list_tasks(
+    connection: AsyncConnection,
+    principal: Principal,
+    *,
+    status: TaskFilter = "all",
+    limit: int,
+    after: int = 0,
+) -> Sequence[TaskOut]:
+    """Tasks by number, oldest first."""
+    return await repository.list_tasks(
+        connection, principal, status=status, limit=limit, after=after
+    )
+
+
+async def count_tasks(
+    connection: AsyncConnection, principal: Principal, *, status: TaskFilter
+) -> int:
+    """How many tasks the filter fits."""
+    return await repository.count_tasks(connection, principal, status=status)
+
+
+async def read_task(connection: AsyncConnection, principal: Principal, task_id: int) -> TaskOut:
+    """One task.
+
+    Raises:
+        TaskNotFound: the principal has none of that number.
+    """
+    task = (
+        await repository.find_task(connection, principal, task_id)
+        if task_id <= TASK_ID_MAX
+        else None
+    )
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+async def change_task(
+    connection: AsyncConnection,
+    principal: Principal,
+    task_id: int,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    completed: bool | None = None,
+) -> TaskOut:
+    """Change the fields that are given.
+
+    Raises:
+        InvalidTask: nothing is given, or a text breaks a rule.
+        TaskNotFound: the principal has none of that number.
+    """
+    if title is None and description is None and completed is None:
+        raise InvalidTask("change", "needs at least one of title, description and completed")
+    task = (
+        await repository.change_task(
+            connection,
+            principal,
+            task_id,
+            title=None if title is None else checked_title(title),
+            description=None if description is None else checked_description(description),
+            completed=completed,
+        )
+        if task_id <= TASK_ID_MAX
+        else None
+    )
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+async def delete_task(connection: AsyncConnection, principal: Principal, task_id: int) -> TaskOut:
+    """Delete a task for good; its number is not given again.
+
+    Raises:
+        TaskNotFound: the principal has none of that number.
+    """
+    task = (
+        await repository.delete_task(connection, principal, task_id)
+        if task_id <= TASK_ID_MAX
+        else None
+    )
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+def checked_title(title: str) -> str:
+    """The title as it is kept: one line, trimmed.
+
+    Raises:
+        InvalidTask: empty, too long, or not storable.
+    """
+    title = " ".join(_checked(title, "title").split())
+    if not is_visible(title):
+        raise InvalidTask("title", "must not be empty")
+    if len(title) > TITLE_CHARS_MAX:
+        raise InvalidTask("title", f"must have at most {TITLE_CHARS_MAX} characters")
+    return title
+
+
+def checked_description(description: str) -> str:
+    """The description as it is kept: trimmed, line breaks included.
+
+    Raises:
+        InvalidTask: too long, or not storable.
+    """
+    description = _checked(description, "description").strip()
+    if len(description) > DESCRIPTION_CHARS_MAX:
+        raise InvalidTask("description", f"must have at most {DESCRIPTION_CHARS_MAX} characters")
+    return description
+
+
+def _checked(value: str, field: str) -> str:
+    if not is_storable(value):
+        raise InvalidTask(field, "must not contain NUL or unpaired surrogates")
+    return value

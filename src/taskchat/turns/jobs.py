@@ -1,0 +1,109 @@
+"""The turns that this process sees through. A job outlives the request that began it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+from uuid import UUID
+
+from taskchat.turns.repository import Claim, TurnRef, TurnState
+
+
+class Job:
+    """One turn on its way to its end, run here or waited for.
+
+    Attributes:
+        turn: Which.
+        attempt: The attempt whose lease this process renews: 0 while the turn waits in line here,
+            None while another process has it.
+        running: Set once the turn runs, here or elsewhere.
+        settling: Whether the run is over and its end is being written.
+        task: What sees it through; its result is how the turn ended.
+    """
+
+    def __init__(self, turn: TurnRef, attempt: int | None) -> None:
+        self.turn = turn
+        self.attempt = attempt
+        self.running = asyncio.Event()
+        self.settling = False
+        self.interrupted = False
+        self.task: asyncio.Task[TurnState]
+        self._run: asyncio.Task[TurnState] | None = None
+
+    async def run(self, held: Claim, work: Coroutine[Any, Any, TurnState]) -> TurnState | None:
+        """Do the work of one attempt; None when it was interrupted.
+
+        Cancelling the job cancels the work.
+        """
+        self.attempt, self.settling, self.interrupted = held.attempt, False, False
+        self.running.set()
+        self._run = asyncio.ensure_future(work)
+        try:
+            return await self._run
+        except asyncio.CancelledError:
+            if self.interrupted:
+                return None
+            raise
+        finally:
+            self.attempt, self._run = None, None
+
+    def interrupt(self) -> None:
+        """Stop the run: the turn was cancelled, or has another owner. Its end is not touched."""
+        if self._run is not None and not self.settling:
+            self.interrupted = True
+            self._run.cancel()
+
+
+class TurnJobs:
+    """All jobs of this process, by turn."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[UUID, Job] = {}
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def get(self, turn_id: UUID) -> Job | None:
+        """The job of a turn, if this process has one."""
+        return self._jobs.get(turn_id)
+
+    def start(
+        self,
+        turn: TurnRef,
+        attempt: int | None,
+        work: Callable[[Job], Coroutine[Any, Any, TurnState]],
+    ) -> Job:
+        """Begin to see a turn through; one job a turn."""
+        job = Job(turn, attempt)
+        job.task = asyncio.create_task(work(job), name=f"turn {turn.id}")
+        self._jobs[turn.id] = job
+        job.task.add_done_callback(lambda task: self._done(turn.id, task))
+        return job
+
+    def _done(self, turn_id: UUID, task: asyncio.Task[TurnState]) -> None:
+        self._jobs.pop(turn_id, None)
+        if not task.cancelled():
+            # Looked at, so that asyncio doesn't report what the waiting request reports anyway.
+            task.exception()
+
+    def held(self) -> Iterable[tuple[TurnRef, int]]:
+        """The turns whose leases this process renews."""
+        return [(job.turn, job.attempt) for job in self._jobs.values() if job.attempt is not None]
+
+    def turn_over(self, conversation_id: UUID, number: int) -> None:
+        """Stop a run whose turn has ended without it."""
+        for job in self._jobs.values():
+            if job.turn.number == number and job.turn.conversation_id == conversation_id:
+                job.interrupt()
+
+    async def drain(self, *, timeout_s: float) -> int:
+        """Take no more turns, finish those at hand, cancel what is left; returns how many were."""
+        self.draining = True
+        tasks = [job.task for job in self._jobs.values()]
+        if not tasks:
+            return 0
+        _, left = await asyncio.wait(tasks, timeout=timeout_s)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return len(left)

@@ -1,0 +1,205 @@
+"""A tool's effect and its record, in one transaction, keyed by turn and call id.
+
+Both are there or neither is. The transaction begins with the fence: a process that lost its turn
+to another writes nothing more into it.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.assistant.record import Answer
+from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
+from taskchat.db import Database
+from taskchat.errors import ModelError
+from taskchat.moments import new_id
+from taskchat.principal import Principal
+from taskchat.tasks.tools import Effect, Result, ToolFailure
+from taskchat.turns import repository
+from taskchat.turns.repository import Claim
+
+
+class TurnLost(Exception):
+    """Another process owns the turn now, or it was cancelled; this one stops quietly."""
+
+
+class TurnLedger:
+    """The record of one attempt at a turn.
+
+    Args:
+        database: Where.
+        held: The attempt.
+        answers_kept: Answers on record from earlier attempts, with what they cost.
+        calls: Executed calls from earlier attempts, by the model's ids.
+        tool_calls_max: The most tool calls of one turn.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        held: Claim,
+        *,
+        answers_kept: Sequence[Answer] = (),
+        calls: Sequence[tuple[str, ToolCallOut]] = (),
+        tool_calls_max: int,
+    ) -> None:
+        self.held = held
+        self.answers = list(answers_kept)
+        self.calls = dict(calls)
+        self.broken: Exception | None = None
+        self._database = database
+        self._kept = len(self.answers)
+        self._tool_calls_max = tool_calls_max
+
+    def answered(self, answer: Answer) -> None:
+        """Note an answer of the model's."""
+        self.answers.append(answer)
+
+    def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> "LedgerCall":
+        """A caller for one tool call.
+
+        Raises:
+            ModelError: the turn has made as many as it may.
+        """
+        if call_id not in self.calls and len(self.calls) >= self._tool_calls_max:
+            raise ModelError(
+                f"The language model wanted more than {self._tool_calls_max} tool calls for one "
+                "message. What was done is kept; ask for the rest in another message."
+            )
+        return LedgerCall(self, call_id, tool_name, arguments)
+
+    async def perform(
+        self,
+        call: "LedgerCall",
+        effect: Effect[Result],
+        result_type: type[Result],
+    ) -> Result:
+        """Run an effect and record it, once."""
+        known = self.calls.get(call.call_id)
+        if known is not None:
+            if known.status != "completed":
+                raise ToolFailure(str(known.result.get("error", "")))
+            return result_type.model_validate(known.result)
+        began = time.monotonic()
+        try:
+            async with self._database.transaction(call.principal) as connection:
+                await self._fence(connection)
+                failure: ToolFailure | None = None
+                try:
+                    result = await effect(connection, call.principal)
+                    shown = result.model_dump(mode="json")
+                except ToolFailure as refused:
+                    # The rules refuse before they change anything, so there is only this to keep.
+                    failure, shown = refused, {"error": str(refused)}
+                recorded = await self._record(
+                    connection, call, shown, "failed" if failure else "completed", began
+                )
+        except BaseException as error:
+            self.broken = self.broken or (error if isinstance(error, Exception) else None)
+            raise
+        self._committed(call, recorded)
+        if failure is not None:
+            raise failure
+        return result
+
+    async def refuse(self, call: "LedgerCall", text: str) -> None:
+        """Record a call that came to nothing before any tool ran."""
+        async with self._database.transaction(call.principal) as connection:
+            await self._fence(connection)
+            recorded = await self._record(
+                connection, call, {"error": text}, "failed", time.monotonic()
+            )
+        self._committed(call, recorded)
+
+    async def _fence(self, connection: AsyncConnection) -> None:
+        if not await repository.still_ours(connection, self.held):
+            raise TurnLost
+
+    async def _record(
+        self,
+        connection: AsyncConnection,
+        call: "LedgerCall",
+        result: dict[str, Any],
+        status: ToolCallStatus,
+        began: float,
+    ) -> ToolCallOut:
+        await self._keep_answers(connection)
+        id_: UUID = new_id()
+        executed_at = await repository.insert_call(
+            connection,
+            self.held.turn,
+            {
+                "id": id_,
+                "call_id": call.call_id,
+                "position": len(self.calls),
+                "tool_name": call.tool_name,
+                "parameters": call.arguments,
+                "result": result,
+                "status": status,
+                "duration_ms": round((time.monotonic() - began) * 1000),
+            },
+        )
+        return ToolCallOut(
+            id=id_,
+            tool_name=call.tool_name,
+            parameters=call.arguments,
+            result=result,
+            status=status,
+            executed_at=executed_at,
+        )
+
+    async def _keep_answers(self, connection: AsyncConnection) -> None:
+        """Keep what the model decided with the first commit that follows from it."""
+        unkept = self.answers[self._kept :]
+        if unkept:
+            await repository.insert_answers(
+                connection,
+                self.held.turn,
+                [
+                    {
+                        "number": number,
+                        "model": answer.model,
+                        "items": list(answer.items),
+                        "input_tokens": answer.input_tokens,
+                        "output_tokens": answer.output_tokens,
+                    }
+                    for number, answer in enumerate(unkept, self._kept + 1)
+                ],
+            )
+
+    def _committed(self, call: "LedgerCall", recorded: ToolCallOut) -> None:
+        self._kept = len(self.answers)
+        self.calls[call.call_id] = recorded
+
+
+class LedgerCall:
+    """One tool call of the turn: who acts, and where its outcome is recorded."""
+
+    def __init__(
+        self, ledger: TurnLedger, call_id: str, tool_name: str, arguments: dict[str, Any]
+    ) -> None:
+        self.call_id = call_id
+        self.tool_name = tool_name
+        self.arguments = arguments
+        self._ledger = ledger
+
+    @property
+    def principal(self) -> Principal:
+        """The turn's."""
+        return self._ledger.held.turn.principal
+
+    @property
+    def recorded(self) -> bool:
+        """Whether its outcome is in the record."""
+        return self.call_id in self._ledger.calls
+
+    async def perform(self, effect: Effect[Result], result_type: type[Result]) -> Result:
+        """Run the effect and record it, in one transaction."""
+        return await self._ledger.perform(self, effect, result_type)
+
+    async def record_refusal(self, text: str) -> None:
+        """Record a call that the server refused before any tool ran."""
+        await self._ledger.refuse(self, text)

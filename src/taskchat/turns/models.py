@@ -1,0 +1,130 @@
+"""The turn's own rows: its state machine, and what the model decided in it."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+UNFINISHED: Final = ("queued", "running", "awaiting_feedback")
+"""States in which a turn holds up the ones behind it."""
+
+STATUSES: Final = (*UNFINISHED, "completed", "failed", "cancelled")
+
+CHANNELS: Final = ("rest", "sse", "websocket")
+"""How the user's message came in; a new channel is a new value, not a new table."""
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+class Turn(SQLModel, table=True):
+    """One user message, the run that answers it, and the reply.
+
+    `attempt` is the fencing token: every write of a run names the attempt that it belongs to, and
+    finds no row once another process has taken the turn over.
+    """
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "conversation_id"],
+            ["conversations.user_id", "conversations.id"],
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("user_id", "conversation_id", "number"),
+        CheckConstraint(_one_of("status", STATUSES), name="status"),
+        CheckConstraint(_one_of("channel", CHANNELS), name="channel"),
+        CheckConstraint("number >= 1", name="number"),
+        Index(
+            "turns_user_id_idempotency_key_key",
+            "user_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
+            "turns_unfinished_idx",
+            "user_id",
+            "conversation_id",
+            "number",
+            postgresql_where=text(_one_of("status", UNFINISHED)),
+        ),
+        Index(
+            "turns_lease_expires_at_idx",
+            "lease_expires_at",
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+        Index(
+            "turns_kept_key_idx",
+            "finished_at",
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    conversation_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    number: int = Field(sa_column=Column(Integer, nullable=False))
+    channel: str = Field(sa_column=Column(String(16), nullable=False))
+    status: str = Field(sa_column=Column(String(32), nullable=False))
+    attempt: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    deaths: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    owner: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    lease_expires_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True))
+    )
+    idempotency_key: str | None = Field(default=None, sa_column=Column(String(255)))
+    fingerprint: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    model: str | None = Field(default=None, sa_column=Column(String(255)))
+    model_calls: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    input_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    output_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    result: str | None = Field(default=None, sa_column=Column(Text))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )
+    started_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    finished_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class ModelAnswer(SQLModel, table=True):
+    """What a model answered when it called tools, whole, as its provider wants it back.
+
+    Kept with the first tool commit that follows from it, so that a takeover goes on from this
+    decision instead of asking for another. `items` are the SDK's input items, reasoning included.
+    """
+
+    __tablename__ = "model_answers"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    turn_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    model: str = Field(sa_column=Column(String(255), nullable=False))
+    items: list[Any] = Field(sa_column=Column(JSON, nullable=False))
+    input_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    output_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )

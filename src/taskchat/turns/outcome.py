@@ -1,0 +1,90 @@
+"""How a turn ended, as it is stored and as it is told again: the same bytes every time."""
+
+from taskchat.conversations.repository import Place, messages_before
+from taskchat.conversations.schemas import MessageOut
+from taskchat.db import Database
+from taskchat.errors import (
+    InternalError,
+    ModelError,
+    RunTimeout,
+    ServiceError,
+    TurnCancelled,
+)
+from taskchat.turns.repository import TurnRef, TurnState
+from taskchat.turns.schemas import (
+    MESSAGES_SHOWN_MAX,
+    ChatAnswer,
+    ErrorBody,
+    MessageScope,
+)
+
+STORED_FAILURES: dict[str, type[ServiceError]] = {
+    error.code: error for error in (ModelError, RunTimeout, InternalError, TurnCancelled)
+}
+"""Errors that end a turn. All others leave it unfinished, or never began one."""
+
+
+def failure_json(error: ServiceError, turn: TurnRef, *, request_id: str) -> str:
+    """The error as it is stored with the turn."""
+    return ErrorBody(
+        error_code=error.code,
+        error=error.message,
+        conversation_id=turn.conversation_id,
+        turn_id=turn.id,
+        request_id=request_id,
+        details=[],
+    ).model_dump_json()
+
+
+def stored_failure(result: str) -> ServiceError:
+    """The error that a turn ended with, under the request id that it first had."""
+    body = ErrorBody.model_validate_json(result)
+    error = STORED_FAILURES[body.error_code](
+        body.error, conversation_id=body.conversation_id, turn_id=body.turn_id
+    )
+    error.request_id = body.request_id
+    return error
+
+
+async def answer_of(database: Database, state: TurnState, scope: MessageScope) -> bytes:
+    """The body that a finished turn is answered with.
+
+    Args:
+        database: Where the conversation is.
+        state: A turn that is over.
+        scope: Whether the conversation is shown, or only this turn of it.
+
+    Raises:
+        ServiceError: the one that the turn ended with.
+    """
+    assert state.result is not None  # noqa: S101 - it is over
+    if state.status != "completed":
+        raise stored_failure(state.result)
+    if scope == "turn":
+        return state.result.encode()
+    messages, has_more = await shown_messages(database, state.turn)
+    answer = ChatAnswer.model_validate_json(state.result)
+    return with_messages(answer, messages, has_more=has_more).model_dump_json().encode()
+
+
+def with_messages(answer: ChatAnswer, messages: list[MessageOut], *, has_more: bool) -> ChatAnswer:
+    """The same answer, showing these messages."""
+    return answer.model_copy(update={"messages": messages, "has_more": has_more})
+
+
+async def shown_messages(database: Database, turn: TurnRef) -> tuple[list[MessageOut], bool]:
+    """The newest messages up to a turn's reply, and whether there are older ones.
+
+    What stands up to a finished turn never changes again, so that a replay shows the same.
+    """
+    behind: Place = (turn.number, 2)
+    async with database.transaction(turn.principal) as connection:
+        rows = await messages_before(
+            connection,
+            turn.principal,
+            turn.conversation_id,
+            before=behind,
+            limit=MESSAGES_SHOWN_MAX + 1,
+        )
+    messages = [message for _, message in rows]
+    return messages[-MESSAGES_SHOWN_MAX:], len(messages) > MESSAGES_SHOWN_MAX

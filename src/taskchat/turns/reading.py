@@ -1,0 +1,63 @@
+"""A turn as it is told to its user: how far it is, and what it did."""
+
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
+from taskchat.conversations.models import Message
+from taskchat.db import Database, table_of
+from taskchat.errors import NotFound
+from taskchat.principal import Principal
+from taskchat.turns import repository
+from taskchat.turns.models import Turn
+from taskchat.turns.repository import TurnRef
+from taskchat.turns.schemas import ErrorBody, TurnOut, Usage
+
+_turns = table_of(Turn)
+_messages = table_of(Message)
+_TURN = select(_turns).where(
+    _turns.c.user_id == bindparam("owner"), _turns.c.id == bindparam("turn")
+)
+_TEXTS = (
+    select(_messages.c.content)
+    .where(_messages.c.user_id == bindparam("owner"), _messages.c.turn_id == bindparam("turn"))
+    .order_by(_messages.c.position)
+)
+
+
+async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> TurnOut:
+    """One turn of the principal's.
+
+    Raises:
+        NotFound: the principal has none of that id.
+    """
+    values = {"owner": principal.user_id, "turn": turn_id}
+    async with database.transaction(principal) as connection:
+        row = (await connection.execute(_TURN, values)).one_or_none()
+        if row is None:
+            raise NotFound(f"No turn {turn_id}.")
+        texts = list((await connection.execute(_TEXTS, values)).scalars())
+        calls = await repository.recorded_calls(
+            connection, TurnRef(principal, row.id, row.conversation_id, row.number)
+        )
+    failed = row.status in ("failed", "cancelled")
+    return TurnOut(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        number=row.number,
+        channel=row.channel,
+        status=row.status,
+        message=texts[0],
+        reply=texts[1] if len(texts) > 1 else None,
+        tool_calls=[call for _, call in calls],
+        error=ErrorBody.model_validate_json(row.result) if failed else None,
+        model=row.model,
+        usage=Usage(
+            model_calls=row.model_calls,
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+        ),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

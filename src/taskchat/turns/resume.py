@@ -1,0 +1,149 @@
+"""Taking a turn up from its record: what was decided stands, what was done is not done again."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.assistant.record import Answer
+from taskchat.assistant.run import PendingCall
+from taskchat.conversations.history import InputItem, model_input, output_item, user_item
+from taskchat.conversations.repository import PastTurn, past_turns
+from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.db import Database
+from taskchat.turns import repository
+from taskchat.turns.begin import Begun
+from taskchat.turns.repository import Claim, TurnRef, TurnState
+
+UNREADABLE = "The arguments were not valid JSON; call the tool again."
+
+
+@dataclass(frozen=True, slots=True)
+class StartedTurn:
+    """A turn that this process runs now, with all that its run needs.
+
+    Attributes:
+        held: The attempt.
+        message: The user's.
+        history: What was said before, newest first.
+        answers: The model's answers on record.
+        calls: The executed calls, by the model's ids.
+    """
+
+    held: Claim
+    message: MessageOut
+    history: Sequence[PastTurn]
+    answers: Sequence[Answer] = ()
+    calls: Sequence[tuple[str, ToolCallOut]] = ()
+
+    def run_input(self, *, tokens_max: int) -> "RunInput":
+        """History, the message, and what is on record of this turn."""
+        items = model_input(self.history, tokens_max=tokens_max)
+        items.append(user_item(self.message.content))
+        recorded = RunInput(items)
+        executed = dict(self.calls)
+        for answer in self.answers:
+            recorded.add(answer, executed, last=answer is self.answers[-1])
+        return recorded
+
+
+@dataclass(slots=True)
+class RunInput:
+    """What the agent starts from: items, and calls to execute before the model is asked."""
+
+    items: list[InputItem]
+    pending: list[PendingCall] = field(default_factory=list)
+
+    def add(self, answer: Answer, executed: dict[str, ToolCallOut], *, last: bool) -> None:
+        """Append an answer and an output for each of its calls.
+
+        Only the last answer can have calls that nobody executed. An earlier one was followed by
+        another, so that its calls all had outputs; where a call left no record, it was one that
+        never reached a tool.
+        """
+        self.items.extend(answer.items)
+        for item in answer.items:
+            if item.get("type") != "function_call":
+                continue
+            call_id = str(item["call_id"])
+            done = executed.get(call_id)
+            arguments = _arguments(item)
+            if done is not None:
+                self.items.append(output_item(call_id, done.result, done.status))
+            elif last and arguments is not None:
+                self.pending.append(PendingCall(call_id, str(item["name"]), arguments))
+            else:
+                self.items.append(output_item(call_id, {"error": UNREADABLE}, "interrupted"))
+
+
+def _arguments(item: InputItem) -> dict[str, Any] | None:
+    try:
+        arguments = json.loads(item.get("arguments") or "{}")
+    except ValueError:
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def started(begun: Begun) -> StartedTurn | None:
+    """The turn that may start as it was accepted; None when it has to wait."""
+    if begun.claim is None:
+        return None
+    return StartedTurn(begun.claim, begun.message, begun.history)
+
+
+async def claim_turn(
+    database: Database,
+    turn: TurnRef,
+    *,
+    process: UUID,
+    lease_s: float,
+    history_turns_max: int,
+) -> StartedTurn | TurnState | None:
+    """Take a turn whose time has come or whose owner died, and read it.
+
+    Returns:
+        The started turn; or how far it is, when it is neither; None when it is gone.
+
+    Raises:
+        DatabaseError: the outcome is unknown; the lease decides.
+    """
+    async with database.transaction(turn.principal) as connection:
+        held = await repository.claim(connection, turn, process=process, lease_s=lease_s)
+        if held is None:
+            return await repository.find_by_id(connection, turn.principal, turn.id)
+        return await _read(connection, held, history_turns_max)
+
+
+async def read_adopted(database: Database, held: Claim, *, history_turns_max: int) -> StartedTurn:
+    """Read a turn that the sweeper took."""
+    async with database.transaction(held.turn.principal) as connection:
+        return await _read(connection, held, history_turns_max)
+
+
+async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int) -> StartedTurn:
+    turn = held.turn
+    said = await repository.user_message(connection, turn)
+    history: Sequence[PastTurn] = ()
+    if turn.number > 1 and history_turns_max:
+        history = await past_turns(
+            connection,
+            turn.principal,
+            turn.conversation_id,
+            before=turn.number,
+            turns_max=history_turns_max,
+        )
+    answers: Sequence[Answer] = ()
+    calls: Sequence[tuple[str, ToolCallOut]] = ()
+    if held.attempt > 1:
+        answers = [
+            Answer(row.model, row.items, row.input_tokens, row.output_tokens)
+            for row in await repository.recorded_answers(connection, turn)
+        ]
+        calls = await repository.recorded_calls(connection, turn)
+    message = MessageOut(
+        id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
+    )
+    return StartedTurn(held, message, history, answers, calls)

@@ -1,0 +1,306 @@
+"""One chat turn: begin, run, settle. The user's message outlives any failure.
+
+A run lives in a job of its own. Who waits for it may leave; a turn whose process dies is taken up
+by another.
+"""
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from taskchat.assistant.run import Assistant
+from taskchat.db import Database
+from taskchat.errors import (
+    ConversationBusy,
+    DatabaseError,
+    InternalError,
+    ModelError,
+    NotFound,
+    ServiceError,
+    ShuttingDown,
+    TurnInProgress,
+    TurnNotCancellable,
+)
+from taskchat.principal import Principal
+from taskchat.settings import Settings
+from taskchat.turns import repository
+from taskchat.turns.begin import NewMessage, begin
+from taskchat.turns.jobs import Job, TurnJobs
+from taskchat.turns.ledger import TurnLedger, TurnLost
+from taskchat.turns.models import UNFINISHED
+from taskchat.turns.repository import DEATHS_MAX, Claim, TurnState
+from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, started
+from taskchat.turns.settle import cancel, settle_completed, settle_failed
+from taskchat.turns.wakeups import Wakeups, pause
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDeps:
+    """What a turn needs, built once.
+
+    Attributes:
+        process: This process, as the owner of leases.
+        database: Where everything is.
+        assistant: Who answers.
+        settings: Limits.
+        wakeups: How waiting turns hear of others.
+        jobs: The turns that this process sees through.
+        history_tokens_max: Budget of the history, in model tokens.
+        history_turns_max: The most turns of history that are read.
+    """
+
+    process: UUID
+    database: Database
+    assistant: Assistant
+    settings: Settings
+    wakeups: Wakeups
+    jobs: TurnJobs
+    history_tokens_max: int
+    history_turns_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedTurn:
+    """How a turn ended, whatever way.
+
+    Attributes:
+        state: Its end.
+        replayed: Whether its key had been used before.
+    """
+
+    state: TurnState
+    replayed: bool
+
+
+async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps) -> CompletedTurn:
+    """Answer one user message: begin, run, settle.
+
+    No transaction is open while the model thinks: a run takes seconds and would hold a pooled
+    connection for all of them.
+
+    Returns:
+        How the turn ended.
+
+    Raises:
+        ServiceError: as `begin`; or that the wait ran out, while the turn goes on.
+    """
+    if deps.jobs.draining:
+        raise ShuttingDown(retry_after_s=1)
+    begun = await begin(
+        deps.database,
+        principal,
+        message,
+        process=deps.process,
+        lease_s=deps.settings.lease_s,
+        queue_max=deps.settings.queue_max,
+        history_turns_max=deps.history_turns_max,
+    )
+    if isinstance(begun, TurnState):
+        return CompletedTurn(await _same_turn(begun, deps), replayed=True)
+    start = started(begun)
+    job = deps.jobs.start(
+        begun.turn,
+        0 if start is None else start.held.attempt,
+        functools.partial(see_through, start=start, deps=deps, request_id=message.request_id),
+    )
+    return CompletedTurn(await _answered(job, deps.settings), replayed=False)
+
+
+async def _answered(job: Job, settings: Settings) -> TurnState:
+    """Wait for the end of a new turn: first for its time to come, then for its run."""
+    if not job.running.is_set():
+        runs = asyncio.create_task(job.running.wait())
+        await asyncio.wait(
+            {runs, job.task},
+            timeout=settings.queue_timeout_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        runs.cancel()
+        if not job.running.is_set() and not job.task.done():
+            raise ConversationBusy(
+                "Earlier messages of this conversation are still being answered. Yours is kept "
+                "and will be answered after them; read it from the conversation.",
+                conversation_id=job.turn.conversation_id,
+                turn_id=job.turn.id,
+                retry_after_s=5,
+            )
+    # A dead owner's lease has to run out before another process runs the turn from the start.
+    return await _ended(job, settings.run_timeout_s + settings.lease_s)
+
+
+async def _same_turn(known: TurnState, deps: TurnDeps) -> TurnState:
+    """The turn that a repeated key belongs to: over, waited for, or taken up where it lies dead."""
+    if known.status not in UNFINISHED:
+        return known
+    job = deps.jobs.get(known.turn.id) or deps.jobs.start(
+        known.turn, None, functools.partial(see_through, start=None, deps=deps, request_id="")
+    )
+    return await _ended(job, deps.settings.queue_timeout_s)
+
+
+async def _ended(job: Job, timeout_s: float) -> TurnState:
+    done, _ = await asyncio.wait({job.task}, timeout=timeout_s)
+    if not done:
+        raise TurnInProgress(
+            conversation_id=job.turn.conversation_id, turn_id=job.turn.id, retry_after_s=5
+        )
+    try:
+        return job.task.result()
+    except asyncio.CancelledError as error:
+        raise ShuttingDown(
+            conversation_id=job.turn.conversation_id, turn_id=job.turn.id, retry_after_s=1
+        ) from error
+    except ServiceError as error:
+        error.conversation_id, error.turn_id = job.turn.conversation_id, job.turn.id
+        raise
+
+
+async def see_through(
+    job: Job, *, start: StartedTurn | None, deps: TurnDeps, request_id: str
+) -> TurnState:
+    """Until the turn is over: run it when its time has come, wait while another process does.
+
+    Raises:
+        DatabaseError: while it ran here; its lease runs out and a sweeper takes it up.
+        NotFound: its conversation was deleted.
+    """
+    turn = job.turn
+    with deps.wakeups.waiting(turn.conversation_id, turn.number) as woken:
+        while True:
+            if start is not None:
+                try:
+                    ended = await job.run(
+                        start.held, run_turn(job, start, deps=deps, request_id=request_id)
+                    )
+                except TurnLost:
+                    ended = None
+                if ended is not None:
+                    return ended
+                log.info("turn.lost", turn_id=str(turn.id), attempt=start.held.attempt)
+                start = None
+            try:
+                found = await claim_turn(
+                    deps.database,
+                    turn,
+                    process=deps.process,
+                    lease_s=deps.settings.lease_s,
+                    history_turns_max=deps.history_turns_max,
+                )
+            except DatabaseError:
+                await pause(woken)
+                continue
+            if isinstance(found, StartedTurn):
+                start = found
+                continue
+            if found is None:
+                raise NotFound("The conversation was deleted while its turn was under way.")
+            if found.status not in UNFINISHED:
+                return found
+            if found.status == "running":
+                job.attempt = None
+                job.running.set()
+            await pause(woken)
+
+
+async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: str) -> TurnState:
+    """Run the agent and settle: one attempt at a turn.
+
+    Raises:
+        TurnLost: another process owns the turn now, or it was cancelled.
+        DatabaseError: the record can't be written; what is committed stays.
+    """
+    began = time.monotonic()
+    ledger = TurnLedger(
+        deps.database,
+        start.held,
+        answers_kept=start.answers,
+        calls=start.calls,
+        tool_calls_max=deps.settings.tool_calls_max,
+    )
+    try:
+        reply = await _reply(start, ledger, deps)
+    except (TurnLost, DatabaseError):
+        raise
+    except ServiceError as error:
+        ended = await _settle_failed(job, ledger, error, deps, request_id)
+    except Exception:
+        log.exception("turn.crashed", turn_id=str(job.turn.id))
+        ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
+    else:
+        job.settling = True
+        ended = await settle_completed(deps.database, ledger, start.message, reply)
+    deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
+    log.info(
+        f"turn.{ended.status}",
+        turn_id=str(job.turn.id),
+        attempt=start.held.attempt,
+        model_calls=len(ledger.answers),
+        tool_calls=len(ledger.calls),
+        duration_ms=round((time.monotonic() - began) * 1000),
+    )
+    return ended
+
+
+async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
+    if start.held.deaths >= DEATHS_MAX:
+        raise InternalError(
+            "This message was taken up several times and its server died each time. What was "
+            "done is kept; say it in another way."
+        )
+    model_calls_left = deps.settings.model_calls_max - len(start.answers)
+    if model_calls_left <= 0:
+        raise ModelError
+    run = start.run_input(tokens_max=deps.history_tokens_max)
+    return await deps.assistant.reply(
+        run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
+    )
+
+
+async def _settle_failed(
+    job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
+) -> TurnState:
+    job.settling = True
+    return await settle_failed(
+        deps.database, ledger, error, request_id=request_id or str(job.turn.id)
+    )
+
+
+async def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
+    """See through a turn that the sweeper took from a dead process.
+
+    Raises:
+        DatabaseError: it could not be read; its new lease runs out and it is taken again.
+    """
+    start = await read_adopted(deps.database, held, history_turns_max=deps.history_turns_max)
+    if deps.jobs.get(held.turn.id) is None:
+        deps.jobs.start(
+            held.turn,
+            held.attempt,
+            functools.partial(see_through, start=start, deps=deps, request_id=""),
+        )
+
+
+async def cancel_turn(
+    turn_id: UUID, *, principal: Principal, deps: TurnDeps, request_id: str
+) -> None:
+    """Stop a turn, whichever process runs it. What was done stays on record.
+
+    Raises:
+        NotFound: the principal has no such turn.
+        TurnNotCancellable: it is over.
+    """
+    async with deps.database.transaction(principal) as connection:
+        state = await repository.find_by_id(connection, principal, turn_id)
+    if state is None:
+        raise NotFound(f"No turn {turn_id}.")
+    turn = state.turn
+    if not await cancel(deps.database, turn, request_id=request_id):
+        raise TurnNotCancellable(conversation_id=turn.conversation_id, turn_id=turn.id)
+    deps.wakeups.wake(turn.conversation_id, turn.number, turn.number + 1)
+    log.info("turn.cancelled", turn_id=str(turn.id))

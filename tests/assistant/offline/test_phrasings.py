@@ -1,0 +1,140 @@
+"""Whole conversations against a simulation of the five tools: what is said, what must happen."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents.items import TResponseInputItem
+from agents.model_settings import ModelSettings
+from agents.models.interface import ModelTracing
+from agents.tool import FunctionTool, Tool
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
+
+from taskchat.assistant.offline.model import OfflineModel
+
+DATA = Path(__file__).parent / "data"
+MODEL_CALLS_MAX = 6
+ARTICLES = {"a", "an", "the", "my"}
+
+
+async def _never(context: Any, arguments: str) -> str:
+    raise AssertionError("the model calls tools, it does not run them")
+
+
+TOOLS: list[Tool] = [
+    FunctionTool(name=name, description="", params_json_schema={}, on_invoke_tool=_never)
+    for name in ("add_task", "list_tasks", "complete_task", "delete_task", "update_task")
+]
+
+
+@dataclass
+class Row:
+    id: int
+    title: str
+    description: str
+    completed: bool
+
+
+class Desk:
+    """The five tools over a list in memory, and one conversation with the offline model."""
+
+    def __init__(self, tasks: Sequence[dict[str, Any]]) -> None:
+        self.rows = [
+            Row(number, task["title"], task.get("description", ""), task.get("completed", False))
+            for number, task in enumerate(tasks, start=1)
+        ]
+        self.created = len(self.rows)
+        self.items: list[TResponseInputItem] = []
+
+    def run(self, name: str, arguments: dict[str, Any]) -> str:
+        if name == "list_tasks":
+            status = arguments.get("status", "all")
+            shown = [
+                {"id": r.id, "title": r.title, "description": r.description,
+                 "completed": r.completed}
+                for r in self.rows
+                if status == "all" or r.completed == (status == "completed")
+            ]  # fmt: skip
+            return json.dumps({"tasks": shown, "total": len(shown)})
+        if name == "add_task":
+            self.created += 1
+            title, description = arguments["title"], arguments.get("description", "")
+            self.rows.append(Row(self.created, title, description, completed=False))
+            return json.dumps({"task_id": self.created, "status": "created", "title": title})
+        row = next((r for r in self.rows if r.id == arguments["task_id"]), None)
+        if row is None:
+            return f"No task {arguments['task_id']}. Call list_tasks to see the ids."
+        if name == "complete_task":
+            row.completed = True
+        elif name == "delete_task":
+            self.rows.remove(row)
+        else:
+            row.title = arguments.get("title", row.title)
+            row.description = arguments.get("description", row.description)
+        status = {"complete_task": "completed", "delete_task": "deleted"}.get(name, "updated")
+        return json.dumps({"task_id": row.id, "status": status, "title": row.title})
+
+    async def say(self, text: str) -> tuple[list[dict[str, Any]], str]:
+        """One turn: the calls in the phrasing cases' form, and the reply."""
+        titles = {row.id: row.title for row in self.rows}
+        self.items.append({"role": "user", "content": text})
+        made: list[dict[str, Any]] = []
+        for _ in range(MODEL_CALLS_MAX):
+            response = await OfflineModel().get_response(
+                "instructions", self.items, ModelSettings(), TOOLS, None, [],
+                ModelTracing.DISABLED, previous_response_id=None, conversation_id=None, prompt=None,
+            )  # fmt: skip
+            calls = [o for o in response.output if isinstance(o, ResponseFunctionToolCall)]
+            self.items += response.to_input_items()
+            if not calls:
+                (message,) = response.output
+                assert isinstance(message, ResponseOutputMessage)
+                return made, "".join(getattr(part, "text", "") for part in message.content)
+            for call in calls:
+                arguments = json.loads(call.arguments)
+                made.append(_as_case(call.name, arguments, titles))
+                self.items.append(
+                    {"type": "function_call_output", "call_id": call.call_id,
+                     "output": self.run(call.name, arguments)}
+                )  # fmt: skip
+        raise AssertionError(f"the turn did not end: {text}")
+
+
+def _as_case(name: str, arguments: dict[str, Any], titles: dict[int, str]) -> dict[str, Any]:
+    rest = {key: value for key, value in arguments.items() if key != "task_id"}
+    if "task_id" in arguments:
+        rest["task"] = titles.get(arguments["task_id"], f"task {arguments['task_id']}")
+    return {"tool": name, **rest}
+
+
+def plain(text: str) -> str:
+    words = text.casefold().strip().strip("\"'“”‘’").rstrip(".,!?;: ").split()
+    return " ".join(words[1:] if words and words[0] in ARTICLES else words)
+
+
+def _comparable(call: dict[str, Any]) -> dict[str, Any]:
+    return {key: value if key == "tool" else plain(str(value)) for key, value in call.items()}
+
+
+def cases(name: str) -> list[Any]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    return [pytest.param(case, id=case["id"]) for case in map(json.loads, filter(None, lines))]
+
+
+@pytest.mark.parametrize("case", cases("phrasings.jsonl") + cases("more.jsonl"))
+async def test_what_a_person_says_makes_the_calls_it_asks_for(case: dict[str, Any]) -> None:
+    desk = Desk(case["tasks"])
+    for turn in case["turns"]:
+        made, reply = await desk.say(turn["say"])
+        changes = [_comparable(call) for call in made if call["tool"] != "list_tasks"]
+        wanted = [_comparable(call) for call in turn["calls"] if call["tool"] != "list_tasks"]
+        assert changes == wanted, f"{turn['say']!r} -> {reply!r}"
+        for call in turn["calls"]:
+            if call["tool"] == "list_tasks":
+                assert {"tool": "list_tasks", "status": call["status"]} in made, turn["say"]
+        says = turn.get("says", [])
+        assert not says or any(piece.casefold() in reply.casefold() for piece in says), reply
+        assert reply

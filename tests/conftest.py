@@ -1,0 +1,172 @@
+"""Real Postgres, the real app, the real MCP server; the only fake is the model at its boundary."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from taskchat.app import create_app
+from taskchat.assistant.models import NamedModel
+from taskchat.db import Database, async_url
+from taskchat.embedded import start_postgres
+from taskchat.migrations import upgrade
+from taskchat.moments import new_id
+from taskchat.settings import OFFLINE, Settings
+
+JWT_SECRET = "a secret of the tests, of more than 32 bytes"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_configuration() -> Iterator[None]:
+    """What the developer has configured for themselves must not reach the tests."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("TASKCHAT_", "OPENAI_")) or name == "DATABASE_URL"
+    }
+    for name in kept:
+        del os.environ[name]
+    yield
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Postgres server, as a login that sees every row."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return given
+    return start_postgres(tmp_path_factory.mktemp("cluster"), remove_at_exit=True)
+
+
+@pytest.fixture(scope="session")
+def empty_database(server_url: str) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """Makes databases without a schema; each is dropped when its block ends."""
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[str]:
+        name = f"test_{new_id().hex}"
+        admin = create_async_engine(
+            async_url(server_url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        async with admin.connect() as connection:
+            await connection.execute(text(f"CREATE DATABASE {name}"))
+        try:
+            yield (
+                async_url(server_url)
+                .set(drivername="postgresql", database=name)
+                .render_as_string(hide_password=False)
+            )
+        finally:
+            async with admin.connect() as connection:
+                await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+            await admin.dispose()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def database_url(
+    empty_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """A migrated database; tests share it and keep apart by user."""
+    async with empty_database() as url:
+        await asyncio.to_thread(upgrade, url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    """The defaults, on the tests' database, with the offline model."""
+    return Settings(_env_file=None, database_url=database_url, jwt_secret=JWT_SECRET, model=OFFLINE)
+
+
+@pytest.fixture(scope="session")
+async def database(settings: Settings, database_url: str) -> AsyncIterator[Database]:
+    """The door to users' rows, bound by row-level security."""
+    database = Database(database_url, settings)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def superuser(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A login that sees every row, to look behind the service's back."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    yield engine
+    await engine.dispose()
+
+
+class RunningApp:
+    """An app within its lifespan, and a client for it."""
+
+    def __init__(self, app: FastAPI, client: httpx.AsyncClient) -> None:
+        self.app = app
+        self.client = client
+
+
+AppMaker = Callable[..., AbstractAsyncContextManager[RunningApp]]
+
+
+@pytest.fixture(scope="session")
+def running_app(settings: Settings) -> AppMaker:
+    """Makes apps: `async with running_app(chain=[…], lease_s=1) as running:`."""
+
+    @contextlib.asynccontextmanager
+    async def make(
+        *, chain: Sequence[NamedModel] | None = None, **changes: object
+    ) -> AsyncIterator[RunningApp]:
+        app = create_app(settings.model_copy(update=changes), chain=chain)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://test", timeout=30
+            ) as client:
+                yield RunningApp(app, client)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def offline_app(running_app: AppMaker) -> AsyncIterator[RunningApp]:
+    """One app with the offline model, for all tests that need nothing else.
+
+    In a task of its own: pytest may end a fixture in another task than it began in, and what the
+    app holds must be closed where it was opened.
+    """
+    started: asyncio.Future[RunningApp] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def live() -> None:
+        async with running_app() as running:
+            started.set_result(running)
+            await stop.wait()
+
+    life = asyncio.create_task(live())
+    done, _ = await asyncio.wait((life, started), return_when=asyncio.FIRST_COMPLETED)
+    if life in done:
+        await life
+    yield started.result()
+    stop.set()
+    await life
+
+
+@pytest.fixture
+def client(offline_app: RunningApp) -> httpx.AsyncClient:
+    """A client of the app with the offline model."""
+    return offline_app.client
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The top of the checkout."""
+    return Path(__file__).resolve().parent.parent
