@@ -1,24 +1,18 @@
 """The title and description of a new task, cut from the words that ask for it."""
 
-import re
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import Add
-from taskchat.assistant.offline.lexicon import (
-    FIELDS,
-    MANY_TASKS,
-    NUMBER_WORDS,
-    ONE_TASK,
-    TASK_VERBS,
-)
+from taskchat.assistant.offline.lexicon import MANY_TASKS, NUMBER_WORDS, ONE_TASK, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Pattern
-from taskchat.assistant.offline.references import trimmed
+from taskchat.assistant.offline.titles import titles_of
+from taskchat.assistant.offline.trimming import trimmed
 
-ADDS_MAX = 40
-"""New tasks one request may name."""
-
-_D = frozenset(["a", "an", "the", "another", "one", "more", "new", "my", "me", "following", "this", "these", "those", "quick", "extra", "some", "few", "couple", "of", "simple", "separate", "different", "additional", "personal", "work"])  # fmt: skip
+_D = word_set(
+    "a an the another one more new my me following this these those quick extra some few "
+    "couple of simple separate different additional personal work"
+)  # fmt: skip
 _COUNTS = frozenset(NUMBER_WORDS) | {str(number) for number in range(2, 21)}
 _NOUNS = ONE_TASK - {"one", "thing", "job"} | {"reminder", "note"}
 _PLURALS = MANY_TASKS - {"stuff", "jobs"} | {"ones", "notes"}
@@ -27,15 +21,28 @@ _CLASSES = {
     "count": _COUNTS,
     "noun": frozenset(_NOUNS | {"thing", "one"}),
     "nouns": frozenset(_PLURALS),
-    "add": frozenset(["add", "create", "insert", "include", "append", "adding", "creating", "make", "set", "start", "put", "enter", "log", "record", "register", "open", "save", "track", "schedule", "write", "jot", "note", "up", "give", "want", "place", "making", "setting", "need", "throw"]),
-    "plain": frozenset(["add", "adding", "insert", "append", "include"]),
-    "put": frozenset(["put", "stick", "pop", "place", "get", "throw", "chuck", "add", "include", "slap", "insert", "write", "enter", "log", "save", "want", "need", "set", "have", "create", "record", "drop", "putting"]),
-    "on": frozenset(["on", "onto", "to", "in", "into"]),
-    "my": frozenset(["my", "the", "our", "this", "that"]),
-    "kind": frozenset(["to-do", "todo", "task", "tasks", "shopping", "to", "do"]),
-    "link": frozenset(["to", ":", "called", "named", "titled", "for", "that", "which", "about", "of", ",", "-", "–", "—", "saying", "labelled", "labeled", "says", "reading", "is", "as", "with", "title", "name", "text", "be", "where", "i", "me", "should", "namely", "entitled", "reminding"]),
-    "when": frozenset(["tomorrow", "today", "tonight", "on", "at", "in", "next", "this", "every", "later", "by", "each"]),
-    "forget": frozenset(["forget", "miss"]),
+    "add": word_set(
+    "add create insert include append adding creating make set start put enter log record "
+    "register open save track schedule write jot note up give want place making setting "
+    "need throw"
+),
+    "plain": word_set("add adding insert append include"),
+    "put": word_set(
+    "put stick pop place get throw chuck add include slap insert write enter log save "
+    "want need set have create record drop putting"
+),
+    "on": word_set("on onto to in into"),
+    "my": word_set("my the our this that"),
+    "kind": word_set("to-do todo task tasks shopping to do"),
+    "link": word_set(
+    "to : called named titled for that which about of , - – — saying labelled labeled "
+    "says reading is as with title name text be where i me should namely entitled "
+    "reminding"
+),
+    "when": word_set(
+    "tomorrow today tonight on at in next this every later by each"
+),
+    "forget": word_set("forget miss"),
 }  # fmt: skip
 
 _HEADS: tuple[tuple[str, bool], ...] = (
@@ -45,8 +52,8 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("<put> {title} down <on> <my> <kind>* list", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
     (
-        "set|make|give|create|add|need|want|put up? me? in? <d>* reminder for|on|at {when} to|about "
-        "{title}",
+        "set|make|give|create|add|need|want|put up? me? in? <d>* reminder for|on|at {when} "
+        "to|about {title}",
         True,
     ),
     ("remind|reminding me|us {when} to|about|that|of i? need|have? to? {title}", True),
@@ -70,10 +77,26 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("i|i'd need|want|like a|another reminder to|about|for|of {title}", False),
     ("make|making sure that? i don't? forget to {title}", False),
     ("make sure that? i remember? to? {title}", False),
-    ("note to self : {title}", False),
+    (
+        "i|i'd|we need|want|would|have|like like? to? add|make|create? a|another new? "
+        "task|to-do|todo|item|reminder called|named|titled|to|for|: : {title}",
+        False,
+    ),
+    (
+        "i|i'd|we need|want|would|have|like like? to? add|make|create? a|another new? "
+        "task|to-do|todo|item|reminder called|named|titled|to|for|: {title}",
+        False,
+    ),
+    (
+        "i've|i|we've|we got|have a|another|one new|more? task|to-do|todo|item for you|me? : "
+        "{title}",
+        False,
+    ),
+    ("note|reminder|memo|message to self|myself : {title}", False),
     ("note to self {title}", False),
     (
-        "make|take|keep a|another note|reminder to|that|about|of|: i? need|have|should? to? {title}",
+        "make|take|keep a|another note|reminder to|that|about|of|: i? need|have|should? to? "
+        "{title}",
         False,
     ),
     ("make a? note of {title}", False),
@@ -108,17 +131,14 @@ _SOFT = tuple(
         "i'm|we're supposed|meant|required to {title}",
     )
 )
-_VERBS = frozenset(["add", "adding", "create", "creating", "make", "making", "set", "put", "insert", "include", "log", "record", "register", "open", "start", "save", "enter", "schedule", "write", "jot", "append", "note", "give"])  # fmt: skip
-_LOOSE = frozenset(["create", "creating", "make", "making", "set", "put", "log", "record", "register", "open", "start", "save", "enter", "schedule", "write", "note", "give", "append", "include"])  # fmt: skip
-_MARKED = frozenset(["with", "and", "plus", ",", ";", "(", "-", "–", "—", "."])
-_JUNCTIONS = frozenset(["go", "come", "try", "be"])
-_BACKWARD = frozenset(["it", "them", "her", "him", "its", "their", "they", "there", "his", "then"])
-_SEPARATELY = re.compile(
-    r"[\s,]+(?:each\s+)?(?:as\s+(?:two|three|four|\d+|separate|individual|different)\s*"
-    r"(?:separate|different|individual)?\s*(?:tasks|items|to-dos|todos|ones|reminders|things)"
-    r"|separately|individually|each\s+as\s+(?:a|its\s+own)\s+(?:separate\s+)?task)$",
-    re.IGNORECASE,
-)
+_VERBS = word_set(
+    "add adding create creating make making set put insert include log record register "
+    "open start save enter schedule write jot append note give"
+)  # fmt: skip
+_LOOSE = word_set(
+    "create creating make making set put log record register open start save enter "
+    "schedule write note give append include"
+)  # fmt: skip
 
 
 def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
@@ -171,7 +191,10 @@ def _by_verb(text: str, tokens: Sequence[Token]) -> list[Add] | None:
                                                           "tasks", "list"}:  # fmt: skip
             plural = plural or tokens[look].key in _PLURALS
             look += 1
+    opening = {token.key for token in tokens[place:look]}
     pointed = look < len(tokens) and tokens[look].key in {":", ","} and look > place
+    if pointed and (count > 1 or opening & {"these", "those", "following"}):
+        plural = True
     if noun or pointed:
         place = look
         place = _after_list_name(tokens, place)
@@ -253,141 +276,6 @@ def _after_links(tokens: Sequence[Token], place: int) -> int:
     return place
 
 
-def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 0) -> list[Add]:
-    """One new task, or several where the words clearly hold several."""
-    words = list(tokens)
-    tail = text[words[0].start : words[-1].end] if words else ""
-    if separately := _SEPARATELY.search(tail.rstrip(" .!")):
-        limit = words[0].start + separately.start()
-        words = [token for token in words if token.end <= limit]
-        plural = True
-    words, description = described(text, words)
-    words = trimmed(words)
-    if words and words[0].key in {":", "-"}:
-        words = words[1:]
-    pieces = _several(words, plural=plural, count=count)
-    titles = [text_of(text, trimmed(_unled(piece))) for piece in pieces]
-    titles = [title for title in titles if any(c.isalnum() or ord(c) > 0x2000 for c in title)]
-    return [
-        Add(title, description if place == len(titles) - 1 else None)
-        for place, title in enumerate(titles[:ADDS_MAX])
-    ]
-
-
-def _unled(tokens: Sequence[Token]) -> Sequence[Token]:
-    """A piece of a list without the "one to" or "to" that opens it."""
-    keys = [token.key for token in tokens[:5]]
-    for opening in (
-        ["another", "one", "to"], ["another", "one", "for"], ["another", "task", "to"],
-        ["one", "to"], ["one", "for"], ["another", "to"], ["a", "task", "to"], ["remind", "me", "to"],
-        ["one", "called"], ["another", "one", "called"], ["another", "called"], ["also", "to"],
-        ["then", "to"], ["also"], ["to"], ["then"],
-        ["and", "to"],
-        ["and"],
-    ):  # fmt: skip
-        if keys[: len(opening)] == opening and len(tokens) > len(opening):
-            return tokens[len(opening) :]
-    return tokens
-
-
-def _several(tokens: list[Token], *, plural: bool, count: int) -> list[list[Token]]:
-    quotes = [token for token in tokens if token.kind == "quote"]
-    joints = {",", "and", "&", "plus", ";", "also", "then", "a", "task", "one", "to", "called",
-              "another", "named"}  # fmt: skip
-    if len(quotes) > 1 and all(t.kind == "quote" or t.key in joints for t in tokens):
-        return [[token] for token in quotes]
-    by_mark = _cut(tokens, {";", "\n"})
-    if len(by_mark) > 1:
-        return by_mark
-    by_comma = _cut(tokens, {","})
-    by_all = _cut(tokens, {",", "and", "&", "plus"})
-    if plural:
-        if count and len(by_all) != count:
-            if len(by_comma) == count:
-                return by_comma
-            by_verb = _cut_at_verbs(tokens)
-            if len(by_verb) == count:
-                return by_verb
-        return by_all
-    again = [
-        piece
-        for piece in by_all
-        if piece[0].key in {"to", "another", "one"}
-        or (piece[0].key == "a" and piece[1:2] and piece[1].key in ONE_TASK)
-    ]
-    if len(by_all) > 1 and len(again) >= len(by_all) - 1:
-        return by_all
-    if len(by_all) > 1 and all(_is_deed(piece) for piece in by_all):
-        light = by_all[0][0].key in _JUNCTIONS
-        backward = any(t.key in _BACKWARD for piece in by_all[1:] for t in piece)
-        if not light and not backward:
-            return by_all
-    return [tokens]
-
-
-def _is_deed(tokens: Sequence[Token]) -> bool:
-    return len(tokens) >= 2 and tokens[0].key in TASK_VERBS
-
-
-def _cut(tokens: Sequence[Token], joints: set[str]) -> list[list[Token]]:
-    pieces: list[list[Token]] = [[]]
-    for token in tokens:
-        if token.kind != "quote" and token.key in joints:
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
-    return [piece for piece in pieces if piece]
-
-
-def _cut_at_verbs(tokens: Sequence[Token]) -> list[list[Token]]:
-    pieces: list[list[Token]] = [[]]
-    for place, token in enumerate(tokens):
-        following = tokens[place + 1].key if place + 1 < len(tokens) else ""
-        if token.key in {"and", ",", "&"} and following in TASK_VERBS | {"and"}:
-            pieces.append([])
-        elif token.key != "and" or pieces[-1]:
-            pieces[-1].append(token)
-    return [piece for piece in pieces if piece]
-
-
-def described(text: str, tokens: list[Token]) -> tuple[list[Token], str | None]:
-    """Splits "X with the note: Y" into the tokens of X and the text of Y."""
-    for place, token in enumerate(tokens):
-        if place == 0 or FIELDS.get(token.key) != "description" or token.kind == "quote":
-            continue
-        start = place
-        while start > 0 and tokens[start - 1].key in {"the", "a", "an", "this", "its", "as",
-                                                      "following", "short"}:  # fmt: skip
-            start -= 1
-        if start > 0 and tokens[start - 1].key in {
-            "set",
-            "include",
-            "has",
-            "having",
-            "give",
-            "add",
-        }:
-            start -= 1
-        marked = start > 0 and tokens[start - 1].key in _MARKED
-        value = place + 1
-        colon = False
-        while value < len(tokens) and tokens[value].key in {":", "saying", "that", "says", "of",
-                                                            "is", "as", "to", "reading", "-",
-                                                            "being", "=", "should", "say"}:  # fmt: skip
-            colon = colon or tokens[value].key in {":", "saying", "reading", "says"}
-            value += 1
-        if not (marked or colon) or value >= len(tokens):
-            continue
-        if not colon and tokens[start - 1].key not in {"with", "and", ","}:
-            continue
-        end = start
-        while end > 0 and tokens[end - 1].key in _MARKED:
-            end -= 1
-        if end:
-            return tokens[:end], text_of(text, trimmed(tokens[value:]))
-    return tokens, None
-
-
 def duty_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     """The deed of "I need to ..." or "I have to ..."."""
     words = trimmed_end(tokens)
@@ -399,6 +287,9 @@ def duty_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
                 words[start].key in {"be", "know", "say", "admit", "go", "think"}
                 and end - start < 2
             ):
+                return None
+            parting = [token.key for token in words[start : start + 2]]
+            if parting[0] in {"go", "leave", "run"} and parting[1:] in ([], ["now"], [","]):
                 return None
             adds = titles_of(text, words[start:end], plural=False)
             return [Add(add.title, add.description, soft=True) for add in adds]

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskchat.assistant.offline.matching import Memory, Task, plain
+from taskchat.assistant.offline.likeness import plain
+from taskchat.assistant.offline.matching import Memory, Task
 
 TURNS_BACK_MAX = 3
 """A list shown longer ago no longer gives "the second one" its meaning."""

@@ -1,7 +1,8 @@
 """The words the assistant knows. Data only: what they mean is decided elsewhere."""
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a line, as a set."""
     return frozenset(text.split())
 
 
@@ -62,34 +63,35 @@ ORDINALS = (
 """Places in a list. Negative places count from the end."""
 ORDINALS |= {"top": 1, "last": -1, "final": -1, "bottom": -1, "penultimate": -2}
 
-DONE = _words(
-    "done complete completed crossed finished sorted accomplished checked ticked closed finish concluded"
+DONE = word_set(
+    "done complete completed crossed finished sorted accomplished checked ticked closed finish "
+    "concluded"
 )
 """Words for the state of a finished task."""
 
-OPEN = _words(
+OPEN = word_set(
     "pending incomplete unfinished uncompleted undone left remaining open outstanding still "
     "remain remains active unchecked due waiting ahead unticked upcoming"
 )
 """Words for the state of a task that is not finished."""
 
-NOT = _words(
+NOT = word_set(
     "not haven't hasn't didn't isn't aren't wasn't weren't don't doesn't won't can't couldn't "
     "never yet hadn't wouldn't shouldn't no-longer barely hardly nearly almost halfway half "
     "cannot without unable failed forgot"
 )
 """Words that turn a statement of completion into its opposite."""
 
-ONE_TASK = _words("task to-do todo item entry reminder job chore errand one thing todos")
-MANY_TASKS = _words(
+ONE_TASK = word_set("task to-do todo item entry reminder job chore errand one thing todos")
+MANY_TASKS = word_set(
     "tasks to-dos todos items entries reminders jobs chores errands ones things stuff"
 )
-LISTS = _words("list lists checklist to-do-list todolist")
+LISTS = word_set("list lists checklist to-do-list todolist")
 TASK_NOUNS = ONE_TASK | MANY_TASKS
 """Words that stand for a task without naming it."""
 
-DETERMINERS = _words("a an the my our this that these those your any some another its")
-PRONOUNS = _words("it that this them those these 'em both")
+DETERMINERS = word_set("a an the my our this that these those your any some another its")
+PRONOUNS = word_set("it that this them those these 'em both")
 FIELDS = {
     "title": "title",
     "name": "title",
@@ -108,50 +110,51 @@ FIELDS = {
 }
 """What people call the two fields of a task."""
 
-POLITE = _words(
+POLITE = word_set(
     "please pls plz kindly thanks thx cheers ta ok okay too also then now instead again mate "
     "anymore already immediately altogether completely entirely"
 )
 """Words that may trail a request without being part of what it names."""
 
-FILLERS = _words(
+FILLERS = word_set(
     "please pls plz kindly hey hi hello hiya ok okay k alright right so well um uh oh ah also "
     "then next now actually just maybe perhaps great cool perfect thanks sure yes yeah yep "
     "yup and but or anyway hmm finally lastly afterwards additionally secondly firstly nice "
     "good awesome sorry quickly oops whoops excellent lovely wonderful brilliant plus quick "
-    "assistant bot dear while because since as fine oi yo"
+    "assistant bot dear while because since as fine oi yo yay "
+    "hooray woohoo phew ugh wow hurray gosh man dude"
 )
 """Words that may open a request without changing it."""
 
-DELETE = _words(
+DELETE = word_set(
     "delete remove erase scrap drop wipe bin nix ditch strike cancel trash discard dump toss "
     "kill purge eliminate axe zap clear scratch deleting removing erasing scrapping dropping "
     "cancelling canceling binning ditching rm del unlist expunge junk shred chuck obliterate "
     "destroy"
 )
-RENAME = _words("rename retitle rename relabel reword rephrase renaming retitling")
-CHANGE = RENAME | _words(
+RENAME = word_set("rename retitle rename relabel reword rephrase renaming retitling")
+CHANGE = RENAME | word_set(
     "change update edit modify alter correct amend revise adjust fix switch turn make set "
     "convert call move tweak changing updating editing modifying replace reschedule "
     "postpone shift push amending correct"
 )
-RESCHEDULE = _words("move reschedule postpone shift push delay bring")
-COMPLETE = _words("complete finish close finalise finalize completing finishing closing conclude")
-ADD = _words("add create insert include append adding creating inserting jot note record ad")
-STRONG = _words(
+RESCHEDULE = word_set("move reschedule postpone shift push delay bring")
+COMPLETE = word_set("complete finish close finalise finalize completing finishing closing conclude")
+ADD = word_set("add create insert include append adding creating inserting jot note record ad")
+STRONG = word_set(
     "delete remove erase rename retitle mark tick add remind scrap show display uncheck"
-) | _words("unmark reword")
+) | word_set("unmark reword")
 """Verbs that open a new request wherever they follow a connector."""
-CONNECTORS = _words("and then but also so plus & while")
+CONNECTORS = word_set("and then but also so plus & while")
 
-AUXILIARIES = _words(
+AUXILIARIES = word_set(
     "is are was were am do does did have has had will would could should can may might isn't "
     "aren't didn't haven't hasn't don't doesn't won't wasn't weren't shall"
 )
-QUESTION_WORDS = _words(
+QUESTION_WORDS = word_set(
     "what what's which who who's when when's where where's why how how's whose what're whats"
 )
-LIST_VERBS = _words(
+LIST_VERBS = word_set(
     "show list display view see print give tell read pull bring get check review open browse "
     "showing fetch hear find know look enumerate output recap summarise summarize"
 )
@@ -168,7 +171,7 @@ LIST_WORDS = (
     | PRONOUNS
     | POLITE
     | FILLERS
-    | _words(
+    | word_set(
         "me i i've i'm we we've us you your all every everything anything something whole full "
         "entire complete current currently of on in to at for with up out over been be got get "
         "there there's here today moment right far so many much more else next plate agenda "
@@ -183,11 +186,11 @@ LIST_WORDS = (
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""
 
-LIGHT = _words("do go get have make be take put give come keep let got try start bring set")
+LIGHT = word_set("do go get have make be take put give come keep let got try start bring set")
 """Verbs too common to tell tasks apart; they weigh little in matching."""
 
 STOP = (
-    _words(
+    word_set(
         "a an the my our your this that these those to of for from in on at by with about and "
         "or i i'm i've we we've it its it's me us you he she they is are was were been be am "
         "will task tasks one item just already now finally today also too please so as into "
@@ -203,7 +206,7 @@ STOP = (
 """Words that never tell two tasks apart."""
 
 SYNONYMS = tuple(
-    _words(group)
+    word_set(group)
     for group in (
         "buy purchase get pick grab",
         "mom mum mother mommy mummy mam",
@@ -324,12 +327,12 @@ PAST = frozenset(
     form
     for form in IRREGULAR
     if form
-    not in _words("is are does goes has children people knives left practice tires tire license")
-    | _words("licenses licences tyres color colors colours cheques program programs programmes")
-) | _words("read put cut hit set let shut quit")
+    not in word_set("is are does goes has children people knives left practice tires tire license")
+    | word_set("licenses licences tyres color colors colours cheques program programs programmes")
+) | word_set("read put cut hit set let shut quit")
 """Past forms that do not end in -ed."""
 
-TASK_VERBS = _words(
+TASK_VERBS = word_set(
     "buy call email book pay pack clean wash water feed walk read write send pick drop get make "
     "take go do finish prepare schedule renew order fix repair visit meet ask tell text message "
     "phone ring mail post print scan sign fill file submit return collect fetch drive cook bake "
@@ -350,9 +353,9 @@ TASK_VERBS = _words(
 )
 """Verbs that open a to-do as people write them down."""
 
-PARTICIPLES = (PAST - _words("had have was were been is are let read put cut set hit shut")) | {
+PARTICIPLES = (PAST - word_set("had have was were been is are let read put cut set hit shut")) | {
     verb + ending for verb in TASK_VERBS for ending in ("ed", "d", verb[-1] + "ed")
-} - _words("need seed feed bed red")
+} - word_set("need seed feed bed red")
 """Past forms of deeds, with which people report that something is done."""
 
 SPELLINGS = {
@@ -393,6 +396,7 @@ SPELLINGS = {
     "shw": "show",
     "mrk": "mark",
     "doen": "done",
+    "tik": "tick",
     "finised": "finished",
     "compleet": "complete",
     "compleat": "complete",
@@ -401,7 +405,7 @@ SPELLINGS = {
 }
 """Short forms and slips that no spelling rule reaches safely."""
 
-SPELLED = _words(
+SPELLED = word_set(
     "delete deleted deleting remove removed removing erase scrap cancel trash discard purge "
     "complete completed finish finished task tasks list lists remind reminder reminders remember "
     "description mark marked show display pending rename retitle change update edit modify "
@@ -411,14 +415,14 @@ SPELLED = _words(
 )
 """Command words that are recognised with one slip of the fingers."""
 
-NOT_SLIPS = _words(
+NOT_SLIPS = word_set(
     "talks tanks tacks not chance charge remote clean cheek chuck crate crease compete competed "
     "crops cress strap trick tile remainder reward ticks shown shoe shoes lit listed marked "
     "lost last first firsts market mask park one notes nose node vote don dome dons doe lists "
     "titled tiles tickets wiped wiper pipe prop drops droop crop dish dutch forge forges forgot "
     "called calls calle edits emit trashy removes deletes finishes creates changes updates "
     "checks crossed shows shower hung showed secondly fires fist firsthand sort tasked reminded "
-    "reminds completes finisher pleased pleases pleas chances planning tick tic cross gross "
+    "reminds completes finisher pleased pleases chances planning tick tic cross gross "
     "thick taste lisp lift mist mark mars ark fir hint tasty check cheer cheque titles edit"
 )
 """Real words one letter away from a command word; they mean themselves."""

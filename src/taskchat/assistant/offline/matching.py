@@ -2,27 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from functools import cached_property
 
 from taskchat.assistant.offline.intents import Reference
-from taskchat.assistant.offline.lexicon import LIGHT, PAST, STOP, SYNONYMS
+from taskchat.assistant.offline.lexicon import LIGHT, PAST
+from taskchat.assistant.offline.likeness import WORDS_MAX, alike, content, fit, plain, share_held
 from taskchat.assistant.offline.normalise import stem, tokens_of
 
 FIT_MIN = 0.6
 """Share of the said words that a title must hold; lower lets one shared word name a task."""
 
-ALIKE_MIN = 0.8
-"""Likeness of two words from which one is a misspelling of the other."""
-
-WORDS_MAX = 40
-"""Words of a reference that are compared."""
 
 TASKS_FUZZY_MAX = 200
 """Tasks up to which misspelt words are looked for; a longer list is compared by stems only."""
-
-_LIGHT_WEIGHT = 0.3
-_STEMMED_SYNONYMS = tuple(frozenset(stem(word) for word in group) for group in SYNONYMS)
 
 
 @dataclass(frozen=True)
@@ -225,31 +217,6 @@ def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
     return [task for task in tasks if status == "all" or task.completed == (status == "completed")]
 
 
-def plain(title: str) -> str:
-    """A title without case, punctuation, articles and the word "task" at either end."""
-    words = [token.key for token in tokens_of(title) if token.kind == "word"]
-    if not words:
-        words = [token.text for token in tokens_of(title)]
-    while len(words) > 1 and words[0] in {"a", "an", "the", "my", "task"}:
-        words = words[1:]
-    while len(words) > 1 and words[-1] in {"task", "one"}:
-        words = words[:-1]
-    return " ".join(words)
-
-
-def content(text: str) -> list[str]:
-    """Stems of the words that tell tasks apart; all words when none does."""
-    words: list[str] = []
-    for token in tokens_of(text):
-        if token.kind == "quote":
-            words += [inner.key for inner in tokens_of(token.text) if inner.kind == "word"]
-        elif token.kind == "word":
-            words.append(token.key)
-    words = words[:WORDS_MAX]
-    telling = [word for word in words if word not in STOP] or words
-    return list(dict.fromkeys(stem(word) for word in telling))
-
-
 def same_deed(said: str, tasks: Sequence[Task]) -> list[Task]:
     """Tasks whose titles hold nearly all of the said words and little else."""
     words = content(said)
@@ -257,42 +224,18 @@ def same_deed(said: str, tasks: Sequence[Task]) -> list[Task]:
         task
         for task in tasks
         if task.plain == plain(said)
-        or min(_fit(words, task.words, fuzzy=False), _fit(task.words, words, fuzzy=False)) >= 0.8
+        or min(
+            share_held(words, task.words, fuzzy=False), share_held(task.words, words, fuzzy=False)
+        )
+        >= 0.8
     ]
-
-
-def _alike(one: str, other: str, *, fuzzy: bool) -> float:
-    if one == other:
-        return 1.0
-    if any(one in group and other in group for group in _STEMMED_SYNONYMS):
-        return 0.9
-    if not fuzzy or min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 2:
-        return 0.0
-    likeness = SequenceMatcher(None, one, other, autojunk=False).ratio()
-    return likeness * 0.9 if likeness >= ALIKE_MIN else 0.0
-
-
-def fit(said: str, title: str, *, fuzzy: bool = True) -> float:
-    """The share of the said words that the title holds, light verbs counting less."""
-    return _fit(content(said), content(title), fuzzy=fuzzy)
-
-
-def _fit(said: Sequence[str], words: Sequence[str], *, fuzzy: bool) -> float:
-    if not said or not words:
-        return 0.0
-    weights = {word: _LIGHT_WEIGHT if word in LIGHT else 1.0 for word in said}
-    held = sum(
-        weight * max(_alike(word, other, fuzzy=fuzzy) for other in words)
-        for word, weight in weights.items()
-    )
-    return held / sum(weights.values())
 
 
 def best_fits(said: str, tasks: Sequence[Task], *, fit_min: float) -> list[Task]:
     """The tasks that fit best, when they fit at all; several when they fit alike."""
     words = content(said)
     fuzzy = len(tasks) <= TASKS_FUZZY_MAX
-    scored = [(_fit(words, task.words, fuzzy=fuzzy), task) for task in tasks]
+    scored = [(share_held(words, task.words, fuzzy=fuzzy), task) for task in tasks]
     top = max((score for score, _ in scored), default=0.0)
     if top < fit_min:
         return []
@@ -308,7 +251,7 @@ def fitting(said: str, tasks: Sequence[Task]) -> list[Task]:
     return [
         task
         for task in tasks
-        if _fit(words, content(f"{task.title} {task.description}"), fuzzy=fuzzy) >= FIT_MIN
+        if share_held(words, content(f"{task.title} {task.description}"), fuzzy=fuzzy) >= FIT_MIN
     ]
 
 
@@ -326,11 +269,11 @@ def told_done(said: str, tasks: Sequence[Task]) -> list[Task]:
     found: list[tuple[float, Task]] = []
     for task in tasks:
         title = task.words
-        covered = _fit(title, heard, fuzzy=fuzzy)
-        own = any(_alike(verb, word, fuzzy=False) for verb in verbs for word in title)
+        covered = share_held(title, heard, fuzzy=fuzzy)
+        own = any(alike(verb, word, fuzzy=False) for verb in verbs for word in title)
         others = [word for word in title if word not in verbs and word not in LIGHT]
-        shared = any(_alike(word, h, fuzzy=fuzzy) for word in others for h in heard)
+        shared = any(alike(word, h, fuzzy=fuzzy) for word in others for h in heard)
         if (own and shared and covered >= FIT_MIN - 0.1) or (own and covered >= 0.99):
-            found.append((covered + _fit(heard, title, fuzzy=fuzzy), task))
+            found.append((covered + share_held(heard, title, fuzzy=fuzzy), task))
     top = max((score for score, _ in found), default=0.0)
     return [task for score, task in found if score >= top - 0.01]

@@ -167,8 +167,7 @@ def _events(response: Response) -> list[TResponseStreamEvent]:
 def _message_events(
     item: ResponseOutputMessage, index: int, first: int
 ) -> list[TResponseStreamEvent]:
-    part = item.content[0]
-    assert isinstance(part, ResponseOutputText)
+    part = ResponseOutputText.model_validate(item.content[0].model_dump())
     words = _WORD.findall(part.text)
     empty = item.model_copy(update={"content": [], "status": "in_progress"})
     events: list[TResponseStreamEvent] = [
@@ -248,7 +247,6 @@ def _call_events(
         ResponseFunctionCallArgumentsDoneEvent(
             type="response.function_call_arguments.done",
             item_id=item.id or "",
-            name=item.name,
             output_index=index,
             arguments=item.arguments,
             sequence_number=first + 2,

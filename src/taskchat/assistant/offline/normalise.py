@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from taskchat.assistant.offline.lexicon import IRREGULAR, NOT_SLIPS, SPELLED, SPELLINGS
+from taskchat.assistant.offline.lexicon import IRREGULAR, NOT_SLIPS, SPELLED, SPELLINGS, word_set
 
 TOKENS_MAX = 160
 """Enough for any request people phrase; what follows is kept as one token, so no text is slow."""
@@ -15,28 +15,13 @@ TOKENS_MAX = 160
 QUOTES_MAX = 40
 """Openings of a quotation that are tried; a text of 5,000 apostrophes stays linear."""
 
+QUOTE_CHARS_MAX = 400
+"""Twice the longest title; a mark closed later than this was an apostrophe."""
+
 QUOTE_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“", "”": "”"}
 """A quotation's opening mark to its closing one."""
 
-ABBREVIATIONS = frozenset(
-    [
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "st",
-        "prof",
-        "vs",
-        "etc",
-        "no",
-        "dept",
-        "approx",
-        "jr",
-        "sr",
-        "e.g",
-        "i.e",
-    ]
-)
+ABBREVIATIONS = word_set("dr mr mrs ms st prof vs etc no dept approx jr sr e.g i.e")
 """Words whose full stop does not end a sentence."""
 
 _TOKEN = re.compile(
@@ -103,13 +88,14 @@ def _quotations(text: str) -> dict[int, int]:
 
 
 def _closing(text: str, opening: int, mark: str) -> int | None:
-    end = text.find(mark, opening + 1)
+    limit = opening + QUOTE_CHARS_MAX
+    end = text.find(mark, opening + 1, limit)
     while end != -1:
         after = text[end + 1] if end + 1 < len(text) else " "
         inside = text[opening + 1 : end]
         if inside.strip() and not inside[0].isspace() and not after.isalnum():
             return end
-        end = text.find(mark, end + 1)
+        end = text.find(mark, end + 1, limit)
     return None
 
 
@@ -142,6 +128,8 @@ for _word in SPELLED:
 
 
 def _one_slip(word: str, target: str) -> bool:
+    if word in {target + ending for ending in ("d", "s", "r")}:
+        return False
     if len(word) != len(target):
         return word[0] == target[0] and (target in _shorter(word) or word in _shorter(target))
     apart = [place for place in range(len(word)) if word[place] != target[place]]

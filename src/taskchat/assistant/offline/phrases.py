@@ -13,12 +13,13 @@ from taskchat.assistant.offline.lexicon import (
     PARTICIPLES,
     RENAME,
     RESCHEDULE,
+    word_set,
 )
 from taskchat.assistant.offline.pattern import Pattern
 
 Effect = Literal[
     "describe", "retitle", "replace", "append", "move", "undescribe", "complete", "told",
-    "reopen", "name", "delete", "spare", "offer_delete", "howto", "undo", "named",
+    "reopen", "name", "note", "delete", "offer_delete", "undo",
 ]  # fmt: skip
 
 CLASSES = {
@@ -35,102 +36,32 @@ CLASSES = {
     "tf": frozenset(word for word, field in FIELDS.items() if field == "title"),
     "df": frozenset(word for word, field in FIELDS.items() if field == "description"),
     "field": frozenset(FIELDS),
-    "to": frozenset(["to", "into", "as", "with", ":"]),
-    "adv": frozenset(
-        [
-            "now",
-            "already",
-            "finally",
-            "just",
-            "all",
-            "also",
-            "totally",
-            "officially",
-            "really",
-            "completely",
-            "indeed",
-            "basically",
-            "both",
-            "successfully",
-            "actually",
-        ]
+    "to": word_set("to into as with :"),
+    "adv": word_set(
+        "now already finally just all also totally officially really completely indeed "
+        "basically both successfully actually"
     ),
-    "be": frozenset(
-        ["is", "are", "was", "were", "been", "being", "be", "it's", "that's", "they're"]
+    "be": word_set("is are was were been being be it's that's they're"),
+    "i": word_set("i we"),
+    "ive": word_set("i've we've"),
+    "im": word_set("i'm we're"),
+    "det": word_set("a an the its my this another new"),
+    "says": word_set("saying says say reading reads read : - – — that"),
+    "called": word_set("called named titled"),
+    "off": word_set("off out"),
+    "didverb": word_set(
+        "did done finished completed finish handled sorted accomplished wrapped nailed "
+        "concluded finalised finalized closed ticked crushed smashed aced"
     ),
-    "i": frozenset(["i", "we"]),
-    "ive": frozenset(["i've", "we've"]),
-    "im": frozenset(["i'm", "we're"]),
-    "det": frozenset(["a", "an", "the", "its", "my", "this", "another", "new"]),
-    "says": frozenset(
-        ["saying", "says", "say", "reading", "reads", "read", ":", "-", "–", "—", "that"]
+    "mark": word_set(
+        "mark set flag tag label put make consider count call log record report declare "
+        "change update switch move turn marking register show treat"
     ),
-    "called": frozenset(["called", "named", "titled"]),
-    "off": frozenset(["off", "out"]),
-    "didverb": frozenset(
-        [
-            "did",
-            "done",
-            "finished",
-            "completed",
-            "finish",
-            "handled",
-            "sorted",
-            "accomplished",
-            "wrapped",
-            "nailed",
-            "concluded",
-            "finalised",
-            "finalized",
-            "closed",
-            "ticked",
-            "crushed",
-            "smashed",
-            "aced",
-        ]
+    "tick": word_set("tick check cross ticking checking crossing"),
+    "finish": word_set(
+        "complete finish close finalise finalize completing finishing conclude wrap"
     ),
-    "mark": frozenset(
-        [
-            "mark",
-            "set",
-            "flag",
-            "tag",
-            "label",
-            "put",
-            "make",
-            "consider",
-            "count",
-            "call",
-            "log",
-            "record",
-            "report",
-            "declare",
-            "change",
-            "update",
-            "switch",
-            "move",
-            "turn",
-            "marking",
-            "register",
-            "show",
-            "treat",
-        ]
-    ),
-    "tick": frozenset(["tick", "check", "cross", "ticking", "checking", "crossing"]),
-    "finish": frozenset(
-        [
-            "complete",
-            "finish",
-            "close",
-            "finalise",
-            "finalize",
-            "completing",
-            "finishing",
-            "conclude",
-            "wrap",
-        ]
-    ),
-    "mine": frozenset(["my", "the", "our", "this"]),
+    "mine": word_set("my the our this"),
 }
 """Named word classes that the phrases below use."""
 
@@ -159,6 +90,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "<change>|give {task} <det>? <df> to|into|as|with|: {value}"),
     ("describe", "give {task} <det>? <df> of|saying|that|: says? {value}"),
     ("describe", "give {task} a|the <df> {value}"),
+    ("note", "{task} <df> : {value}"),
     (
         "describe",
         "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
@@ -196,7 +128,8 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be|say|read|: {value}"),
     # The state.
     ("complete", "<change> <det>? status|state of|for {task} to|as <state>"),
-    ("complete", "<mark> {task} as|to|= being? <state>"),
+    ("complete", "<mark> {task} down? as|to|= being? <state>"),
+    ("complete", "<mark> {task} down as <state>"),
     ("complete", "<mark> {task} as|to|= fully|completely|all? <state>"),
     ("complete", "mark|set|put|make|consider|call|log {task} <adv>? <state>"),
     ("complete", "mark as|off|down? as? <state> : {task}"),
@@ -211,10 +144,13 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|ticking {task}"),
     ("complete", "tick|check|cross {task} as <state>"),
     # The title.
+    ("retitle", "in|for|on|with {task} , <change> the|its <tf> to|into|as {value}"),
     ("replace", "in|on|for {task} , <change>|replace|swap {old} with|to|for|by|into {value}"),
     ("replace", "replace|swap|change|substitute {old} with|by|for|to {value} in {task}"),
     ("retitle", "<change> {task} <tf> to|into|as|: {value}"),
     ("retitle", "give {task} a|the new? <tf> of|: {value}"),
+    ("retitle", "give {task} a|the new? <tf> {value}"),
+    ("retitle", "<change>|have {task} so that? it's called|named {value}"),
     (
         "retitle",
         "<change>|have {task} so that? it|that|they? says|reads|is|becomes|say|read "
@@ -241,11 +177,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "make|call it|that|this {value}"),
     ("retitle", "call {task} {value} instead"),
     ("retitle", "call it|that|this {value}"),
-    ("name", "call {task} {value}"),
+    ("name", "<rename>|call|make {task} {value}"),
     (
         "retitle",
         "{task} should|needs|must|ought|has to? now|really|actually? read|say|become|be? "
-        "called|named|renamed|retitled|titled|changed to|as? {value}",
+        "called|named|renamed|retitled|titled|changed|reworded|updated to|as|into? {value}",
     ),
     (
         "retitle",

@@ -19,153 +19,45 @@ from taskchat.assistant.offline.lexicon import (
     OPEN,
     QUESTION_WORDS,
     TASK_NOUNS,
+    word_set,
 )
-from taskchat.assistant.offline.normalise import Token, key_of, text_of, tokens_of
-from taskchat.assistant.offline.references import reference_of, status_of, trimmed
+from taskchat.assistant.offline.normalise import Token, text_of, tokens_of
+from taskchat.assistant.offline.references import reference_of, status_of
+from taskchat.assistant.offline.trimming import trimmed
 
-_HELLO = frozenset(["hi", "hello", "hey", "hiya", "howdy", "yo", "morning", "greetings", "heya"])
-_THANKS = frozenset(["thanks", "thank", "thx", "ta", "cheers", "appreciated", "appreciate"])
-_BYE = frozenset(["bye", "goodbye", "goodnight", "cya", "later", "farewell"])
-_YES = frozenset(
-    [
-        "yes",
-        "yeah",
-        "yep",
-        "yup",
-        "sure",
-        "ok",
-        "okay",
-        "correct",
-        "right",
-        "absolutely",
-        "definitely",
-        "please",
-    ]
-)
-_NO = frozenset(["no", "nope", "nah", "neither", "none", "cancel", "nevermind", "stop"])
-_YES_PHRASES = frozenset(
-    ("do it", "go ahead", "yes please", "please do", "of course", "go for it", "sounds good",
-     "yes do it", "yes add it", "that's right", "yes go ahead", "yes please do", "add it please",
-     "yes delete it", "yes that's right", "yes i do", "ok do it", "sure thing", "sure go ahead")
-)  # fmt: skip
-_NO_PHRASES = frozenset(
-    ("never mind", "forget it", "leave it", "no thanks", "no thank you", "none of them",
-     "neither of them", "forget that", "forget about it", "no don't", "not now", "don't bother",
-     "don't", "scratch that", "no leave it", "no never mind", "actually never mind", "no wait",
-     "cancel that", "don't do it", "actually don't", "no need", "actually no", "let it be",
-     "never mind then", "oh never mind", "do nothing", "leave them", "drop it", "stop it")
-)  # fmt: skip
-_GREETING_WORDS = _HELLO | frozenset(
-    [
-        "there",
-        "good",
-        "afternoon",
-        "evening",
-        "day",
-        "everyone",
-        "assistant",
-        "bot",
-        "how",
-        "are",
-        "you",
-        "doing",
-        "today's",
-        "today",
-        "it",
-        "going",
-        "what's",
-        "up",
-        "nice",
-        "to",
-        "meet",
-        "all",
-        "is",
-        "your",
-        "my",
-        "friend",
-    ]
-)
-_THANKS_WORDS = _THANKS | frozenset(
-    [
-        "you",
-        "so",
-        "very",
-        "much",
-        "a",
-        "lot",
-        "that's",
-        "really",
-        "helpful",
-        "great",
-        "for",
-        "the",
-        "help",
-        "your",
-        "that",
-        "awesome",
-        "perfect",
-        "it",
-        "many",
-        "this",
-        "is",
-        "was",
-        "good",
-        "nice",
-        "all",
-        "brilliant",
-        "wonderful",
-        "lovely",
-        "excellent",
-        "job",
-        "work",
-        "ok",
-        "okay",
-        "super",
-        "again",
-        "mate",
-        "lot",
-        "bunch",
-        "million",
-        "cool",
-        "of",
-        "both",
-        "i",
-    ]
-)
 _HELP_PHRASES = (
     "help", "what can you", "what do you do", "who are you", "what are you", "what else can you",
     "how does this work", "how do you work", "what can i", "how can you help", "help me",
     "what are your", "how do i use", "what do you", "what commands", "how does it work",
     "what is this", "i need help", "can you help me", "how can you",
 )  # fmt: skip
-_MINE = frozenset(["i", "we", "i've", "my", "me"])
+_MINE = word_set("i we i've my me")
 
 
-def social_of(clauses: Sequence[Clause]) -> Intent | None:
-    """The answer to a message that is nothing but courtesy, or None."""
-    text = clauses[0].text if clauses else ""
-    words = [key_of(t.text) for t in tokens_of(text) if t.kind == "word"]
-    phrase = " ".join(words)
-    if not words:
-        return Say("unknown")
-    if len(words) > 14:
-        return None
-    kept = set(words)
-    if phrase in _YES_PHRASES or kept <= _YES:
-        return Say("yes")
-    if phrase in _NO_PHRASES or kept <= _NO or (kept <= _NO | _YES and kept & _NO):
-        return Say("no")
-    if kept & _BYE and len(words) <= 5 and not kept & (DELETE | ADD | CHANGE | {"remind"}):
-        return Say("bye")
-    if kept & _HELLO and kept <= _GREETING_WORDS | {"i'm"}:
-        return Say("hello")
-    if phrase in {"how are you", "how are you doing", "how's it going", "what's up", "how do you do",
-                  "good evening", "good afternoon", "good day", "how are you today"}:  # fmt: skip
-        return Say("hello")
-    if kept <= _THANKS_WORDS and (kept & (_THANKS | {"great", "awesome", "perfect", "helpful", "good",
-                                          "nice", "cool", "brilliant", "wonderful"})):  # fmt: skip
-        return Say("thanks")
-    return None
+_QUESTION_OPENING = (
+    ADD
+    | DELETE
+    | COMPLETE
+    | word_set(
+        "i we you already ever there a an any task reminder for about to have got remember called "
+        "named still yet just been tasks the my we've something anything item finish done added "
+        "deleted removed finished completed mark marked created put do"
+    )
+)
+_QUESTION_ENDING = (
+    DONE
+    | OPEN
+    | word_set(
+        "on there list my in the yet already marked as still off or not been deleted gone it a"
+    )
+)
+_WAYS = (
+    "what's the way to", "what is the way to", "what's the best way to", "is there a way to",
+    "is there any way to", "what happens if", "what happens when", "what would happen",
+    "is it possible to", "is there an option to", "do you know how to", "am i able to",
+    "what's the command", "what is the command", "what do i say to", "are you able to",
+    "can i", "can you", "what is the best way to", "where do i", "how does one",
+)  # fmt: skip
 
 
 def question_of(clause: Clause) -> Intent | None:
@@ -175,9 +67,9 @@ def question_of(clause: Clause) -> Intent | None:
     phrase = " ".join(keys)
     if clause.asked and clause.led and phrase.startswith(("help with", "do", "help me with")):
         return Say("help")
-    if any(phrase == p or phrase.startswith(p + " ") for p in _HELP_PHRASES):
-        if phrase == "help" or not any(k in LISTS for k in keys):
-            return Say("help")
+    helped = any(phrase == p or phrase.startswith(p + " ") for p in _HELP_PHRASES)
+    if helped and not set(keys) & LISTS:
+        return Say("help")
     if (howto := _howto(clause, keys)) is not None:
         return howto
     opening = keys[0]
@@ -189,24 +81,18 @@ def question_of(clause: Clause) -> Intent | None:
         return _list_or_ask(clause, keys)
     if opening in AUXILIARIES and (clause.asked or not clause.led):
         return _auxiliary(text, tokens, keys)
-    if opening in {"any", "anything", "everything", "all", "nothing"} and _closed(keys):
-        if opening != "any" or set(keys) & (TASK_NOUNS | OPEN | DONE):
-            return Show(_status(keys))
-    return None
+    whole = opening in {"anything", "everything", "all", "nothing"}
+    if opening == "any" and set(keys) & (TASK_NOUNS | OPEN | DONE):
+        whole = True
+    return Show(_status(keys)) if whole and _closed(keys) else None
 
 
 def _howto(clause: Clause, keys: Sequence[str]) -> Say | None:
-    if keys[:1] == ["how"] and len(keys) > 2 and keys[1] in {"do", "can", "would", "should", "to",
-                                                            "does", "could", "might"}:  # fmt: skip
-        if keys[1] == "to" or keys[2] in {"i", "you", "we", "one", "people"}:
-            return Say("howto", _topic(keys))
+    asked = keys[:1] == ["how"] and len(keys) > 2 and keys[1] in AUXILIARIES | {"to"}
+    if asked and (keys[1] == "to" or keys[2] in {"i", "you", "we", "one", "people"}):
+        return Say("howto", _topic(keys))
     joined = " ".join(keys[:8])
-    ways = ("what's the way to", "what is the way to", "what's the best way to", "is there a way to",
-            "is there any way to", "what happens if", "what happens when", "what would happen",
-            "is it possible to", "is there an option to", "do you know how to", "am i able to",
-            "what's the command", "what is the command", "what do i say to", "are you able to",
-            "can i", "can you", "what is the best way to", "where do i", "how does one")  # fmt: skip
-    if joined.startswith(ways) and set(keys) & (DELETE | ADD | CHANGE | COMPLETE | {"mark"}):
+    if joined.startswith(_WAYS) and set(keys) & (DELETE | ADD | CHANGE | COMPLETE | {"mark"}):
         return Say("howto", _topic(keys))
     return None
 
@@ -225,7 +111,7 @@ def _topic(keys: Sequence[str]) -> str:
 
 
 def _is_list_name(keys: Sequence[str]) -> bool:
-    """ "my tasks", "pending tasks", "to-do list please"."""
+    """Names the list and asks nothing: “my tasks”, “pending tasks”, “to-do list please”."""
     named = set(keys) & (LISTS | {"tasks", "todos", "to-dos"})
     return (
         bool(named)
@@ -250,7 +136,7 @@ def _status(keys: Sequence[str]) -> Status:
     if done and set(keys) & OPEN and "and" in keys:
         return "all"
     if (
-        set(keys) & {"have", "did", "am", "has"}
+        set(keys) & {"have", "did", "am", "has", "is", "are"}
         and set(keys) & {"everything", "all", "every"}
         and (done and keys[0] in AUXILIARIES)
     ):
@@ -276,8 +162,11 @@ def _status(keys: Sequence[str]) -> Status:
         return "completed"
     if " i've done" in phrase or " i did" in phrase or "achieved" in keys:
         return "completed" if not set(keys) & NOT else "pending"
-    return status_of([key for key in keys if key != "complete" or keys[-1:] == ["complete"]
-                      or "are" in keys or " complete tasks" in phrase])  # fmt: skip
+    # "my complete list" is the whole list; "did I complete" is about what is done.
+    told = keys[-1] == "complete" or {"are", "did", "have"} & set(keys)
+    if told or " complete tasks" in phrase:
+        return status_of(keys)
+    return status_of([key for key in keys if key != "complete"])
 
 
 def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
@@ -289,9 +178,13 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     telling = set(keys) & (TASK_NOUNS - {"one", "thing", "job"} | LISTS | OPEN | DONE
                            | {"everything", "anything", "plate", "agenda", "else", "next",
                               "everything's"})  # fmt: skip
+    if opening in {"show", "list", "display", "view", "see"} and "all" in keys:
+        telling = telling | {"all"}
     about = _one_task(text, tokens, opening)
     if about is not None:
         return Ask(about)
+    if opening in {"check", "cross", "take"} and {"off", "out"} & set(keys):
+        return None
     if _closed(keys):
         duty = _status(keys) == "pending"
         done = _status(keys) == "completed"
@@ -320,14 +213,14 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
 
 
 def _one_task(text: str, tokens: Sequence[Token], opening: str) -> Reference | None:
-    """ "What's task 2?", "show me the second one", "what does the dentist task say?"."""
+    """The task of “what is task 2” or “what does the dentist task say”."""
     if opening not in {"what", "what's", "show", "tell", "which", "read", "give"}:
         return None
     rest = list(tokens[1:])
-    while rest and rest[0].key in {"is", "was", "me", "about", "does", "more", "are", "the"} and len(
-        rest
-    ) > 1 and not (rest[0].key == "the" and len(rest) > 1 and rest[1].key not in {"description",
-                   "details", "note", "notes", "status", "title"}):  # fmt: skip
+    while len(rest) > 1 and (
+        rest[0].key in {"is", "was", "me", "about", "does", "more", "are"}
+        or (rest[0].key == "the" and rest[1].key in set(FIELDS) | {"status"})
+    ):
         rest.pop(0)
     detail = False
     while len(rest) > 1 and (rest[0].key in FIELDS or rest[0].key == "status"):
@@ -386,20 +279,13 @@ def _auxiliary(text: str, tokens: Sequence[Token], keys: list[str]) -> Intent | 
 
 def _bare_question(tokens: Sequence[Token]) -> list[Token]:
     """The task that a question is about: "did I already add MILK to my list"."""
-    dropped = {"i", "we", "you", "already", "ever", "there", "a", "an", "any", "task", "reminder",
-               "for", "about", "to", "have", "got", "remember", "called", "named", "still", "yet",
-               "just", "been", "tasks", "the", "my", "we've", "something", "anything", "item"}  # fmt: skip
-    verbs = ADD | DELETE | COMPLETE | {"finish", "done", "added", "deleted", "removed", "finished",
-                                       "completed", "mark", "marked", "created", "put", "do"}  # fmt: skip
     rest = trimmed(list(tokens[1:]))
-    while len(rest) > 1 and rest[0].key in dropped | verbs:
+    while len(rest) > 1 and rest[0].key in _QUESTION_OPENING:
         if rest[0].key in {"task", "item"} and (rest[1].key.isdecimal() or rest[1].key == "#"):
             break
         if rest[0].key == "the" and len(rest) <= 3:
             break
         rest.pop(0)
-    ending = DONE | OPEN | {"on", "there", "list", "my", "in", "the", "yet", "already", "marked", "as",
-                            "still", "off", "or", "not", "been", "deleted", "gone", "it", "a"}  # fmt: skip
-    while len(rest) > 1 and rest[-1].key in ending:
+    while len(rest) > 1 and rest[-1].key in _QUESTION_ENDING:
         rest.pop()
     return rest

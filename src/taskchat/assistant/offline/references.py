@@ -1,7 +1,6 @@
 """From words to a `Reference`. Only reads how tasks are named, never which tasks there are."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import PRONOUN, Reference, Status
@@ -14,11 +13,12 @@ from taskchat.assistant.offline.lexicon import (
     NUMBER_WORDS,
     OPEN,
     ORDINALS,
-    POLITE,
     PRONOUNS,
     TASK_NOUNS,
+    word_set,
 )
 from taskchat.assistant.offline.normalise import Token, text_of
+from taskchat.assistant.offline.trimming import is_punctuation, trimmed
 
 PARTS_MAX = 30
 """Names in one request."""
@@ -26,158 +26,23 @@ PARTS_MAX = 30
 RANGE_MAX = 50
 """Ids one range may name; as many calls as one response may hold."""
 
-_PLACE_WORDS = frozenset(["from", "off", "on", "in", "to", "onto", "into", "out", "of"])
-_OWNERS = frozenset(["my", "the", "our", "this", "that", "your", "me"])
-_LIST_KINDS = frozenset(["to-do", "todo", "task", "tasks", "shopping", "to", "do", "todos"])
 _EXCEPT = (("except", "for"), ("except",), ("but", "not"), ("apart", "from"), ("other", "than"),
            ("besides",), ("excluding",), ("but",), ("without",))  # fmt: skip
-_ALL = frozenset(["all", "everything", "every", "each", "whole", "entire", "lot"])
-_SUBJECTS = frozenset(
-    [
-        "i",
-        "i've",
-        "we",
-        "we've",
-        "i'd",
-        "have",
-        "had",
-        "that",
-        "which",
-        "who",
-        "is",
-        "are",
-        "was",
-        "were",
-        "been",
-        "be",
-        "just",
-        "already",
-        "now",
-        "everything",
-        "so",
-        "far",
-        "being",
-        "marked",
-        "listed",
-        "'ve",
-        "i'm",
-        "with",
-    ]
+_ALL = word_set("all everything every each whole entire lot")
+_SUBJECTS = word_set(
+    "i i've we we've i'd have had that which who is are was were been be just already now "
+    "everything so far being marked listed 've i'm with"
 )
-_ADDED = frozenset(
-    ["added", "created", "made", "entered", "put", "mentioned", "gave", "said", "asked", "wrote"]
-)
-_LATEST = frozenset(["newest", "latest", "recent", "recently", "most", "previous"])
+_ADDED = word_set("added created made entered put mentioned gave said asked wrote")
+_LATEST = word_set("newest latest recent recently most previous")
 _RANGE = re.compile(r"(\d{1,6})[-–](\d{1,6})")
-
-
-def trimmed(tokens: Sequence[Token], *, places: bool = True) -> list[Token]:
-    """The tokens without courtesies at the end, and without places such as "on my list"."""
-    rest = list(tokens)
-    while rest:
-        last = rest[-1]
-        if is_punctuation(last) and last.key not in "'\"#%)":
-            rest.pop()
-        elif len(rest) > 1 and (last.key in POLITE or _ends(rest, "thank", "you")):
-            rest = rest[:-2] if last.key == "you" else rest[:-1]
-        elif cut := _courtesy(rest) or (_place(rest) if places else 0):
-            rest = rest[:-cut]
-        else:
-            break
-    while rest and is_punctuation(rest[0]) and rest[0].key not in "#@(":
-        rest.pop(0)
-    return rest
-
-
-def is_punctuation(token: Token) -> bool:
-    """A comma or the like; symbols and emoji are part of what people write."""
-    return token.kind == "mark" and (
-        token.text.isspace() or unicodedata.category(token.text[0])[0] in "PC"
-    )
-
-
-def _ends(tokens: Sequence[Token], *words: str) -> bool:
-    return tuple(token.key for token in tokens[-len(words) :]) == words
-
-
-_COURTESIES = (
-    ("for", "me"),
-    ("if", "you", "can"),
-    ("if", "you", "could"),
-    ("if", "possible"),
-    ("will", "you"),
-    ("would", "you"),
-    ("could", "you"),
-    ("can", "you"),
-    ("right", "now"),
-    ("as", "well"),
-    ("any", "more"),
-    ("any", "longer"),
-    ("at", "all"),
-    ("if", "you", "would"),
-    ("when", "you", "can"),
-    ("straight", "away"),
-    ("if", "you", "don't", "mind"),
-    ("after", "all"),
-    ("for", "good"),
-    ("as", "a", "task"),
-    ("as", "a", "reminder"),
-    ("as", "a", "to-do"),
-    ("as", "a", "todo"),
-    ("as", "a", "new", "task"),
-    ("as", "an", "item"),
-    ("as", "another", "task"),
-    ("thank", "you"),
-    ("by", "the", "way"),
-)
-
-
-def _courtesy(tokens: Sequence[Token]) -> int:
-    return next(
-        (len(c) for c in _COURTESIES if len(tokens) > len(c) and _ends(tokens, *c)),
-        0,
-    )
-
-
-def _place(tokens: Sequence[Token]) -> int:
-    """How many tokens at the end say "from my to-do list" or "of tasks"."""
-    place = len(tokens) - 1
-    if _ends(tokens, "of", "tasks") or _ends(tokens, "of", "things"):
-        place -= 2
-    named = place >= 0 and (tokens[place].key in LISTS or tokens[place].key in
-                            {"tasks", "todos", "to-dos", "reminders", "to-do's"})  # fmt: skip
-    if not named and _ends(tokens, "to", "do") and place >= 2:
-        return 0
-    if not named:
-        return 0
-    owner_needed = tokens[place].key not in LISTS
-    place -= 1
-    while place >= 0 and tokens[place].key in _LIST_KINDS and tokens[place].key != "to":
-        place -= 1
-    if place >= 0 and tokens[place].key == "to" and tokens[place + 1].key == "do":
-        place -= 1
-    owned = place >= 0 and tokens[place].key in _OWNERS
-    if owned:
-        place -= 1
-    if place < 1 or tokens[place].key not in _PLACE_WORDS or (owner_needed and not owned):
-        return 0
-    if tokens[place].key == "of" and tokens[place - 1].key in {"out", "off"}:
-        place -= 1
-    return len(tokens) - place if place >= 1 else 0
 
 
 def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> Reference:
     """How the tokens name tasks; `whole` when they may also be several names."""
     rest = trimmed([token for token in tokens if token.kind != "mark" or is_punctuation(token)])
-    for words in _EXCEPT:
-        for place in range(1, len(rest) - len(words)):
-            if tuple(t.key for t in rest[place : place + len(words)]) == words:
-                kept = reference_of(text, rest[:place], whole=False)
-                if kept.naming == "every":
-                    excluded = reference_of(text, rest[place + len(words) :])
-                    return Reference(
-                        "every", kept.words, status=kept.status, plural=True, excluded=excluded
-                    )
+    if (excepting := _excepting(text, rest)) is not None:
+        return excepting
     if len(rest) == 1 and rest[0].kind == "quote":
         return Reference("words", rest[0].text)
     keys = [token.key.removesuffix("'s") for token in rest]
@@ -197,8 +62,23 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
     ):
         return Reference("words", quotes[0])
     parts = _parts(text, rest) if whole else ()
-    words = text_of(text, rest).removesuffix("'s").removesuffix("’s")
-    return Reference("words", words, parts=parts)
+    named = text_of(text, rest).removesuffix("'s").removesuffix("’s")
+    return Reference("words", named, parts=parts)
+
+
+def _excepting(text: str, tokens: Sequence[Token]) -> Reference | None:
+    """Reads “everything except the rent”: cut at the first exception only, or texts get slow."""
+    keys = [token.key for token in tokens]
+    for place in range(1, len(keys) - 1):
+        size = next((len(w) for w in _EXCEPT if tuple(keys[place : place + len(w)]) == w), 0)
+        if not size:
+            continue
+        kept = reference_of(text, tokens[:place], whole=False)
+        if kept.naming != "every" or place + size >= len(tokens):
+            return None
+        spared = reference_of(text, tokens[place + size :])
+        return Reference("every", kept.words, status=kept.status, plural=True, excluded=spared)
+    return None
 
 
 def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
@@ -211,7 +91,9 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
     named = [piece for piece in pieces if trimmed(piece)]
     if not 2 <= len(named) <= PARTS_MAX:
         return ()
-    return tuple(reference_of(text, piece, whole=False) for piece in named)
+    parts = tuple(reference_of(text, piece, whole=False) for piece in named)
+    # "drop everything and call mom" is no order to delete all tasks.
+    return () if any(part.naming == "every" and not part.words for part in parts) else parts
 
 
 def _pronoun(keys: Sequence[str]) -> Reference | None:
@@ -294,7 +176,7 @@ def _places(keys: Sequence[str]) -> Reference | None:
         elif key in OPEN | DONE:
             status = "completed" if key in DONE else "pending"
         elif key == "to" and places and plain[place + 1 : place + 2] == ["last"]:
-            places[-1] = 1 - places[-1]
+            places[-1] = -places[-1]
         elif key not in {"and", ",", "&", "very", "in", "from", "position", "place"}:
             return None
     if not places:

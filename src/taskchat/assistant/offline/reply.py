@@ -15,6 +15,9 @@ LINES_MAX = 100
 EXAMPLES = "“Add buy milk to my list”, “What's still pending?” or “Mark the rent task as done”"
 """Three requests that work, for those whose request did not."""
 
+SEE_LIST = "Say “show my tasks” to see what is on it."
+"""What to do when a task was not found."""
+
 HELP = (
     "I look after your to-do list. I can add tasks, show them, mark them as done, change their "
     f"title or description, and delete them. Try {EXAMPLES}."
@@ -84,7 +87,7 @@ def named(title: str) -> str:
 
 
 def joined(pieces: Sequence[str], last: str = "and") -> str:
-    """ "a, b and c"; beyond `NAMES_MAX` the rest is counted."""
+    """“a, b and c"; beyond `NAMES_MAX` the rest is counted."""
     if len(pieces) > NAMES_MAX:
         shown = ", ".join(pieces[:NAMES_MAX])
         return f"{shown} and {len(pieces) - NAMES_MAX} more"
@@ -131,7 +134,7 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
 def absent(names: Sequence[str]) -> str:
     """Says that no task fits what was named."""
     words = joined([name if name.startswith("task ") else named(clipped(name)) for name in names])
-    return f"I couldn't find {words} on your list, so I left it as it is. Say “show my tasks” to see it."
+    return f"I couldn't find {words} on your list, so I changed nothing there. {SEE_LIST}"
 
 
 def clipped(text: str) -> str:
@@ -201,7 +204,8 @@ def _updated(step: Step, before: dict[int, Task]) -> str:
     if described and not step.arguments["description"]:
         return f"Removed the description of {named(title)}."
     if described:
-        return f"Set the description of {named(title)} to {named(clipped(str(step.arguments['description'])))}."
+        description = clipped(str(step.arguments["description"]))
+        return f"Set the description of {named(title)} to {named(description)}."
     return f"Updated {named(title)}."
 
 

@@ -1,0 +1,145 @@
+"""Answers to the last question, and continuations. Worked out anew from the conversation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from taskchat.assistant.offline.drafting import Question, draft_of
+from taskchat.assistant.offline.history import CHANGING, Turn, memory_of, tasks_of
+from taskchat.assistant.offline.intents import (
+    Add,
+    Ask,
+    Change,
+    Edit,
+    Intent,
+    Offer,
+    Reference,
+    Reword,
+    Say,
+    Show,
+    Understanding,
+)
+from taskchat.assistant.offline.matching import Memory, Task, resolve, with_status
+from taskchat.assistant.offline.understand import understand
+
+QUESTIONS_BACK_MAX = 5
+"""Questions that may follow one another before the first is forgotten."""
+
+
+def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Intent, ...]:
+    """The turn's intents, an answer to the last question or a continuation included."""
+    heard = understand(turn.said)
+    first = heard.intents[0]
+    vague = len(heard.intents) == 1 and isinstance(first, Say | Offer)
+    if not earlier:
+        return heard.intents
+    question = _asked(earlier, depth=depth)
+    if question is not None:
+        answered = _answered(question, heard, first, vague=vague)
+        if answered is not None:
+            return answered
+    if (isinstance(first, Say) and first.topic == "unknown") or isinstance(first, Offer):
+        continued = _continued(heard, earlier, depth=depth)
+        if continued is not None:
+            return continued
+    return heard.intents
+
+
+def _asked(earlier: Sequence[Turn], *, depth: int) -> Question | None:
+    """The question that the last reply asked, worked out anew from what led to it."""
+    last = earlier[-1]
+    if "?" not in last.reply or depth >= QUESTIONS_BACK_MAX:
+        return None
+    before = earlier[:-1]
+    intents = intents_of(last, before, depth=depth + 1)
+    lists = [step for step in last.steps if step.name == "list_tasks"]
+    tasks = tasks_of(lists[0]) if lists else []
+    return draft_of(last, intents, tasks, memory_of(before, tasks)).question
+
+
+def _answered(
+    question: Question, heard: Understanding, first: Intent, *, vague: bool
+) -> tuple[Intent, ...] | None:
+    intent = question.intent
+    if isinstance(first, Say) and first.topic == "no":
+        return (Say("no"),)
+    if isinstance(intent, Offer):
+        if isinstance(first, Say) and first.topic == "yes":
+            if intent.verb == "add":
+                return (Add(intent.words),)
+            return (Change("delete", intent.target),)
+        return None
+    if isinstance(intent, Say) and intent.topic == "incomplete":
+        if not vague or not heard.text or (isinstance(first, Say) and first.topic != "unknown"):
+            return None
+        if intent.about == "add":
+            return (Add(heard.text),)
+        if intent.about in {"complete", "delete"} and heard.bare is not None:
+            return (Change("delete" if intent.about == "delete" else "complete", heard.bare),)
+        return None
+    if isinstance(intent, Edit) and question.candidates == ():
+        if not vague or not heard.text or (isinstance(first, Say) and first.topic != "unknown"):
+            return None
+        return (replace(intent, title=heard.text),)
+    if not question.candidates:
+        return None
+    chosen = _chosen(question, heard, first, vague=vague)
+    if chosen is None:
+        return None
+    target = Reference("ids", numbers=tuple(task.id for task in chosen), plural=len(chosen) > 1)
+    if isinstance(intent, Change):
+        return (replace(intent, target=target, certain=True),)
+    if isinstance(intent, Edit | Ask):
+        return (replace(intent, target=target),)
+    if isinstance(intent, Reword):
+        return (replace(intent.readings[0], target=target),)
+    return None
+
+
+def _chosen(
+    question: Question, heard: Understanding, first: Intent, *, vague: bool
+) -> tuple[Task, ...] | None:
+    """The candidates that an answer names: by words, id or place among those shown."""
+    candidates = question.candidates
+    reference = heard.bare
+    same = (
+        isinstance(first, Change)
+        and isinstance(question.intent, Change)
+        and (first.verb == question.intent.verb)
+    )
+    if same and isinstance(first, Change):
+        reference = first.target
+    elif (not vague and not (isinstance(first, Show) and reference is not None)) or (
+        isinstance(first, Say) and first.topic not in {"unknown", "noted"}
+    ):
+        return None
+    if reference is None or reference.naming == "vague":
+        return None
+    ids = tuple(task.id for task in candidates)
+    if reference.naming == "every" and reference.plural:
+        return tuple(with_status(candidates, reference.status)) or None
+    if reference.naming == "pronoun":
+        return candidates if reference.plural else None
+    found = resolve(reference, candidates, Memory(focus=ids, shown=ids))
+    if reference.naming == "ids" and found.missing:
+        places = replace(reference, naming="places")
+        found = resolve(places, candidates, Memory(shown=ids))
+    return found.tasks if found.tasks and not found.missing and not found.unclear else None
+
+
+def _continued(
+    heard: Understanding, earlier: Sequence[Turn], *, depth: int
+) -> tuple[Intent, ...] | None:
+    """“And the second one too” repeats what the last turn did, on another task."""
+    if not heard.again or heard.bare is None or depth >= QUESTIONS_BACK_MAX:
+        return None
+    names = [step.name for step in earlier[-1].steps if step.name in CHANGING]
+    if not names:
+        meant = intents_of(earlier[-1], earlier[:-1], depth=depth + 1)[0]
+        return (replace(meant, target=heard.bare),) if isinstance(meant, Change) else None
+    if names[-1] == "complete_task" and heard.bare.naming != "vague":
+        return (Change("complete", heard.bare),)
+    if names[-1] == "delete_task" and heard.bare.naming != "vague":
+        return (Change("delete", heard.bare),)
+    if names[-1] == "add_task" and heard.bare.naming == "words" and heard.text:
+        return (Add(heard.text.removeprefix("to ")),)
+    return None

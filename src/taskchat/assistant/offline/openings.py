@@ -1,0 +1,127 @@
+"""Where a new request begins inside a sentence."""
+
+from collections.abc import Sequence
+
+from taskchat.assistant.offline.lexicon import (
+    CHANGE,
+    COMPLETE,
+    DELETE,
+    DONE,
+    LIST_VERBS,
+    LIST_WORDS,
+    LISTS,
+    ONE_TASK,
+    ORDINALS,
+    PARTICIPLES,
+    QUESTION_WORDS,
+    STRONG,
+    TASK_NOUNS,
+    word_set,
+)
+from taskchat.assistant.offline.normalise import Token
+from taskchat.assistant.offline.references import reference_of
+
+_POINTERS = word_set("it that them this these those both all everything #")
+
+
+_SPEAKERS = word_set("i i've i'm i'd i'll we we've we're it it's that's there's he she they")
+
+
+def opens_request(tokens: Sequence[Token]) -> bool:
+    """Whether a request to the assistant begins here, rather than words of a title."""
+    if len(tokens) < 2:
+        return False
+    first, second = tokens[0].key, tokens[1].key
+    near = [token.key for token in tokens[:14]]
+    if first in {"show", "display", "list", "see", "view", "give", "tell", "read", "what",
+                 "what's", "which", "how", "know", "look"}:  # fmt: skip
+        listed = all(key in LIST_WORDS for key in near[:4])
+        return listed or (first in {"show", "display"} and second in {"me", "all", "my", "the"})
+    if first == "mark":
+        return any(key in DONE | {"off", "not", "undone", "incomplete"} for key in near[1:])
+    if first in STRONG:
+        return first != "remind" or second in {"me", "us"}
+    if first in {"remember", "forget"}:
+        return second in {"to", "about", "that"} or first == "forget"
+    if first in {"check", "cross", "strike", "scratch", "take"}:
+        off = next((place for place, key in enumerate(near) if key in {"off", "out"}), 0)
+        return (off > 0 and (off == 1 or "list" in near or off == len(near) - 1)) or _points(tokens)
+    if first in {"put", "stick", "pop", "throw", "include"}:
+        return "list" in near
+    if first in {"make", "create", "set", "start", "new", "another", "jot", "note", "write"}:
+        made = any(key in ONE_TASK | {"down", "note"} for key in near[1:4])
+        return made or second in {"it", "that"} or (first == "set" and bool(DONE & set(near)))
+    if first == "get":
+        return second == "rid"
+    if first in {"todo", "to-do"}:
+        return True
+    if first == "call":
+        return second in {"it", "that"}
+    return first in DELETE | COMPLETE | CHANGE and _points(tokens)
+
+
+def _points(tokens: Sequence[Token]) -> bool:
+    """Whether what follows the verb names a task as a task: "it", "task 2", "the gym task"."""
+    after = tokens[1:9]
+    if not after:
+        return False
+    if after[0].key in _POINTERS or after[0].kind == "quote":
+        return True
+    keys = [token.key for token in after]
+    ordinal = any(key in ORDINALS for key in keys[:3])
+    named = any(key in TASK_NOUNS - {"one"} or key in LISTS for key in keys)
+    return ordinal or (named and keys[0] in {"the", "my", "task", "tasks", "all", "any", "every"})
+
+
+def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence[Token]) -> bool:
+    """Whether the words after a comma or "and" are a request or statement of their own."""
+    joints = {token.key for token in joint}
+    first = rest[0].key
+    if "so" in joints and _rewords(rest):
+        return False
+    if opens_request(rest):
+        return True
+    paused = bool(joints & {",", ";", "but", "so", "because", "since", "-", "–", "—", "("})
+    keys = [token.key for token in rest[:12]]
+    if first in _SPEAKERS and (paused or (first not in {"it", "he", "she", "they"})):
+        return True
+    if first in {"not", "don't"} and paused:
+        return True
+    states = any(
+        keys[i] in {"is", "are", "was"} and DONE & set(keys[i + 1 : i + 4])
+        for i in range(len(keys))
+    )
+    voiced = before[0].key in _SPEAKERS or before[0].key in PARTICIPLES
+    if first in PARTICIPLES and voiced and "and" in joints:
+        return True
+    asks = {"can", "should", "needs"} & set(keys[1:6])
+    if asks and first in {"the", "task", "number", "#"} and any(t.key in DONE for t in before):
+        return True
+    if states and first in {"the", "my", "task", "that", "this", "number", "#"}:
+        return paused or any(token.key in DONE for token in before)
+    listing = before[0].key in LIST_VERBS | QUESTION_WORDS
+    if first in {"done", "finished"} and paused and not listing:
+        return True
+    if "but" in joints and first in {"keep", "leave", "ignore"}:
+        return True
+    return paused and first in {"what", "what's", "which", "how", "is", "are", "do"}
+
+
+def _rewords(rest: Sequence[Token]) -> bool:
+    """Whether "so" goes on "it says ...", the new wording of an edit."""
+    keys = [token.key for token in rest[:3]]
+    if keys[:1] == ["that"]:
+        keys = keys[1:]
+    if keys[:2] in (["it's", "called"], ["it's", "named"]):
+        return True
+    return keys[:1] in (["it"], ["they"]) and bool(
+        {"says", "say", "reads", "read", "is", "becomes"} & set(keys[1:])
+    )
+
+
+def gapped(text: str, verb: Token, rest: Sequence[Token]) -> bool:
+    """Whether the rest is "task 2 to Y" after "change task 1 to X and"."""
+    if verb.key not in CHANGE:
+        return False
+    to = next((place for place, token in enumerate(rest[:7]) if token.key in {"to", "as"}), 0)
+    return to > 0 and reference_of(text, rest[:to], whole=False).naming in {"ids", "places"}

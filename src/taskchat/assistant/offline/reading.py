@@ -1,0 +1,191 @@
+"""One clause at a time: a request, a report, a remark. The order of the trials is the grammar."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from taskchat.assistant.offline.adding import adds_of, duty_of
+from taskchat.assistant.offline.clauses import Clause
+from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
+from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
+from taskchat.assistant.offline.lexicon import (
+    ADD,
+    CHANGE,
+    COMPLETE,
+    DELETE,
+    DONE,
+    NOT,
+    PARTICIPLES,
+    PAST,
+    PRONOUNS,
+    QUESTION_WORDS,
+    TASK_VERBS,
+    word_set,
+)
+from taskchat.assistant.offline.normalise import Token, text_of
+from taskchat.assistant.offline.phrases import CHANGES, COMPLETIONS
+from taskchat.assistant.offline.questions import question_of
+from taskchat.assistant.offline.references import reference_of
+from taskchat.assistant.offline.trimming import trimmed
+
+TITLE_CHARS_MAX = 200
+"""The longest title a task can have; the rest of a longer wish becomes its description."""
+
+
+_REPORTERS = word_set(
+    "says said told tells asked asks thinks thought wants wanted claims reckons hopes "
+    "hoped wish wishes heard suggested recommends believe mentioned"
+)
+
+
+_PASSIVE = word_set("is are was were been got has have")
+
+
+_ORDERS = word_set("change update edit replace mark cancel")
+_UNWANTED = (
+    "i don't want", "you don't need", "you don't have", "i wouldn't want", "i didn't ask",
+    "no need to",
+)  # fmt: skip
+
+
+def read_clause(clause: Clause, *, has_more: bool) -> Reading:
+    """The intents of a clause. The narrower readings are tried first."""
+    text, tokens = clause.text, clause.tokens
+    keys = [token.key for token in tokens]
+    if clause.hypothetical:
+        return _conditional(clause)
+    if (kept := _kept(clause)) is not None:
+        return kept
+    question = question_of(clause)
+    if question is not None:
+        named = question.target if isinstance(question, Ask) else None
+        return Reading((question,), named=named)
+    if any(key in _REPORTERS for key in keys[:8]) and not clause.led:
+        opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
+        if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
+            return Reading((Say("noted"),), context=text_of(text, tokens))
+    edited = first_reading(clause, CHANGES)
+    if edited is not None:
+        return edited
+    adds = adds_of(text, tokens)
+    if adds is not None:
+        return _added(text, tokens, adds)
+    if _unfinished(keys):
+        return Reading((Say("noted"),), context=_spoken(text, tokens))
+    completed = first_reading(clause, COMPLETIONS)
+    if completed is not None:
+        return completed
+    return _statement(clause, has_more=has_more)
+
+
+def _conditional(clause: Clause) -> Reading:
+    """“When I get home, remind me to X” is a reminder; other conditions change nothing."""
+    tokens = clause.tokens
+    comma = next((place for place, token in enumerate(tokens) if token.key == ","), len(tokens))
+    rest = [token for token in tokens[comma + 1 :] if token.key not in {"please", "then"}]
+    if rest and rest[0].key == "remind":
+        adds = adds_of(clause.text, rest) or []
+        when = text_of(clause.text, tokens[:comma])
+        return Reading(tuple(replace(add, title=f"{add.title} {when}") for add in adds))
+    return Reading((Say("hypothetical"),))
+
+
+def _kept(clause: Clause) -> Reading | None:
+    """“Don't delete X” and the like."""
+    keys = [token.key for token in clause.tokens]
+    if keys[:1] in (["don't"], ["never"], ["not"]):
+        size = 1
+    elif keys[:2] in (["do", "not"], ["please", "don't"]):
+        size = 2
+    elif " ".join(keys[:3]) in _UNWANTED:
+        size = 3
+    else:
+        return None
+    rest = keys[size:]
+    while rest and rest[0] in {"you", "to", "me", "want", "let"}:
+        rest = rest[1:]
+        size += 1
+    if rest[:1] and rest[0] in {"forget", "miss"}:
+        return None
+    if (
+        keys[:1] == ["i"]
+        and rest[:1]
+        and rest[0] not in DELETE | CHANGE | COMPLETE | ADD | {"mark"}
+    ):
+        return None
+    words = clause.tokens[size + 1 :]
+    named = reference_of(clause.text, words) if trimmed(words) else None
+    if named is not None and named.naming in {"pronoun", "vague"}:
+        named = None
+    return Reading((Say("kept"),), named=named)
+
+
+def _added(text: str, tokens: Sequence[Token], adds: Sequence[Add]) -> Reading:
+    if not adds:
+        return Reading((Say("incomplete", "add"),))
+    return Reading(tuple(_fitted(add) for add in adds), named=Reference("newest"))
+
+
+def _fitted(add: Add) -> Add:
+    if len(add.title) <= TITLE_CHARS_MAX:
+        return add
+    # A title too long for the tool is cut at a word; the whole wish stays as description.
+    cut = add.title[: TITLE_CHARS_MAX - 1].rsplit(" ", 1)[0] + "…"
+    return replace(add, title=cut, description=add.description or add.title[:2000])
+
+
+def _unfinished(keys: Sequence[str]) -> bool:
+    """Statements such as "I haven't done the laundry yet" and "I almost finished it"."""
+    speaks = bool(keys) and (
+        keys[0] in {"i", "i've", "i'm", "we", "we've", "we're", "haven't", "didn't", "it", "it's",
+                    "that's", "the", "my", "still", "not", "task", "i'll", "we'll", "that", "i'd"}
+    )  # fmt: skip
+    negated = any(key in NOT and key not in {"yet"} for key in keys)
+    finished = next((place for place, key in enumerate(keys) if key in DONE), len(keys))
+    wavering = any(key in WAVERING for key in keys[1 : min(finished, 6)]) and keys[:1] != ["the"]
+    return speaks and (negated or wavering or "?" in keys)
+
+
+def _spoken(text: str, tokens: Sequence[Token]) -> str:
+    return text_of(text, trimmed(tokens))
+
+
+def _statement(clause: Clause, *, has_more: bool) -> Reading:
+    """Duties, reports in the past tense, and bare to-dos."""
+    text, tokens = clause.text, clause.tokens
+    keys = [token.key for token in tokens]
+    duties = duty_of(text, tokens)
+    if duties:
+        return Reading(tuple(_fitted(add) for add in duties), context=duties[0].title)
+    spoken = _spoken(text, tokens)
+    words = [key for key in keys[:5] if key not in {"just", "already", "finally", "now"}]
+    if not words or not spoken:
+        return Reading((Say("unknown"),))
+    speaks = words[0] in {"i", "i've", "we", "we've", "my", "the", "had", "have"}
+    past = any(key in PAST or (key.endswith("ed") and len(key) > 3) for key in words[:4])
+    if words[0] in {"my", "the"}:
+        past = past and bool(_PASSIVE & set(keys))
+    ending = len(keys) <= 5 and keys[-1] in PARTICIPLES
+    if (past and (speaks or words[0] in PAST or words[0].endswith("ed"))) or ending:
+        report = Change("complete", Reference("words", spoken), told=True, certain=False)
+        pointless = bool({"it", "them"} & set(keys[1:])) or keys[-1] in PRONOUNS
+        return Reading((report,), context="" if pointless and len(keys) < 6 else spoken)
+    if clause.asked or words[0] in QUESTION_WORDS:
+        return Reading((Say("unknown"),))
+    orders = (DELETE | CHANGE | COMPLETE | {"mark", "tick"}) - (TASK_VERBS - _ORDERS)
+    if words[0] in orders and len(keys) > 1:
+        if words[0] in CHANGE - TASK_VERBS or words[0] in {"mark", "tick", "change", "update"}:
+            target = reference_of(text, tokens[1:], whole=False)
+            if target.naming not in {"vague"}:
+                return Reading((Edit(target),), named=target)
+        return Reading((Say("incomplete", "update"),))
+    if keys == ["remind", "me"]:
+        return Reading((Say("incomplete", "add"),))
+    if len(keys) == 1 and words[0] in ADD | DELETE | COMPLETE | CHANGE:
+        about = "add" if words[0] in ADD else "delete" if words[0] in DELETE else "complete"
+        return Reading((Say("incomplete", about),))
+    if words[0] in {"there's", "there", "i'd", "i"} and len(keys) > 3:
+        return Reading((Say("noted"),), context=spoken)
+    if words[0] in TASK_VERBS and len(keys) > 1 and not has_more:
+        return Reading((Offer("add", spoken),), context=spoken)
+    done = any(key in DONE for key in keys)
+    return Reading((Say("noted" if done else "unknown"),), context=spoken)

@@ -1,0 +1,254 @@
+"""The one door to the database, and what it refuses."""
+
+import asyncio
+import re
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.conftest import RunningApp
+from tests.factories import Person, person_in
+
+from taskchat.db import Database, async_url, is_transient
+from taskchat.errors import DatabaseError
+from taskchat.settings import Settings
+from taskchat.tables import metadata
+
+TABLES = sorted(metadata.tables)
+
+
+async def fill(running: RunningApp) -> Person:
+    """A person with a row in every table."""
+    person = Person()
+    answer = await person.say(running.client, "Add task: Buy groceries")
+    assert answer.status_code == 200
+    return person
+
+
+async def test_every_table_forces_row_level_security_with_a_policy(
+    superuser: AsyncEngine,
+) -> None:
+    async with superuser.connect() as connection:
+        found = await connection.execute(
+            text(
+                "SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity, count(p.polname)"
+                " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " LEFT JOIN pg_policy p ON p.polrelid = c.oid"
+                " WHERE n.nspname = 'public' AND c.relkind = 'r'"
+                " AND c.relname <> 'alembic_version' GROUP BY 1, 2 ORDER BY 1"
+            )
+        )
+        rows = [tuple(row) for row in found]
+    assert [name for name, _, _ in rows] == TABLES
+    assert all(forced and policies >= 1 for _, forced, policies in rows), rows
+
+
+async def test_the_app_role_owns_no_table(superuser: AsyncEngine) -> None:
+    async with superuser.connect() as connection:
+        owners = await connection.execute(
+            text("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        )
+        assert {"taskchat_app", "taskchat_system"}.isdisjoint(owners.scalars())
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_stranger_sees_and_changes_no_row_as_the_app_role(
+    offline_app: RunningApp, database: Database, superuser: AsyncEngine, table: str
+) -> None:
+    owner, stranger = await fill(offline_app), await person_in(database)
+    column = "id" if table == "users" else "user_id"
+    condition = f"FROM {table} WHERE {column} = :owner"
+    async with superuser.connect() as connection:
+        there = await connection.scalar(
+            text(f"SELECT count(*) {condition}"), {"owner": owner.user_id}
+        )
+        assert there is not None
+        assert there >= 1
+    values = {"owner": owner.user_id}
+    async with database.transaction(owner.principal) as connection:
+        assert await connection.scalar(text(f"SELECT count(*) {condition}"), values) == there
+        assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == there
+    async with database.transaction(stranger.principal) as connection:
+        assert await connection.scalar(text(f"SELECT count(*) {condition}"), values) == 0
+    for statement in (
+        f"UPDATE {table} SET {column} = {column} WHERE {column} = :owner",
+        f"DELETE {condition}",
+    ):
+        try:
+            async with database.transaction(stranger.principal) as connection:
+                changed = await connection.execute(text(statement), values)
+                assert changed.rowcount == 0
+        except ProgrammingError as error:
+            assert "permission denied" in str(error)
+
+
+async def test_a_row_can_not_be_written_in_another_users_name(database: Database) -> None:
+    owner, stranger = await person_in(database), await person_in(database)
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        async with database.transaction(stranger.principal) as connection:
+            await connection.execute(
+                text("INSERT INTO tasks (user_id, id, title) VALUES (:owner, 99, 'planted')"),
+                {"owner": owner.user_id},
+            )
+
+
+async def test_a_row_can_not_point_at_another_users_conversation(
+    offline_app: RunningApp, database: Database, superuser: AsyncEngine
+) -> None:
+    owner, stranger = await fill(offline_app), await person_in(database)
+    async with superuser.connect() as connection:
+        conversation = await connection.scalar(
+            text("SELECT id FROM conversations WHERE user_id = :owner"), {"owner": owner.user_id}
+        )
+    with pytest.raises(DBAPIError, match="foreign key"):
+        async with database.transaction(stranger.principal) as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO turns (user_id, id, conversation_id, number, channel, status)"
+                    " VALUES (:stranger, gen_random_uuid(), :conversation, 7, 'rest', 'queued')"
+                ),
+                {"stranger": stranger.user_id, "conversation": conversation},
+            )
+
+
+async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> None:
+    for statement in (
+        "SELECT content FROM messages",
+        "SELECT title FROM tasks",
+        "SELECT result FROM turns",
+        "SELECT result FROM tool_calls",
+        "SELECT items FROM model_answers",
+        "SELECT id FROM users",
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            async with database.system_transaction() as connection:
+                await connection.execute(text(statement))
+
+
+async def test_the_principal_does_not_leak_into_the_next_transaction(
+    settings: Settings, database_url: str
+) -> None:
+    database = Database(database_url, settings.model_copy(update={"db_pool_size": 1}))
+    person = await person_in(database)
+    async with database.engine.connect() as connection:
+        row = (
+            await connection.execute(
+                text("SELECT current_setting('taskchat.user_id', true), current_user")
+            )
+        ).one()
+    assert row[0] in ("", None)
+    assert row[1] != "taskchat_app"
+    assert person.user_id
+    await database.close()
+
+
+async def test_a_transaction_outlives_the_death_of_its_pooled_connection(
+    settings: Settings, database_url: str, superuser: AsyncEngine
+) -> None:
+    database = Database(database_url, settings.model_copy(update={"db_pool_size": 1}))
+    person = await person_in(database)
+    async with database.transaction(person.principal) as connection:
+        backend = await connection.scalar(text("SELECT pg_backend_pid()"))
+    async with superuser.connect() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+    async with database.transaction(person.principal) as connection:
+        assert await connection.scalar(text("SELECT pg_backend_pid()")) != backend
+    await database.close()
+
+
+async def test_a_server_that_is_away_is_a_database_error(settings: Settings) -> None:
+    database = Database("postgresql://nobody:x@127.0.0.1:1/none", settings)
+    with pytest.raises(DatabaseError):
+        async with database.transaction(Person().principal):
+            pytest.fail("there is no such server")
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_a_database_error(
+    settings: Settings, database_url: str
+) -> None:
+    database = Database(database_url, settings.model_copy(update={"statement_timeout_s": 0.05}))
+    with pytest.raises(DatabaseError):
+        async with database.transaction(Person().principal) as connection:
+            await connection.execute(text("SELECT pg_sleep(5)"))
+    await database.close()
+
+
+async def test_no_free_connection_in_time_is_a_database_error(
+    settings: Settings, database_url: str
+) -> None:
+    database = Database(
+        database_url,
+        settings.model_copy(update={"db_pool_size": 1, "pool_timeout_s": 0.05}),
+    )
+    person = Person().principal
+    async with database.transaction(person):
+        with pytest.raises(DatabaseError):
+            async with database.transaction(person):
+                pytest.fail("the only connection is taken")
+    await database.close()
+
+
+async def test_a_bug_in_a_statement_is_no_database_error(database: Database) -> None:
+    with pytest.raises(ProgrammingError) as caught:
+        async with database.transaction(Person().principal) as connection:
+            await connection.execute(text("SELECT nonsense"))
+    assert not is_transient(caught.value)
+
+
+async def test_statements_can_not_wait_for_ever(database: Database) -> None:
+    async with database.transaction(Person().principal) as connection:
+        for name in (
+            "statement_timeout",
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+        ):
+            value = await connection.scalar(text(f"SHOW {name}"))
+            assert value == "5s", name
+
+
+async def test_a_pooler_is_given_no_prepared_statements(
+    settings: Settings, database_url: str, superuser: AsyncEngine
+) -> None:
+    pooled = settings.model_copy(update={"database_direct_url": settings.database_url})
+    database = Database(database_url, pooled)
+    async with database.transaction(Person().principal) as connection:
+        for _ in range(3):
+            await connection.execute(text("SELECT 1"))
+        left = await connection.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+        # Only the statement that asks may be there.
+        assert left is not None
+        assert left <= 1
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
+        (
+            "postgresql://u:p@h/d?sslmode=require&channel_binding=require",
+            "postgresql+asyncpg://u:p@h/d?ssl=require",
+        ),
+        ("postgresql+asyncpg://u@/d?host=/tmp", "postgresql+asyncpg://u@/d?host=%2Ftmp"),
+    ],
+)
+def test_a_database_url_is_taken_in_any_of_its_spellings(given: str, expected: str) -> None:
+    assert async_url(given).render_as_string(hide_password=False) == expected
+
+
+def test_another_database_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ValueError, match=re.escape("must begin with postgresql://")):
+        async_url("mysql://h/d")
+
+
+async def test_a_hundred_transactions_share_ten_connections(database: Database) -> None:
+    person = Person().principal
+
+    async def one(value: int) -> int:
+        async with database.transaction(person) as connection:
+            return int(await connection.scalar(text("SELECT CAST(:v AS int)"), {"v": value}) or 0)
+
+    assert await asyncio.gather(*(one(n) for n in range(100))) == list(range(100))

@@ -1,0 +1,136 @@
+"""Nobody reaches another user's data: every route, tried with every id of somebody else's."""
+
+import re
+from typing import Any
+
+import pytest
+from tests.conftest import RunningApp
+from tests.factories import Person
+
+PUBLIC = {"/livez", "/readyz"}
+
+
+def operations(running: RunningApp) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path)
+        for path, methods in running.app.openapi()["paths"].items()
+        for method in methods
+        if path not in PUBLIC
+    ]
+
+
+async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
+    """A person with something of everything, and the ids of it."""
+    person = Person()
+    body = (await person.say(running.client, "Add task: The secret plan")).json()
+    return person, {
+        "conversation_id": body["conversation_id"],
+        "turn_id": body["turn_id"],
+        "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
+    }
+
+
+def filled(path: str, user_id: str, ids: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda m: {"user_id": user_id, **ids}[m[1]], path)
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/{user_id}/chat": {"message": "hello"},
+    "/api/{user_id}/tasks": {"title": "mine"},
+    "/api/{user_id}/tasks/{task_id}": {"completed": True},
+}
+
+
+async def test_there_are_routes_to_try(offline_app: RunningApp) -> None:
+    assert len(operations(offline_app)) >= 10
+
+
+async def test_no_route_answers_without_a_token(offline_app: RunningApp) -> None:
+    person, ids = await owned(offline_app)
+    for method, path in operations(offline_app):
+        answer = await offline_app.client.request(
+            method, filled(path, person.user_id, ids), json=BODIES.get(path)
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (401, "invalid_auth"), path
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_no_route_answers_under_another_users_path(offline_app: RunningApp) -> None:
+    person, ids = await owned(offline_app)
+    stranger = Person()
+    for method, path in operations(offline_app):
+        answers = [
+            await offline_app.client.request(
+                method,
+                filled(path, user_id, ids),
+                json=BODIES.get(path),
+                headers=stranger.headers,
+            )
+            for user_id in (person.user_id, "nobody-of-that-name")
+        ]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["error_code"]) == (403, "forbidden"), path
+        one, other = (
+            {name: value for name, value in answer.json().items() if name != "request_id"}
+            for answer in answers
+        )
+        assert one == other, path
+
+
+async def test_no_route_reaches_another_users_objects_by_id(offline_app: RunningApp) -> None:
+    person, ids = await owned(offline_app)
+    stranger = Person()
+    tried = 0
+    for method, path in operations(offline_app):
+        if not re.search(r"\{(?!user_id)\w+\}", path):
+            continue
+        tried += 1
+        answer = await offline_app.client.request(
+            method,
+            filled(path, stranger.user_id, ids),
+            json=BODIES.get(path),
+            headers=stranger.headers,
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "not_found"), path
+        assert "secret plan" not in answer.text
+    assert tried >= 7
+    task = await offline_app.client.get(
+        f"/api/{person.user_id}/tasks/{ids['task_id']}", headers=person.headers
+    )
+    assert task.json()["completed"] is False
+
+
+async def test_a_foreign_and_an_unknown_conversation_are_told_apart_by_nothing(
+    offline_app: RunningApp,
+) -> None:
+    _, ids = await owned(offline_app)
+    stranger = Person()
+    unknown = "0199f3a0-0000-7000-8000-000000000000"
+    bodies = []
+    for conversation in (ids["conversation_id"], unknown):
+        answer = await stranger.say(
+            offline_app.client, "What is in here?", conversation_id=conversation
+        )
+        assert answer.status_code == 404
+        body = answer.json()
+        body.pop("request_id")
+        bodies.append(str(body).replace(conversation, "ID"))
+    assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize("listing", ["tasks", "conversations"])
+async def test_lists_hold_ones_own_only(offline_app: RunningApp, listing: str) -> None:
+    await owned(offline_app)
+    stranger = Person()
+    page = (
+        await offline_app.client.get(f"/api/{stranger.user_id}/{listing}", headers=stranger.headers)
+    ).json()
+    assert page == {"data": [], "has_more": False, "next_cursor": None}
+
+
+async def test_the_same_key_of_two_users_is_two_turns(offline_app: RunningApp) -> None:
+    one, other = Person(), Person()
+    first = await one.say(offline_app.client, "Add task: A", key="same")
+    second = await other.say(offline_app.client, "Add task: B", key="same")
+    assert first.status_code == second.status_code == 200
+    assert first.json()["turn_id"] != second.json()["turn_id"]
