@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from taskchat import health, problems
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
-from taskchat.assistant.models import NamedModel, model_chain
+from taskchat.assistant.models import NamedModel, model_names, open_chain
 from taskchat.assistant.run import Assistant
 from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
@@ -43,12 +43,12 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         chain: Models to use in place of the configured ones: the boundary for fakes in tests.
     """
     config = load_agent_config(settings)
-    models = model_chain(settings, config) if chain is None else list(chain)
+    names = model_names(settings, config) if chain is None else [named.name for named in chain]
     app = FastAPI(
         title="taskchat",
         version="0.1.0",
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, config, models),
+        lifespan=_lifespan(settings, config, names, chain),
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -64,7 +64,10 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
 
 
 def _lifespan(
-    settings: Settings, config: AgentConfig, models: Sequence[NamedModel]
+    settings: Settings,
+    config: AgentConfig,
+    names: Sequence[str],
+    chain: Sequence[NamedModel] | None,
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +86,9 @@ def _lifespan(
                     tool_timeout_s=settings.tool_timeout_s,
                 )
             )
+            models = chain
+            if models is None:
+                models = await stack.enter_async_context(open_chain(names, settings))
             wakeups = Wakeups(settings.direct_url.get_secret_value())
             turns = TurnDeps(
                 process=new_id(),
@@ -99,7 +105,7 @@ def _lifespan(
             app.state.turns = turns
             await stack.enter_async_context(_turns_at_work(turns))
             stack.enter_context(drained_on_signals(lambda: drain(turns)))
-            log.info("app.started", models=[named.name for named in models])
+            log.info("app.started", models=names)
             yield
         log.info("app.stopped")
 

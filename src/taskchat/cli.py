@@ -120,7 +120,7 @@ def serve(host: str, port: int, workers: int) -> None:
     if applied != head():
         _refuse("the database lacks migrations; run taskchat migrate first", 1)
     if workers > 1:
-        config = config_for(IMPORT_NAME, host=host, port=port, workers=workers)
+        config = config_for(IMPORT_NAME, settings=settings, host=host, port=port, workers=workers)
         sock = config.bind_socket()
         Multiprocess(config, sockets=[sock]).run()
         return
@@ -128,7 +128,7 @@ def serve(host: str, port: int, workers: int) -> None:
         from taskchat.main import app
     except (AgentConfigError, ModelConfigError) as error:
         _refuse(str(error))
-    config = config_for(app, host=host, port=port)
+    config = config_for(app, settings=settings, host=host, port=port)
     sock = config.bind_socket()
     address, bound = sock.getsockname()[:2]
     AnnouncingServer(

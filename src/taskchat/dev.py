@@ -100,7 +100,12 @@ class DevServer:
         app = IMPORT_NAME if reload else create_app(self._settings)
         reload_dirs = [str(Path(__file__).parent)] if reload else None
         config = config_for(
-            app, host=self._host, port=self._port, reload=reload, reload_dirs=reload_dirs
+            app,
+            settings=self._settings,
+            host=self._host,
+            port=self._port,
+            reload=reload,
+            reload_dirs=reload_dirs,
         )
         sock = config.bind_socket()
         url = f"http://{self._host}:{sock.getsockname()[1]}"

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from openai import AsyncOpenAI, OpenAIError
-from sqlalchemy import text
+from openai import OpenAIError
+from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
 from taskchat.assistant.instructions import AgentConfigError, load_agent_config
-from taskchat.assistant.models import ModelConfigError, model_chain
+from taskchat.assistant.models import ModelConfigError, model_names, vendor_client
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.migrations import applied_revision, head
@@ -63,7 +63,7 @@ async def _database(database: Database) -> list[Finding]:
         async with database.engine.connect() as connection:
             version, now = (
                 await connection.execute(
-                    text("SELECT current_setting('server_version_num')::int / 10000, now()")
+                    sql("SELECT current_setting('server_version_num')::int / 10000, now()")
                 )
             ).one()
     except (DBAPIError, OSError) as error:
@@ -104,35 +104,23 @@ async def _database(database: Database) -> list[Finding]:
 
 async def _model(settings: Settings) -> list[Finding]:
     try:
-        config = load_agent_config(settings)
-        chain = model_chain(settings, config)
+        names = model_names(settings, load_agent_config(settings))
     except (AgentConfigError, ModelConfigError) as error:
         return [Finding("model", False, str(error))]
     findings = []
-    for named in chain:
-        if named.name == OFFLINE:
+    for name in names:
+        if name == OFFLINE:
             findings.append(Finding("model", True, "offline, built in"))
             continue
-        assert settings.openai_api_key  # noqa: S101 - or there were no such model
-        client = AsyncOpenAI(
-            api_key=settings.openai_api_key.get_secret_value(),
-            base_url=settings.openai_base_url,
-            timeout=5,
-            max_retries=0,
-        )
-        try:
-            await client.models.retrieve(named.name)
-        except OpenAIError as error:
-            findings.append(
-                Finding(
-                    "model",
-                    False,
-                    f"{named.name}: {type(error).__name__}; check OPENAI_API_KEY, "
-                    "OPENAI_BASE_URL and TASKCHAT_MODEL",
+        async with vendor_client(settings, timeout=5, max_retries=0) as client:
+            try:
+                await client.models.retrieve(name)
+            except OpenAIError as error:
+                text = (
+                    f"{name}: {type(error).__name__}; check OPENAI_API_KEY, OPENAI_BASE_URL and "
+                    "TASKCHAT_MODEL"
                 )
-            )
-        else:
-            findings.append(Finding("model", True, named.name))
-        finally:
-            await client.close()
+                findings.append(Finding("model", False, text))
+            else:
+                findings.append(Finding("model", True, name))
     return findings

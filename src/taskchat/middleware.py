@@ -4,8 +4,10 @@ Pure ASGI: nothing is buffered, and a stream stays a stream.
 """
 
 import asyncio
+import re
 import time
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -15,11 +17,12 @@ from taskchat.errors import (
     HeadersTooLarge,
     InternalError,
     InvalidRequest,
+    NotFound,
     RequestTimeout,
     ServiceError,
 )
-from taskchat.problems import render
-from taskchat.requests import BODY_KEY, request_id_of
+from taskchat.problems import REQUEST_ID_HEADER, render
+from taskchat.requests import BODY_KEY, accept_of, request_id_of
 from taskchat.settings import Settings
 
 log = structlog.get_logger()
@@ -30,6 +33,11 @@ SECURITY_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
 }
 """Answers are one person's: no cache keeps them and no browser guesses their type."""
+
+TARGET_TOO_LONG: Final = "The address is too long; send less in its path and query."
+"""An address has the limit that all headers have together."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class RequestGate:
@@ -46,6 +54,10 @@ class RequestGate:
             return
         scope[BODY_KEY] = self._settings.body_bytes_max
         request_id = request_id_of(scope)
+        # What GET says of itself, HEAD says too, only without the body.
+        only_head = scope["method"] == "HEAD"
+        if only_head:
+            scope = {**scope, "method": "GET"}
         begun = False
 
         async def send_with_id(message: Message) -> None:
@@ -53,24 +65,32 @@ class RequestGate:
             if message["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
+                # An error that is told again brings the id under which it happened.
+                headers.setdefault(REQUEST_ID_HEADER, request_id)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-            await send(message)
+                await send(message)
+                if only_head:
+                    # At once, so that a stream ends here as if its reader had gone.
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif not only_head:
+                await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 self._check_headers(scope)
+                self._check_target(scope)
                 await self.app(scope, self._timed(receive), send_with_id)
             except ServiceError as error:
                 if begun:
                     raise
-                await render(error, request_id=request_id)(scope, receive, send_with_id)
+                response = render(error, request_id=request_id, accept=accept_of(scope))
+                await response(scope, receive, send_with_id)
             except Exception:
                 log.exception("request.crashed")
                 if begun:
                     raise
-                response = render(InternalError(), request_id=request_id)
+                response = render(InternalError(), request_id=request_id, accept=accept_of(scope))
                 await response(scope, receive, send_with_id)
 
     def _check_headers(self, scope: Scope) -> None:
@@ -82,6 +102,25 @@ class RequestGate:
         # Two readings of where the body ends are one too many: this is how requests are smuggled.
         if b"content-length" in names and b"transfer-encoding" in names:
             raise InvalidRequest("Send Content-Length or Transfer-Encoding, not both.")
+
+    def _check_target(self, scope: Scope) -> None:
+        """An address has one spelling, as far as routes can tell.
+
+        The router sees the decoded path: to it `a%2Fchat` is the chat of `a`, and a line's end
+        behind a path is no part of it.
+        """
+        raw: bytes = scope.get("raw_path") or b""
+        if len(raw) + len(scope["query_string"]) > self._settings.header_bytes_max:
+            raise InvalidRequest(TARGET_TOO_LONG)
+        if b"%" not in raw:
+            return
+        decoded = unquote_to_bytes(raw)
+        try:
+            path = decoded.decode()
+        except UnicodeDecodeError:
+            raise NotFound from None
+        if _CONTROL.search(path) or decoded.count(b"/") != raw.count(b"/"):
+            raise NotFound
 
     def _timed(self, receive: Receive) -> Receive:
         deadline = time.monotonic() + self._settings.body_timeout_s

@@ -49,7 +49,7 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
         if len(cursor) > CURSOR_CHARS_MAX:
             raise ValueError("too long")
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if [type(part) for part in key] != list(types):
+        if not isinstance(key, list) or [type(part) for part in key] != list(types):
             raise ValueError("another list's cursor")
         if any(isinstance(part, int) and not 0 <= part < 2**31 for part in key):
             raise ValueError("no row has such a number")
@@ -59,4 +59,4 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
             f"The cursor in {field} {problem.removeprefix('is ')}.",
             details=[Detail(field=field, problem=problem)],
         ) from error
-    return list(key)
+    return key

@@ -11,15 +11,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from taskchat import errors
 from taskchat.errors import Detail, ServiceError
-from taskchat.requests import request_id_of
+from taskchat.requests import PROBLEM, accept_of, prefers_problem, request_id_of
 
 log = structlog.get_logger()
 
-PROBLEM: Final = "application/problem+json"
-"""The form of RFC 9457, for those who ask for it."""
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+"""Names the request in every answer, for whoever reads our logs."""
 
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
 """Says that an answer was given before, to the same Idempotency-Key."""
@@ -55,7 +56,7 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
         "request_id": request_id,
         "details": [{"field": detail.field, "problem": detail.problem} for detail in error.details],
     }
-    if PROBLEM in accept:
+    if prefers_problem(accept):
         media_type = PROBLEM
         body = {
             "type": f"urn:taskchat:error:{error.code}",
@@ -67,13 +68,16 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
     else:
         media_type = "application/json"
         body = {"status": "error", **facts}
-    headers = {}
+    headers = {REQUEST_ID_HEADER: request_id}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.replayed:
         headers[REPLAYED_HEADER] = "true"
     if isinstance(error, errors.InvalidAuth):
         headers["WWW-Authenticate"] = 'Bearer realm="taskchat"'
+    if isinstance(error, errors.RequestTimeout | errors.HeadersTooLarge):
+        # The rest of such a request is not waited for.
+        headers["Connection"] = "close"
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Response(
         content.encode("utf-8", "replace"), error.status, headers, media_type=media_type
@@ -93,8 +97,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101 - as it is registered
         ours = _OF_STATUS.get(error.status_code, errors.InternalError)()
         response = _render(request, ours)
-        if error.headers and "allow" in {name.lower() for name in error.headers}:
-            response.headers["Allow"] = dict(error.headers).get("Allow", "")
+        if isinstance(ours, errors.MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(_methods_at(app, request))
         return response
 
     async def invalid_parameters(request: Request, error: Exception) -> Response:
@@ -117,8 +121,21 @@ def _render(request: Request, error: ServiceError) -> Response:
     return render(
         error,
         request_id=request_id_of(request.scope),
-        accept=request.headers.get("accept", ""),
+        accept=accept_of(request.scope),
     )
+
+
+def _methods_at(app: FastAPI, request: Request) -> list[str]:
+    """All methods of an address; the framework names those of the first route that it tries."""
+    methods = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in app.routes
+        )
+    ]
+    return [*methods, "HEAD"] if "GET" in methods else methods
 
 
 def _route(request: Request) -> str:

@@ -1,11 +1,14 @@
 """What a request brings besides its parameters: an id, a body within its limits, wanted forms."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from taskchat.errors import (
@@ -23,7 +26,13 @@ REQUEST_ID_KEY: Final = "taskchat.request_id"
 BODY_KEY: Final = "taskchat.body_bytes_max"
 """Where the limit of a body stands in a request's scope."""
 
-JSON_MEDIA: Final = frozenset({"application/json", "application/*", "*/*"})
+JSON: Final = "application/json"
+"""What every answer under /api can be."""
+
+PROBLEM: Final = "application/problem+json"
+"""The form of RFC 9457 for errors, for those who ask for it."""
+
+_QUALITY: Final = re.compile(r"q\s*=\s*([01]?(?:\.\d{0,3})?)")
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -62,28 +71,32 @@ def require_json(request: Request) -> None:
     """Refuse what is not plain JSON.
 
     Raises:
-        UnsupportedMediaType: another media type, or an encoding.
+        UnsupportedMediaType: another media type, several, or an encoding.
     """
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    content_types = request.headers.getlist("content-type")
+    encodings = request.headers.getlist("content-encoding")
+    if len(content_types) != 1 or any(name.lower() != "identity" for name in encodings):
+        raise UnsupportedMediaType
+    media_type, _, parameters = content_types[0].partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()
-    if (
-        media_type.strip().lower() != "application/json"
-        or (charset and charset != "charset=utf-8")
-        or request.headers.get("content-encoding", "identity").lower() != "identity"
-    ):
+    if media_type.strip().lower() != JSON or charset not in {"", "charset=utf-8"}:
         raise UnsupportedMediaType
 
 
 async def _read(request: Request) -> bytes:
     limit = int(request.scope[BODY_KEY])
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and (len(declared) > 12 or int(declared) > limit):
+    declared = request.headers.get("content-length", "").lstrip("0")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > limit):
         raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except ClientDisconnect:
+        # Nobody reads this answer; it is here so that a client that left is not a crash of ours.
+        raise InvalidRequest("The body ended early; send all of it.") from None
     return bytes(body)
 
 
@@ -146,25 +159,56 @@ def _keys_are_unique(raw: bytes) -> bool:
     return True
 
 
+def accept_of(scope: Scope) -> str:
+    """What a request accepts; empty where it doesn't say."""
+    return ", ".join(Headers(scope=scope).getlist("accept"))
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a media type is wanted, from 0 to 1; the most specific range decides.
+
+    Args:
+        accept: As `accept_of` gives it; empty accepts everything.
+        media_type: Such as `application/json`.
+
+    Source: RFC 9110, section 12.5.1.
+    """
+    if not accept:
+        return 1.0
+    ranges: dict[str, float] = {}
+    for part in accept.split(","):
+        media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        ranges[media_range] = _weight(parameters)
+    everything = ranges.get("*/*", ranges.get("*", 0.0))
+    kind = media_type.partition("/")[0]
+    return ranges.get(media_type, ranges.get(f"{kind}/*", everything))
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        weight = _QUALITY.fullmatch(parameter)
+        if weight and weight[1] not in {"", "."}:
+            return min(1.0, float(weight[1]))
+    return 1.0
+
+
+def prefers_problem(accept: str) -> bool:
+    """Whether errors are wanted by RFC 9457: named, and no less than our own form."""
+    if PROBLEM not in accept.lower():
+        return False
+    wanted = quality(accept, PROBLEM)
+    return wanted > 0 and wanted >= quality(accept, JSON)
+
+
 def require_json_accepted(request: Request) -> None:
     """Refuse a request that takes nothing this service can give.
 
     Raises:
-        NotAcceptable: JSON is not among what it accepts.
+        NotAcceptable: neither our JSON nor, in case of an error, RFC 9457's is accepted.
     """
-    accept = request.headers.get("accept", "")
-    if not accept:
-        return
-    for part in accept.split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        refused = any(
-            parameter.replace(" ", "").startswith("q=0")
-            and not parameter.replace(" ", "").strip("q=0.")
-            for parameter in parameters
-        )
-        if not refused and (media_type in JSON_MEDIA or media_type == "application/problem+json"):
-            return
-    raise NotAcceptable
+    accept = accept_of(request.scope)
+    if not quality(accept, JSON) and not prefers_problem(accept):
+        raise NotAcceptable
 
 
 AcceptsJson = Depends(require_json_accepted)

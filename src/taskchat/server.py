@@ -1,10 +1,14 @@
 """Running the app under uvicorn, with its unsafe defaults mended."""
 
+import functools
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+
+from taskchat.http_protocol import GuardedProtocol
+from taskchat.settings import Settings
 
 IMPORT_NAME = "taskchat.main:app"
 """For workers and for reloading, which import the app anew."""
@@ -27,19 +31,25 @@ class AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def config_for(app: Any, *, host: str, port: int, **options: Any) -> uvicorn.Config:
+def config_for(
+    app: Any, *, settings: Settings, host: str, port: int, **options: Any
+) -> uvicorn.Config:
     """Uvicorn's configuration.
 
     Args:
         app: The app, or its import name.
+        settings: For the limits on what arrives.
         host: Address to bind.
         port: Port to bind; 0 picks one.
         options: Others of uvicorn's.
     """
+    # Not a class made here: workers and reloading get this pickled.
+    protocol: Any = functools.partial(GuardedProtocol, settings=settings)
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=protocol,
         # Our own log lines carry what matters; an access log carries user ids and tokens.
         log_config=None,
         access_log=False,

@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """Headers of one request."""
     header_bytes_max: int = Field(16_384, ge=1024, le=65_536)
     """Bytes of all headers of one request, names and values."""
+    header_timeout_s: Seconds = 10
+    """The longest the headers of a request may take to arrive, and a new connection to begin."""
     body_timeout_s: Seconds = 30
     """The longest a request body may take to arrive."""
     model_calls_max: int = Field(10, ge=1, le=100)

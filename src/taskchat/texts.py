@@ -1,13 +1,24 @@
-"""What text may be kept. Postgres refuses two kinds, and a person can't see a third."""
+"""What text is taken. Postgres refuses two kinds, a person can't see a third; an id has one form.
 
+Nothing is changed on the way: marks of direction, joiners and variation selectors are part of
+what a person wrote.
+"""
+
+import re
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn"})
 """Controls, formats (zero-width and direction marks), spaces, and marks with nothing to mark."""
 
-_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
-"""Hangul fillers, the empty Braille cell and their like: letters by category, blank to the eye."""
+_BLANK: Final = re.compile(
+    "[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
+)
+"""Blank to the eye whatever their category: Hangul fillers, the empty Braille cell, the notehead
+that isn't there, and what Unicode reserves for more of their kind."""
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 def is_storable(value: str) -> bool:
@@ -22,8 +33,7 @@ def is_storable(value: str) -> bool:
 def is_visible(value: str) -> bool:
     """Whether a person would see anything at all."""
     return any(
-        char not in _BLANK_LETTERS and unicodedata.category(char) not in _INVISIBLE
-        for char in value
+        unicodedata.category(char) not in _INVISIBLE and not _BLANK.match(char) for char in value
     )
 
 
@@ -34,3 +44,11 @@ def scrubbed(value: str) -> str:
     return "".join(
         "\ufffd" if char == "\x00" or "\ud800" <= char <= "\udfff" else char for char in value
     )
+
+
+def uuid_of(value: str) -> UUID | None:
+    """The UUID that a text is, in hex digits and hyphens; None: it is none.
+
+    `UUID()` itself takes braces, `urn:uuid:`, hyphens anywhere, and digits of other scripts.
+    """
+    return UUID(value) if _UUID.fullmatch(value) else None

@@ -1,6 +1,7 @@
 """The chain of models: the first that answers is the model, and what it answered is recorded."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -62,8 +63,8 @@ class ModelConfigError(Exception):
     """The chain can't be built; the message names the setting."""
 
 
-def model_chain(settings: Settings, config: AgentConfig) -> list[NamedModel]:
-    """The models that are configured, the preferred first.
+def model_names(settings: Settings, config: AgentConfig) -> list[str]:
+    """The chain that is configured, the preferred first.
 
     Raises:
         ModelConfigError: a model needs a key that isn't set.
@@ -76,25 +77,33 @@ def model_chain(settings: Settings, config: AgentConfig) -> list[NamedModel]:
             "TASKCHAT_MODEL names a model of a vendor, which needs OPENAI_API_KEY; set it, or set "
             "TASKCHAT_MODEL=offline."
         )
-    client: AsyncOpenAI | None = None
-    chain = []
-    for name in names:
-        if name == OFFLINE:
-            chain.append(NamedModel(OFFLINE, OfflineModel()))
-            continue
-        if client is None:
-            client = _openai_client(settings)
-        chain.append(_openai_model(name, client, settings))
-    return chain
+    return names
 
 
-def _openai_client(settings: Settings) -> AsyncOpenAI:
+@contextlib.asynccontextmanager
+async def open_chain(
+    names: Sequence[str], settings: Settings
+) -> AsyncIterator[Sequence[NamedModel]]:
+    """The models of these names, and the one client that they share, while the block lasts."""
+    if all(name == OFFLINE for name in names):
+        yield [NamedModel(OFFLINE, OfflineModel()) for _ in names]
+        return
+    async with vendor_client(settings) as client:
+        yield [
+            NamedModel(OFFLINE, OfflineModel())
+            if name == OFFLINE
+            else _openai_model(name, client, settings)
+            for name in names
+        ]
+
+
+def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
+    """A client of the vendor's; the caller closes it."""
     key = settings.openai_api_key
-    assert key is not None  # noqa: S101 - checked by the caller
     return AsyncOpenAI(
-        api_key=key.get_secret_value(),
+        api_key=key.get_secret_value() if key else "",
         base_url=settings.openai_base_url,
-        timeout=settings.model_timeout_s,
+        **{"timeout": settings.model_timeout_s, **options},
     )
 
 

@@ -73,4 +73,7 @@ async def current_principal(request: Request, user_id: str) -> Principal:
     return await authenticator.known(principal)
 
 
-CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+Authenticated = Depends(current_principal)
+"""For a whole router, in front of all its other dependencies: who asks comes before what for."""
+
+CurrentPrincipal = Annotated[Principal, Authenticated]

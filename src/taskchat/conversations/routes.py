@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.auth.dependencies import CurrentPrincipal
+from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.conversations import repository
 from taskchat.conversations.repository import Place
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus, MessageOut
@@ -16,9 +16,12 @@ from taskchat.errors import Detail, InvalidRequest, NotFound
 from taskchat.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
 from taskchat.principal import Principal
 from taskchat.requests import AcceptsJson
+from taskchat.texts import uuid_of
 
 router = APIRouter(
-    prefix="/api/{user_id}/conversations", tags=["conversations"], dependencies=[AcceptsJson]
+    prefix="/api/{user_id}/conversations",
+    tags=["conversations"],
+    dependencies=[Authenticated, AcceptsJson],
 )
 
 
@@ -28,11 +31,8 @@ def path_conversation_id(conversation_id: str) -> UUID:
     Raises:
         NotFound: nothing that a conversation could be called.
     """
-    try:
-        parsed = UUID(conversation_id)
-    except ValueError:
-        raise NotFound("No such conversation.") from None
-    if str(parsed) != conversation_id.lower():
+    parsed = uuid_of(conversation_id)
+    if parsed is None:
         raise NotFound("No such conversation.")
     return parsed
 
@@ -123,7 +123,7 @@ async def list_messages(
                 connection,
                 principal,
                 conversation_id,
-                after=_message_place(after, "after") if after else (0, 0),
+                after=_message_place(after, "after") if after is not None else (0, 0),
                 limit=limit + 1,
             )
             has_more, rows = len(rows) > limit, rows[:limit]

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from taskchat.auth.dependencies import CurrentPrincipal
+from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import NotFound
 from taskchat.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
@@ -13,7 +13,9 @@ from taskchat.requests import AcceptsJson, body_schema, json_body
 from taskchat.tasks import service
 from taskchat.tasks.schemas import NewTask, TaskChange, TaskFilter, TaskOut
 
-router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], dependencies=[AcceptsJson])
+router = APIRouter(
+    prefix="/api/{user_id}/tasks", tags=["tasks"], dependencies=[Authenticated, AcceptsJson]
+)
 
 _TASK_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
@@ -86,8 +88,9 @@ async def read_task(
 async def change_task(
     principal: CurrentPrincipal,
     database: CurrentDatabase,
-    task_id: TaskId,
+    # Before the id: what is wrong with a body is said before what does not exist.
     change: Annotated[TaskChange, Depends(json_body(TaskChange))],
+    task_id: TaskId,
 ) -> TaskOut:
     """Change a task's title, description or state."""
     async with database.transaction(principal) as connection:

@@ -86,6 +86,10 @@ class TurnJobs:
             # Looked at, so that asyncio doesn't report what the waiting request reports anyway.
             task.exception()
 
+    def turn_ids(self) -> list[UUID]:
+        """The turns that are seen through here."""
+        return list(self._jobs)
+
     def held(self) -> Iterable[tuple[TurnRef, int]]:
         """The turns whose leases this process renews."""
         return [(job.turn, job.attempt) for job in self._jobs.values() if job.attempt is not None]

@@ -31,6 +31,9 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except DatabaseError:
             log.warning("lease.database_away", work=work.__name__)
+        except Exception:
+            # Nobody would notice that this process takes up no more dead turns.
+            log.exception("lease.crashed", work=work.__name__)
 
 
 def lease_jobs(deps: TurnDeps) -> list[asyncio.Task[None]]:
@@ -76,6 +79,9 @@ async def sweep_dead_turns(deps: TurnDeps) -> None:
             process=deps.process,
             lease_s=deps.settings.lease_s,
             turns_max=ADOPTED_AT_ONCE,
+            # A job that waits here for a dead owner claims the turn itself; taken from under it,
+            # the turn would have a lease and nobody who runs it.
+            here=deps.jobs.turn_ids(),
         )
     for held in adopted:
         log.info(
@@ -84,7 +90,7 @@ async def sweep_dead_turns(deps: TurnDeps) -> None:
             attempt=held.attempt,
             deaths=held.deaths,
         )
-        await adopt_turn(held, deps=deps)
+        adopt_turn(held, deps=deps)
 
 
 async def forget_keys(database: Database, retention_h: int) -> None:

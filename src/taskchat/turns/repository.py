@@ -258,7 +258,8 @@ _CLAIM = text(
 _ADOPT = text(
     _TAKE
     + " WHERE (t.user_id, t.id) IN (SELECT t.user_id, t.id FROM turns AS t"
-    + " WHERE t.status IN ('queued', 'running') AND t.lease_expires_at < now() AND "
+    + " WHERE t.status IN ('queued', 'running') AND t.lease_expires_at < now()"
+    + " AND t.id <> ALL (CAST(:here AS uuid[])) AND "
     + _IS_FREE.format(and_queued=" AND t.lease_expires_at < now()")
     + " ORDER BY t.lease_expires_at LIMIT :turns_max FOR UPDATE SKIP LOCKED)"
     + _RETURNING
@@ -289,11 +290,25 @@ async def claim(
 
 
 async def adopt(
-    connection: AsyncConnection, *, process: UUID, lease_s: float, turns_max: int
+    connection: AsyncConnection,
+    *,
+    process: UUID,
+    lease_s: float,
+    turns_max: int,
+    here: Sequence[UUID],
 ) -> Sequence[Claim]:
-    """Take turns of anybody whose owners died. Needs a system transaction."""
+    """Take turns of anybody whose owners died. Needs a system transaction.
+
+    Args:
+        connection: Of the system's.
+        process: Who takes them.
+        lease_s: For how long.
+        turns_max: The most that are taken.
+        here: Turns that are seen through here already, and claimed by their own jobs.
+    """
     rows = await connection.execute(
-        _ADOPT, {"process": process, "lease_s": lease_s, "turns_max": turns_max}
+        _ADOPT,
+        {"process": process, "lease_s": lease_s, "turns_max": turns_max, "here": here},
     )
     return [_claim(row) for row in rows]
 

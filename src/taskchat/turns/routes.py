@@ -6,17 +6,20 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from taskchat.auth.dependencies import CurrentPrincipal
+from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import Detail, InvalidRequest, NotFound, ServiceError
 from taskchat.problems import REPLAYED_HEADER
 from taskchat.requests import AcceptsJson, RequestId, body_schema, json_body
+from taskchat.texts import uuid_of
 from taskchat.turns.begin import NewMessage
 from taskchat.turns.outcome import answer_of
 from taskchat.turns.reading import read_turn
 from taskchat.turns.schemas import ChatAnswer, ChatRequest, MessageScope, TurnOut
 from taskchat.turns.turn import TurnDeps, cancel_turn, take_turn
 
-router = APIRouter(prefix="/api/{user_id}", tags=["chat"], dependencies=[AcceptsJson])
+router = APIRouter(
+    prefix="/api/{user_id}", tags=["chat"], dependencies=[Authenticated, AcceptsJson]
+)
 
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 """Printable ASCII, as the contract has it."""
@@ -54,11 +57,8 @@ def path_turn_id(turn_id: str) -> UUID:
     Raises:
         NotFound: nothing that a turn could be called.
     """
-    try:
-        parsed = UUID(turn_id)
-    except ValueError:
-        raise NotFound("No such turn.") from None
-    if str(parsed) != turn_id.lower():
+    parsed = uuid_of(turn_id)
+    if parsed is None:
         raise NotFound("No such turn.")
     return parsed
 

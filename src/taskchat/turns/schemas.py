@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
-from taskchat.texts import is_storable, is_visible
+from taskchat.texts import is_storable, is_visible, uuid_of
 
 MESSAGES_SHOWN_MAX = 100
 """Messages in one answer, as in the contract; older ones are read page by page."""
@@ -17,11 +17,12 @@ TurnStatus = Literal["queued", "running", "awaiting_feedback", "completed", "fai
 MessageScope = Literal["all", "turn"]
 
 
-def _plain_uuid(value: object) -> object:
-    """Refuse what `UUID()` also takes: `urn:uuid:…`, braces, no hyphens."""
-    if isinstance(value, str) and not (len(value) == 36 and value.count("-") == 4):
+def _plain_uuid(value: object) -> UUID:
+    # pydantic's own reading is laxer, and its error tells the offending character back.
+    parsed = uuid_of(value) if isinstance(value, str) else None
+    if parsed is None:
         raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
-    return value
+    return parsed
 
 
 def _message(value: str) -> str:

@@ -162,7 +162,12 @@ async def _ended(job: Job, timeout_s: float) -> TurnState:
 
 
 async def see_through(
-    job: Job, *, start: StartedTurn | None, deps: TurnDeps, request_id: str
+    job: Job,
+    *,
+    start: StartedTurn | None,
+    deps: TurnDeps,
+    request_id: str,
+    adopted: Claim | None = None,
 ) -> TurnState:
     """Until the turn is over: run it when its time has come, wait while another process does.
 
@@ -171,6 +176,8 @@ async def see_through(
         NotFound: its conversation was deleted.
     """
     turn = job.turn
+    if adopted is not None:
+        start = await read_adopted(deps.database, adopted, history_turns_max=deps.history_turns_max)
     with deps.wakeups.waiting(turn.conversation_id, turn.number) as woken:
         while True:
             if start is not None:
@@ -271,18 +278,16 @@ async def _settle_failed(
     )
 
 
-async def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
+def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
     """See through a turn that the sweeper took from a dead process.
 
-    Raises:
-        DatabaseError: it could not be read; its new lease runs out and it is taken again.
+    Where it can't be read, its new lease runs out and it is taken again.
     """
-    start = await read_adopted(deps.database, held, history_turns_max=deps.history_turns_max)
     if deps.jobs.get(held.turn.id) is None:
         deps.jobs.start(
             held.turn,
             held.attempt,
-            functools.partial(see_through, start=start, deps=deps, request_id=""),
+            functools.partial(see_through, start=None, deps=deps, request_id="", adopted=held),
         )
 
 

@@ -1,0 +1,325 @@
+"""A turn outlives its process: taken up from its record, by whoever lives."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from agents.testing import ModelCall, ModelStep, ScriptedModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from taskchat.assistant.models import NamedModel
+from taskchat.turns.lease import renew_leases, sweep_dead_turns
+from tests.conftest import AppMaker, RunningApp
+from tests.factories import Person, calls_tool, says, scripted
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def hangs_after(*steps: Any) -> tuple[ScriptedModel, list[NamedModel], asyncio.Event]:
+    """A model that follows its script and then thinks for ever."""
+    hanging = asyncio.Event()
+
+    async def hang(_call: ModelCall) -> Any:
+        hanging.set()
+        await asyncio.Event().wait()
+
+    model = ScriptedModel([*steps, ModelStep.respond(hang)])
+    return model, [NamedModel("first", model)], hanging
+
+
+async def expire(superuser: AsyncEngine, person: Person) -> None:
+    """What time does to the lease of a process that died."""
+    async with superuser.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE turns SET lease_expires_at = now() - interval '1s'"
+                " WHERE user_id = :owner AND status IN ('queued', 'running')"
+            ),
+            {"owner": person.user_id},
+        )
+
+
+async def test_executed_calls_are_replayed_and_decided_ones_run_under_their_old_ids(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    decided = [
+        calls_tool("add_task", {"title": "One"}, call_id="call_one"),
+        calls_tool("add_task", {"title": "Two"}, call_id="call_two"),
+    ]
+    _, dying, hanging = hangs_after(decided)
+    finisher, finishing = scripted(says("Both are there."))
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        lost = asyncio.create_task(person.say(one.client, "one and two", key="k"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        async with superuser.begin() as connection:
+            # As if the process had died between the two: one effect, the decision for the other.
+            await connection.execute(
+                text("DELETE FROM tool_calls WHERE user_id = :o AND call_id = 'call_two'"),
+                {"o": person.user_id},
+            )
+            await connection.execute(
+                text("DELETE FROM tasks WHERE user_id = :o AND id = 2"), {"o": person.user_id}
+            )
+        await expire(superuser, person)
+        answer = await person.say(two.client, "one and two", key="k")
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        same = await lost
+    assert same.content == answer.content
+    assert body["response"] == "Both are there."
+    assert body["usage"]["model_calls"] == 2
+    assert [call["result"]["title"] for call in body["tool_calls"]] == ["One", "Two"]
+    [call] = finisher.calls
+    kinds = [(item.get("type") or item["role"], item.get("call_id")) for item in call.input]
+    assert kinds == [
+        ("user", None),
+        ("function_call", "call_one"),
+        ("function_call", "call_two"),
+        ("function_call_output", "call_one"),
+        ("function_call_output", "call_two"),
+    ]
+    async with superuser.connect() as connection:
+        titles = await connection.scalars(
+            text("SELECT title FROM tasks WHERE user_id = :o ORDER BY id"), {"o": person.user_id}
+        )
+        assert list(titles) == ["One", "Two"]
+
+
+async def test_the_sweeper_adopts_a_turn_that_nobody_asks_for_again(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    _, finishing = scripted(says("Here I am."))
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        await expire(superuser, person)
+        await sweep_dead_turns(two.app.state.turns)
+        answer = await waiting
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["response"] == "Here I am."
+    async with superuser.connect() as connection:
+        row = (
+            await connection.execute(
+                text("SELECT attempt, deaths, status FROM turns WHERE user_id = :o"),
+                {"o": person.user_id},
+            )
+        ).one()
+    assert tuple(row) == (2, 1, "completed")
+
+
+async def test_a_process_that_lost_its_turn_writes_nothing_more(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person, go_on, asked = Person(), asyncio.Event(), asyncio.Event()
+
+    async def wake_up_late(_call: ModelCall) -> Any:
+        asked.set()
+        await go_on.wait()
+        return [calls_tool("add_task", {"title": "By a zombie"})]
+
+    frozen = ScriptedModel([ModelStep.respond(wake_up_late)])
+    _, finishing = scripted(says("Done by the new owner."))
+    async with (
+        running_app(chain=[NamedModel("frozen", frozen)]) as one,
+        running_app(chain=finishing) as two,
+    ):
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(asked.wait(), 10)
+        await expire(superuser, person)
+        await sweep_dead_turns(two.app.state.turns)
+        await _until(lambda: len(two.app.state.turns.jobs) == 0)
+        go_on.set()
+        answer = await waiting
+    assert answer.json()["response"] == "Done by the new owner."
+    async with superuser.connect() as connection:
+        for table, expected in (("tasks", 0), ("tool_calls", 0), ("messages", 2)):
+            count = await connection.scalar(
+                text(f"SELECT count(*) FROM {table} WHERE user_id = :o"), {"o": person.user_id}
+            )
+            assert count == expected, table
+
+
+async def test_the_heartbeat_stops_a_run_that_lost_its_turn(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    async with running_app(chain=dying) as one:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        turns = one.app.state.turns
+        await renew_leases(turns)
+        [(turn, attempt)] = turns.jobs.held()
+        assert attempt == 1
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE turns SET attempt = 2, lease_expires_at = now() + interval '1h'"
+                    " WHERE user_id = :o"
+                ),
+                {"o": person.user_id},
+            )
+        await renew_leases(turns)
+        await _until(lambda: not list(turns.jobs.held()))
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text("UPDATE turns SET status = 'failed', result = :result WHERE user_id = :o"),
+                {
+                    "o": person.user_id,
+                    "result": '{"status":"error","error_code":"model_error","error":"No.",'
+                    f'"conversation_id":"{turn.conversation_id}","turn_id":"{turn.id}",'
+                    '"request_id":"r","details":[]}',
+                },
+            )
+        turns.wakeups.wake(turn.conversation_id, turn.number, turn.number + 1)
+        answer = await waiting
+    assert (answer.status_code, answer.json()["request_id"]) == (502, "r")
+
+
+async def test_three_deaths_end_a_turn_as_failed(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    async with running_app(chain=dying) as one, running_app() as two:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text("UPDATE turns SET deaths = 2 WHERE user_id = :o"), {"o": person.user_id}
+            )
+        await expire(superuser, person)
+        await sweep_dead_turns(two.app.state.turns)
+        answer = await waiting
+        assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_error")
+        works = await person.say(
+            two.client, "Add task: A", conversation_id=answer.json()["conversation_id"]
+        )
+        assert works.status_code == 200
+
+
+async def test_a_stopping_app_hands_its_turn_over_without_a_death(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    _, finishing = scripted(says("Taken over."))
+    async with running_app(chain=finishing) as two:
+        async with running_app(chain=dying, drain_timeout_s=0.1) as one:
+            waiting = asyncio.create_task(person.say(one.client, "hello", key="k"))
+            await asyncio.wait_for(hanging.wait(), 10)
+        told = await waiting
+        assert (told.status_code, told.json()["error_code"]) == (503, "shutting_down")
+        assert told.headers["retry-after"]
+        answer = await person.say(two.client, "hello", key="k")
+        assert answer.json()["response"] == "Taken over."
+    async with superuser.connect() as connection:
+        deaths = await connection.scalar(
+            text("SELECT deaths FROM turns WHERE user_id = :o"), {"o": person.user_id}
+        )
+    assert deaths == 0
+
+
+async def test_a_draining_app_takes_no_new_turn(offline_app: RunningApp) -> None:
+    person = Person()
+    jobs = offline_app.app.state.turns.jobs
+    jobs.draining = True
+    try:
+        refused = await person.say(offline_app.client, "hello")
+        ready = await offline_app.client.get("/readyz")
+        await sweep_dead_turns(offline_app.app.state.turns)
+    finally:
+        jobs.draining = False
+    assert (refused.status_code, refused.json()["error_code"]) == (503, "shutting_down")
+    assert (ready.status_code, ready.json()["draining"]) == (503, True)
+    assert (await person.say(offline_app.client, "hello")).status_code == 200
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_a_cancelled_turn_stops_wherever_it_runs_and_keeps_what_was_done(
+    running_app: AppMaker, here: bool
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after([calls_tool("add_task", {"title": "Kept"})])
+    async with running_app(chain=dying) as one, running_app() as two:
+        await asyncio.wait_for(one.app.state.turns.wakeups.listening.wait(), 10)
+        waiting = asyncio.create_task(person.say(one.client, "long work", key="k"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        [(turn, _)] = one.app.state.turns.jobs.held()
+        path = f"/api/{person.user_id}/turns/{turn.id}"
+        before = await two.client.get(path, headers=person.headers)
+        assert (before.json()["status"], before.json()["reply"]) == ("running", None)
+        cancelling = one if here else two
+        done = await cancelling.client.post(f"{path}/cancel", headers=person.headers)
+        assert (done.status_code, done.json()["status"]) == (200, "cancelled")
+        assert done.json()["error"]["error_code"] == "turn_cancelled"
+        assert done.json()["tool_calls"][0]["result"]["title"] == "Kept"
+        told = await waiting
+        assert (told.status_code, told.json()["error_code"]) == (409, "turn_cancelled")
+        await _until(lambda: len(one.app.state.turns.jobs) == 0)
+        again = await person.say(two.client, "long work", key="k")
+        assert again.content == told.content
+        twice = await two.client.post(f"{path}/cancel", headers=person.headers)
+        assert (twice.status_code, twice.json()["error_code"]) == (409, "turn_not_cancellable")
+        works = await person.say(
+            two.client, "Add task: Next", conversation_id=str(turn.conversation_id)
+        )
+        assert works.json()["tool_calls"][0]["result"]["task_id"] == 2
+
+
+async def test_a_client_that_leaves_changes_nothing(running_app: AppMaker) -> None:
+    person, go_on, asked = Person(), asyncio.Event(), asyncio.Event()
+
+    async def think(_call: ModelCall) -> Any:
+        asked.set()
+        await go_on.wait()
+        return says("You had left.")
+
+    model = ScriptedModel([ModelStep.respond(think)])
+    async with running_app(chain=[NamedModel("slow", model)]) as running:
+        leaving = asyncio.create_task(person.say(running.client, "hello", key="k"))
+        await asyncio.wait_for(asked.wait(), 10)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        go_on.set()
+        answer = await person.say(running.client, "hello", key="k")
+    assert answer.json()["response"] == "You had left."
+    assert len(model.calls) == 1
+
+
+async def test_a_run_that_takes_too_long_fails_by_name(running_app: AppMaker) -> None:
+    person = Person()
+    _, dying, _ = hangs_after([calls_tool("add_task", {"title": "Done in time"})])
+    async with running_app(chain=dying, run_timeout_s=0.3) as running:
+        answer = await person.say(running.client, "hello")
+    assert (answer.status_code, answer.json()["error_code"]) == (504, "timeout")
+
+
+async def test_too_many_model_calls_fail_by_name(running_app: AppMaker) -> None:
+    _, chain = scripted(*[[calls_tool("list_tasks", {})] for _ in range(3)])
+    async with running_app(chain=chain, model_calls_max=3) as running:
+        answer = await Person().say(running.client, "for ever")
+    assert (answer.status_code, answer.json()["error_code"]) == (502, "model_error")
+    assert "more calls" in answer.json()["error"]
+
+
+async def test_too_many_tool_calls_fail_by_name_and_keep_what_was_done(
+    running_app: AppMaker,
+) -> None:
+    person = Person()
+    _, chain = scripted([calls_tool("add_task", {"title": f"T{n}"}) for n in range(4)])
+    async with running_app(chain=chain, tool_calls_max=2) as running:
+        answer = await person.say(running.client, "four")
+        assert (answer.status_code, answer.json()["error_code"]) == (502, "model_error")
+        assert "2 tool calls" in answer.json()["error"]
+        listed = await running.client.get(f"/api/{person.user_id}/tasks", headers=person.headers)
+    assert [task["title"] for task in listed.json()["data"]] == ["T0", "T1"]
