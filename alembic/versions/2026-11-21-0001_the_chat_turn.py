@@ -38,9 +38,16 @@ BEGIN
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
             NULL;
         END;
-        IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
+        BEGIN
+            -- Also where this login made the role: since Postgres 16 that alone lets it
+            -- administer the role, but not enter it.
             EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
-        END IF;
+        EXCEPTION WHEN insufficient_privilege THEN
+            IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
+                RAISE EXCEPTION 'this login may not enter the role %', wanted
+                    USING HINT = format('As its administrator run GRANT %I TO this login.', wanted);
+            END IF;
+        END;
     END LOOP;
 END
 $$

@@ -8,25 +8,20 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from pydantic import ValidationError
-from uvicorn.supervisors import Multiprocess
 
-from taskchat import contracts as contract_files
-from taskchat.assistant.instructions import AgentConfigError
-from taskchat.assistant.models import ModelConfigError
-from taskchat.auth.tokens import issue_token
-from taskchat.db import Database
-from taskchat.dev import DEV_DATA_DIR, DevServer, local_secret
-from taskchat.doctor import examine
 from taskchat.durations import Duration
 from taskchat.errors import DatabaseError
-from taskchat.migrations import applied_revision, head, upgrade
-from taskchat.server import IMPORT_NAME, AnnouncingServer, config_for
+from taskchat.local import DEV_DATA_DIR, local_secret
 from taskchat.settings import Settings, variable_name
-from taskchat.telemetry.logs import configure_logs
+
+# The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
+# that each command imports what it runs.
+if TYPE_CHECKING:
+    import socket
 
 BAD_CONFIGURATION = 2
 
@@ -49,6 +44,20 @@ def _settings() -> Settings:
 def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
     # Uvicorn hands a signal on once it has stopped; the default would skip what runs at exit.
     sys.exit(0)
+
+
+def _stop_cleanly_on_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit_cleanly)
+
+
+def _listen(host: str, port: int) -> "socket.socket":
+    from taskchat.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        _refuse(f"can't listen on {host}:{port}: {error.strerror}; try another --port", 1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,25 +92,22 @@ def dev(
     """Serve with nothing configured: embedded Postgres, offline model, a ready token."""
     if ephemeral and data_dir is not None:
         raise click.UsageError("--ephemeral makes its own folder; leave --data-dir out.")
-    signal.signal(signal.SIGTERM, _exit_cleanly)
     settings = _settings()
+    _check_agent(settings)
+    from taskchat.dev import DevServer
+    from taskchat.telemetry.logs import configure_logs
+
+    _stop_cleanly_on_signals()
     configure_logs(settings)
-    try:
+    with _listen(host, port) as sock:
         DevServer(
-            settings,
-            host=host,
-            port=port,
-            data_dir=data_dir,
-            ephemeral=ephemeral,
-            ready_file=ready_file,
+            settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
         ).run(reload=reload)
-    except (AgentConfigError, ModelConfigError) as error:
-        _refuse(str(error))
 
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", default=8000, show_default=True, help="Port to bind.")
+@click.option("--port", default=8000, show_default=True, help="Port to bind; 0 picks one.")
 @click.option("--workers", default=1, show_default=True, help="Processes to serve with.")
 def serve(host: str, port: int, workers: int) -> None:
     """Serve in production: DATABASE_URL and a JWT setting are needed."""
@@ -110,39 +116,59 @@ def serve(host: str, port: int, workers: int) -> None:
         _refuse("set DATABASE_URL to the Postgres to use, as postgresql://user:password@host/name")
     if not settings.has_identity:
         _refuse("set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified")
+    _check_agent(settings)
+    from taskchat.migrations import head
+    from taskchat.server import run
+    from taskchat.telemetry.logs import configure_logs
+
     configure_logs(settings)
-    signal.signal(signal.SIGTERM, _exit_cleanly)
     try:
-        applied = asyncio.run(_applied(settings))
+        applied = _applied(settings)
     except DatabaseError:
         # It may come up later; until then /readyz says so.
         applied = head()
     if applied != head():
         _refuse("the database lacks migrations; run taskchat migrate first", 1)
-    if workers > 1:
-        config = config_for(IMPORT_NAME, settings=settings, host=host, port=port, workers=workers)
-        sock = config.bind_socket()
-        Multiprocess(config, sockets=[sock]).run()
-        return
+    _stop_cleanly_on_signals()
+    with _listen(host, port) as sock:
+        run(settings, sock, workers=workers, announce=lambda line: click.echo(line))
+
+
+def _check_agent(settings: Settings) -> None:
+    from taskchat.assistant.instructions import AgentConfigError, load_agent_config
+    from taskchat.assistant.models import ModelConfigError, model_names
+
     try:
-        from taskchat.main import app
+        model_names(settings, load_agent_config(settings))
     except (AgentConfigError, ModelConfigError) as error:
         _refuse(str(error))
-    config = config_for(app, settings=settings, host=host, port=port)
-    sock = config.bind_socket()
-    address, bound = sock.getsockname()[:2]
-    AnnouncingServer(
-        config, lambda: click.echo(f"taskchat serves on http://{address}:{bound}")
-    ).run(sockets=[sock])
 
 
-async def _applied(settings: Settings) -> str | None:
-    assert settings.database_url is not None  # noqa: S101 - checked by the caller
-    database = Database(settings.database_url.get_secret_value(), settings)
+def _applied(settings: Settings) -> str | None:
+    """The revision that the database is at, or the end with one sentence."""
+    from sqlalchemy.exc import DBAPIError
+
+    from taskchat.db import Database
+    from taskchat.migrations import applied_revision
+
+    assert settings.database_url is not None  # noqa: S101 - checked by the callers
+    url = settings.database_url.get_secret_value()
+
+    async def ask() -> str | None:
+        database = Database(url, settings)
+        try:
+            return await applied_revision(database)
+        finally:
+            await database.close()
+
     try:
-        return await applied_revision(database)
-    finally:
-        await database.close()
+        return asyncio.run(ask())
+    except DBAPIError as error:
+        _refuse(
+            f"the database refuses this login ({type(error.orig).__name__}); "
+            "taskchat doctor says more",
+            1,
+        )
 
 
 @main.command()
@@ -152,12 +178,20 @@ def migrate(check: bool) -> None:
     settings = _settings()
     if settings.database_url is None or settings.direct_url is None:
         _refuse("set DATABASE_URL to the Postgres to migrate")
+    from sqlalchemy.exc import DBAPIError
+
+    from taskchat.migrations import head, upgrade
+
     if not check:
-        upgrade(settings.direct_url.get_secret_value())
+        try:
+            upgrade(settings.direct_url.get_secret_value())
+        except (DBAPIError, OSError) as error:
+            reason = getattr(error, "orig", None) or error
+            _refuse(f"the database can't be migrated: {reason}".replace("\n", " "), 1)
         click.echo(f"at {head()}")
         return
     try:
-        applied = asyncio.run(_applied(settings))
+        applied = _applied(settings)
     except DatabaseError as error:
         _refuse(error.message, 1)
     click.echo(f"at {applied}, head is {head()}")
@@ -186,20 +220,26 @@ def token(user_id: str, ttl: int, data_dir: Path) -> None:
             "no signing secret here: set TASKCHAT_JWT_SECRET, or run taskchat dev once; tokens of "
             "an identity provider come from it alone"
         )
-    click.echo(
-        issue_token(
+    from taskchat.auth.tokens import issue_token
+
+    try:
+        printed = issue_token(
             user_id,
             secret=secret,
             ttl_s=ttl,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
         )
-    )
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="USER_ID") from error
+    click.echo(printed)
 
 
 @main.command()
 def doctor() -> None:
     """Check database, migrations, keys, model and clock."""
+    from taskchat.doctor import examine
+
     findings = asyncio.run(examine(_settings()))
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.text}")
@@ -218,11 +258,13 @@ def doctor() -> None:
 )
 def contracts(check: bool, folder: Path) -> None:
     """Write contracts/*.json from the running code."""
-    wanted = asyncio.run(contract_files.contracts())
+    from taskchat import contracts as files
+
+    wanted = asyncio.run(files.contracts())
     if not check:
-        contract_files.write(folder, wanted)
+        files.write(folder, wanted)
         click.echo("\n".join(str(folder / name) for name in wanted))
         return
-    differing = contract_files.differing(folder, wanted)
+    differing = files.differing(folder, wanted)
     if differing:
         _refuse(f"{', '.join(differing)}: out of date; run taskchat contracts", 1)

@@ -82,6 +82,8 @@ class Database:
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
             pool_recycle=1800,
+            # An error's text may reach a log, and parameters are what people wrote.
+            hide_parameters=True,
             connect_args=connect_args,
         )
         self._statement_timeout = f"{int(settings.statement_timeout_s * 1000)}ms"

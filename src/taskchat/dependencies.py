@@ -1,4 +1,7 @@
-"""What routes are given besides the principal: the app's long-lived objects."""
+"""What routes are given besides the principal: the app's long-lived objects.
+
+Every dependency is `async`, here and elsewhere: FastAPI sends a plain function to a thread.
+"""
 
 from typing import Annotated, cast
 
@@ -7,7 +10,7 @@ from fastapi import Depends, Request
 from taskchat.db import Database
 
 
-def current_database(request: Request) -> Database:
+async def current_database(request: Request) -> Database:
     """The app's database."""
     return cast(Database, request.app.state.database)
 

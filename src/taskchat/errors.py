@@ -155,7 +155,7 @@ class TurnInProgress(ServiceError):
 
     status = 409
     code = "turn_in_progress"
-    default = "The request with this Idempotency-Key is still running; repeat it in a moment."
+    default = "This turn is still running; read it in a moment, or repeat the request with its key."
 
 
 class TurnNotCancellable(ServiceError):

@@ -8,6 +8,7 @@ the app would never get to see, or would be sure to refuse.
 import asyncio
 from typing import Any, Final, cast
 
+import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -63,6 +64,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_open = self._body_open = False
         self._heads_begun = 0
         self._head_bytes = self._body_bytes = 0
+        # Whether the head just read is to be read again without its upgrade.
+        self._upgrade_ignored = False
         # Whether what arrives is thrown away.
         self._deaf = False
 
@@ -85,11 +88,42 @@ class GuardedProtocol(HttpToolsProtocol):
         heads_begun, between = self._heads_begun, not (self._head_open or self._body_open)
         if self._body_open:
             self._body_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         # Where a head began in the middle of what came, up to one read goes uncounted.
         if self._head_open and self._heads_begun == heads_begun + between:
             self._head_bytes += len(data)
         self._look()
+
+    def _parse(self, data: bytes) -> None:
+        pieces: list[bytes | memoryview] = [data]
+        try:
+            while pieces:
+                piece = pieces.pop()
+                try:
+                    self.parser.feed_data(piece)
+                except httptools.HttpParserUpgrade as upgrade:
+                    if self._should_upgrade():
+                        self.handle_websocket_upgrade()
+                        return
+                    pieces += [memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade()]
+        except httptools.HttpParserError:
+            self._refuse(InvalidRequest("This is no valid HTTP/1.1 request; send one."))
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that was just read, as if no upgrade had been asked for.
+
+        A server may ignore that (RFC 9110, section 7.8), but the parser has skipped the body of
+        the request. Java's client and curl ask for h2c in every first request, bodies included.
+        """
+        self._upgrade_ignored = False
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise httptools.HttpParserInvalidMethodError
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, version)]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join([*lines, b"\r\n"])
 
     # --- the parser's calls ---
 
@@ -102,6 +136,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """From here on the app's own deadline runs, unless this becomes a WebSocket."""
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._upgrade_ignored = True
+            return
         cycle = self.cycle
         super().on_headers_complete()
         self._head_open, self._body_open, self._body_bytes = False, True, 0
@@ -110,6 +147,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
+        if self._upgrade_ignored:
+            return
         self._body_open = False
         super().on_message_complete()
 
@@ -126,18 +165,6 @@ class GuardedProtocol(HttpToolsProtocol):
             # It waited for the answer before it; its time begins now.
             self._unset_keepalive_if_required()
             self._arm(self._settings.header_timeout_s)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP."""
-        self._refuse(InvalidRequest("This is no valid HTTP/1.1 request; send one."))
-
-    def _unsupported_upgrade_warning(self) -> None:
-        # An unknown upgrade may be ignored (RFC 9110, section 7.8), and the request is answered.
-        # But the parser has dropped what followed it, so the connection can't go on.
-        self._deaf = True
-        self.cycle.keep_alive = False
-        if self.cycle.response_complete:
-            self._linger()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; the limits on headers hold for this request too."""

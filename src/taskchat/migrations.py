@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from taskchat.db import Database
 from taskchat.resources import resource_path
@@ -48,7 +48,7 @@ async def applied_revision(database: Database) -> str | None:
         async with database.system_transaction() as connection:
             applied = await connection.scalar(text("SELECT version_num FROM alembic_version"))
             return None if applied is None else str(applied)
-    except ProgrammingError as error:
+    except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in _ABSENT:
             return None
         raise

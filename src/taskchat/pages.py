@@ -1,4 +1,4 @@
-"""Pages of a list: an opaque cursor names the last row seen, so nothing is skipped or repeated."""
+"""Pages of a list: an opaque cursor names the last row seen, so that pages join without a gap."""
 
 import base64
 import binascii

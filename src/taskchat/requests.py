@@ -44,7 +44,7 @@ def request_id_of(scope: Scope) -> str:
     return str(scope[REQUEST_ID_KEY])
 
 
-def current_request_id(request: Request) -> str:
+async def current_request_id(request: Request) -> str:
     """The id of this request."""
     return request_id_of(request.scope)
 
@@ -200,7 +200,7 @@ def prefers_problem(accept: str) -> bool:
     return wanted > 0 and wanted >= quality(accept, JSON)
 
 
-def require_json_accepted(request: Request) -> None:
+async def require_json_accepted(request: Request) -> None:
     """Refuse a request that takes nothing this service can give.
 
     Raises:

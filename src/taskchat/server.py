@@ -3,10 +3,13 @@
 import functools
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from taskchat.app import create_app
 from taskchat.http_protocol import GuardedProtocol
 from taskchat.settings import Settings
 
@@ -31,24 +34,63 @@ class AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def config_for(
-    app: Any, *, settings: Settings, host: str, port: int, **options: Any
-) -> uvicorn.Config:
-    """Uvicorn's configuration.
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; what comes before the app is up waits in line.
+
+    Raises:
+        OSError: the address is taken, or isn't ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.create_server((host, port), family=family, backlog=2048)
+    # Workers and a reloading server run in processes of their own.
+    sock.set_inheritable(True)
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address that a listening socket is reached at."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    announce: Callable[[str], None],
+    workers: int = 1,
+    reload: bool = False,
+) -> None:
+    """Serve until a signal says stop.
 
     Args:
-        app: The app, or its import name.
-        settings: For the limits on what arrives.
-        host: Address to bind.
-        port: Port to bind; 0 picks one.
-        options: Others of uvicorn's.
+        settings: For the app and its limits.
+        sock: Where it listens.
+        announce: Told, in one line, once requests are accepted.
+        workers: Processes to serve with.
+        reload: Start anew whenever the code changes.
     """
+    line = f"taskchat serves on {url_of(sock)}"
+    if workers == 1 and not reload:
+        server = AnnouncingServer(_config(create_app(settings), settings), lambda: announce(line))
+        server.run(sockets=[sock])
+        return
+    # The app starts in processes of its own; until then requests wait in line.
+    announce(line)
+    if reload:
+        code = str(Path(__file__).parent)
+        config = _config(IMPORT_NAME, settings, reload=True, reload_dirs=[code])
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
+    else:
+        Multiprocess(_config(IMPORT_NAME, settings, workers=workers), sockets=[sock]).run()
+
+
+def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
+    """Uvicorn's configuration for the app, or for its import name."""
     # Not a class made here: workers and reloading get this pickled.
     protocol: Any = functools.partial(GuardedProtocol, settings=settings)
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=protocol,
         # Our own log lines carry what matters; an access log carries user ids and tokens.
         log_config=None,

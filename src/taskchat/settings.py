@@ -3,7 +3,14 @@
 import functools
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 OFFLINE = "offline"
@@ -88,7 +95,7 @@ class Settings(BaseSettings):
     message_chars_max: int = Field(5000, ge=1, le=100_000)
     """Characters of one message, after trimming."""
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
-    """Bytes of one request body; 5,000 emoji fit four times over."""
+    """Bytes of one request body; 5,000 emoji fit three times over."""
     header_count_max: int = Field(100, ge=10, le=1000)
     """Headers of one request."""
     header_bytes_max: int = Field(16_384, ge=1024, le=65_536)
@@ -99,7 +106,7 @@ class Settings(BaseSettings):
     """The longest a request body may take to arrive."""
     model_calls_max: int = Field(10, ge=1, le=100)
     """Model calls of one turn; a run that needs more has lost its way."""
-    tool_calls_max: int = Field(60, ge=1, le=1000)
+    tool_calls_max: int = Field(200, ge=1, le=1000)
     """Tool calls of one turn. “Delete them all” is one call a task."""
     history_tokens_max: int = Field(8000, ge=0, le=1_000_000)
     """Budget of the history given to a model, in tokens; whole turns, the newest first."""
@@ -126,6 +133,13 @@ class Settings(BaseSettings):
                 'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         return self
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgres://", "postgresql")):
+            raise ValueError("must begin with postgresql://")
+        return value
 
     @model_validator(mode="after")
     def _times_are_nested(self) -> Self:

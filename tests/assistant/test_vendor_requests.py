@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-
 from tests.assistant.vendor import Vendor, call, message, reasoning, response, vendor
 from tests.conftest import AppMaker
 from tests.factories import Person

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-
-from taskchat.turns.lease import forget_keys
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
+
+from taskchat.turns.lease import forget_keys
 
 
 async def test_a_key_twenty_times_at_once_over_two_apps_is_one_turn(

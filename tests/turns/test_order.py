@@ -7,10 +7,11 @@ from typing import Any
 from agents.testing import ModelCall, ModelStep, ScriptedModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-
-from taskchat.assistant.models import NamedModel
 from tests.conftest import AppMaker
 from tests.factories import Person, says
+
+from taskchat.assistant.models import NamedModel
+import itertools
 
 
 def said(call: ModelCall) -> list[str]:
@@ -77,7 +78,7 @@ async def test_a_hundred_posts_at_once_over_three_apps_are_a_hundred_turns_in_on
         assert reply.content == f"{question.turn_number}: {question.content}"
     assert late == 0
     heard = [said(call) for call in model.calls]
-    for earlier, later in zip(heard, heard[1:], strict=False):
+    for earlier, later in itertools.pairwise(heard):
         assert later[: len(earlier)] == earlier
 
 

@@ -8,11 +8,11 @@ import pytest
 from agents.testing import ModelCall, ModelStep, ScriptedModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.conftest import AppMaker, RunningApp
+from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.assistant.models import NamedModel
 from taskchat.turns.lease import renew_leases, sweep_dead_turns
-from tests.conftest import AppMaker, RunningApp
-from tests.factories import Person, calls_tool, says, scripted
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -7,8 +7,7 @@ bound around the run, so that concurrent runs share the bridge and never each ot
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 
 from agents.mcp import MCPServer as AgentsMCPServer
@@ -25,25 +24,13 @@ from mcp.types import (
     Tool,
 )
 
-from taskchat.assistant.record import RunRecord
+from taskchat.assistant.record import current_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as
 
 CALL_ID: Final = "taskchat/call_id"
 """Key of the model's call id in a request's `_meta`."""
-
-_record: ContextVar[RunRecord] = ContextVar("run_record")
-
-
-@contextlib.contextmanager
-def recorded_in(record: RunRecord) -> Iterator[None]:
-    """Bind the record that tool calls inside the block belong to."""
-    token = _record.set(record)
-    try:
-        yield
-    finally:
-        _record.reset(token)
 
 
 def _call_meta(context: MCPToolMetaContext) -> dict[str, Any]:
@@ -54,7 +41,7 @@ def _call_meta(context: MCPToolMetaContext) -> dict[str, Any]:
 
 def _failure_text(_context: RunContextWrapper[Any], error: Exception) -> str:
     """What the model reads when a call never reached a tool, such as arguments that aren't JSON."""
-    broken = _record.get().broken
+    broken = current_record().broken
     if broken is not None:
         # Nothing that the model could say would help: end the run.
         raise broken
@@ -113,7 +100,7 @@ class TaskServerBridge(AgentsMCPServer):
         Raises:
             DatabaseError: the call could not be made at all.
         """
-        record = _record.get()
+        record = current_record()
         try:
             call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
             with calling_as(call):

@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from agents import (
@@ -28,7 +27,8 @@ from openai.types.responses import (
 
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.offline.model import OfflineModel
-from taskchat.assistant.record import Answer, RunRecord
+from taskchat.assistant.record import Answer, current_record
+from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.moments import new_id
 from taskchat.settings import OFFLINE, Settings
@@ -118,19 +118,18 @@ def _openai_model(name: str, client: AsyncOpenAI, settings: Settings) -> NamedMo
 
 
 class RecordedChain(Model):
-    """The chain, for one run. Every answer is made sound and recorded before the SDK sees it.
+    """The chain as one model. Every answer is made sound and recorded before the SDK sees it.
+
+    The history is put in front of a run's input here and not before the run: the SDK walks and
+    copies its whole input several times at every model call.
 
     Args:
         chain: Models in order of preference.
-        record: Where answers go.
         attempt_timeout_s: The longest one model may take to answer.
     """
 
-    def __init__(
-        self, chain: Sequence[NamedModel], record: RunRecord, *, attempt_timeout_s: float
-    ) -> None:
+    def __init__(self, chain: Sequence[NamedModel], *, attempt_timeout_s: float) -> None:
         self._chain = chain
-        self._record = record
         self._attempt_timeout_s = attempt_timeout_s
 
     async def get_response(
@@ -148,12 +147,13 @@ class RecordedChain(Model):
             ModelError: the last of them failed.
         """
         failure: ServiceError = ModelError()
+        items = with_history(input)
         for named in self._chain:
             try:
                 async with asyncio.timeout(self._attempt_timeout_s):
                     response = await named.model.get_response(
                         system_instructions,
-                        input,
+                        items,
                         model_settings.resolve(named.settings),
                         *args,
                         **kwargs,
@@ -163,8 +163,8 @@ class RecordedChain(Model):
             except MODEL_FAILURES as error:
                 failure = _failed(named, ModelError(), error)
             else:
-                make_sound(response.output, input)
-                self._note(named, response)
+                make_sound(response.output, items)
+                _note(named, response)
                 return response
         raise failure
 
@@ -183,21 +183,22 @@ class RecordedChain(Model):
             ModelError: the last of them failed, or one failed in the middle of its answer.
         """
         failure: ServiceError = ModelError()
+        items = with_history(input)
         for named in self._chain:
             begun = False
             try:
                 async with asyncio.timeout(self._attempt_timeout_s):
                     async for event in named.model.stream_response(
                         system_instructions,
-                        input,
+                        items,
                         model_settings.resolve(named.settings),
                         *args,
                         **kwargs,
                     ):
                         begun = True
                         if isinstance(event, ResponseCompletedEvent):
-                            make_sound(event.response.output, input)
-                            self._note(named, _response(event))
+                            make_sound(event.response.output, items)
+                            _note(named, _response(event))
                         yield event
             except TimeoutError as error:
                 failure = _failed(named, RunTimeout(), error)
@@ -210,15 +211,22 @@ class RecordedChain(Model):
                 break
         raise failure
 
-    def _note(self, named: NamedModel, response: ModelResponse) -> None:
-        self._record.answered(
-            Answer(
-                model=named.name,
-                items=json.loads(json.dumps(response.to_input_items())),
-                input_tokens=response.usage.input_tokens,
-                output_tokens=response.usage.output_tokens,
-            )
+
+def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputItem]:
+    """The whole input of a model: what was said before this turn, then this turn."""
+    turn = [{"role": "user", "content": input}] if isinstance(input, str) else input
+    return cast("list[TResponseInputItem]", [*current_record().history, *turn])
+
+
+def _note(named: NamedModel, response: ModelResponse) -> None:
+    current_record().answered(
+        Answer(
+            model=named.name,
+            items=[cast("InputItem", item) for item in response.to_input_items()],
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
         )
+    )
 
 
 def _failed(named: NamedModel, error: ServiceError, cause: BaseException) -> ServiceError:
@@ -240,19 +248,13 @@ def _response(event: ResponseCompletedEvent) -> ModelResponse:
     )
 
 
-def make_sound(
-    output: Sequence[TResponseOutputItem], input: str | list[TResponseInputItem]
-) -> None:
+def make_sound(output: Sequence[TResponseOutputItem], input: Sequence[TResponseInputItem]) -> None:
     """Mend in place what a model may get wrong and a record can't hold.
 
     A call id that was used before in this input, or that is no id, gets a new one: the ledger
     would take the call for a repetition. NUL and lone surrogates become U+FFFD.
     """
-    seen = {
-        item.get("call_id")
-        for item in (input if isinstance(input, list) else [])
-        if item.get("type") == "function_call"
-    }
+    seen = {item.get("call_id") for item in input if item.get("type") == "function_call"}
     for item in output:
         if isinstance(item, ResponseFunctionToolCall):
             if not item.call_id or len(item.call_id) > CALL_ID_CHARS_MAX or item.call_id in seen:

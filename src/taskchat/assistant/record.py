@@ -1,6 +1,8 @@
 """What a run needs from whoever keeps its record: the agent's side of the turn's ledger."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +43,9 @@ class RecordedCall(ToolCaller, Protocol):
 class RunRecord(Protocol):
     """The record of one run."""
 
+    history: Sequence[InputItem]
+    """What the model is told before this turn's own items."""
+
     broken: Exception | None
     """What makes going on pointless: the database is away, or the turn has another owner."""
 
@@ -55,3 +60,24 @@ class RunRecord(Protocol):
             ModelError: the turn has made as many tool calls as it may.
         """
         ...
+
+
+_record: ContextVar[RunRecord] = ContextVar("run_record")
+
+
+@contextlib.contextmanager
+def recorded_in(record: RunRecord) -> Iterator[None]:
+    """Bind the record that the run inside the block belongs to.
+
+    Agent, models and bridge are built once and serve all runs; this is how they tell them apart.
+    """
+    token = _record.set(record)
+    try:
+        yield
+    finally:
+        _record.reset(token)
+
+
+def current_record() -> RunRecord:
+    """The record of the run at hand."""
+    return _record.get()

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents import Agent, ModelSettings, RunConfig, Runner
+from agents import Agent, ModelSettings, RunConfig, RunContextWrapper, Runner, Tool
 from agents.exceptions import AgentsException, MaxTurnsExceeded
 from agents.run_config import ToolExecutionConfig
 
 from taskchat.assistant.instructions import AgentConfig
-from taskchat.assistant.mcp_bridge import TaskServerBridge, recorded_in
+from taskchat.assistant.mcp_bridge import TaskServerBridge
 from taskchat.assistant.models import NamedModel, RecordedChain
-from taskchat.assistant.record import RunRecord
+from taskchat.assistant.record import RunRecord, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.moments import utc_now
@@ -27,6 +27,18 @@ class PendingCall:
     call_id: str
     tool_name: str
     arguments: dict[str, Any]
+
+
+class TaskAgent(Agent[None]):
+    """An agent whose tools never change: they are converted for the model once, not per call."""
+
+    _tools: list[Tool] | None = None
+
+    async def get_mcp_tools(self, run_context: RunContextWrapper[None]) -> list[Tool]:
+        """The bridge's tools, as the SDK offers them to a model."""
+        if self._tools is None:
+            self._tools = await super().get_mcp_tools(run_context)
+        return list(self._tools)
 
 
 class Assistant:
@@ -47,9 +59,16 @@ class Assistant:
         bridge: TaskServerBridge,
     ) -> None:
         self._settings = settings
-        self._chain = chain
         self._bridge = bridge
-        self._agent: Agent[None] = Agent(
+        self._run_config = RunConfig(
+            model=RecordedChain(chain, attempt_timeout_s=settings.model_timeout_s),
+            # Traces would carry what people wrote to the vendor.
+            tracing_disabled=True,
+            tool_not_found_behavior="return_error_to_model",
+            # One after another, so that “add A and B” numbers them in that order.
+            tool_execution=ToolExecutionConfig(max_function_tool_concurrency=1),
+        )
+        self._agent = TaskAgent(
             name=config.name,
             instructions=lambda _context, _agent: config.system_prompt(utc_now().date()),
             mcp_servers=[bridge],
@@ -67,8 +86,8 @@ class Assistant:
         """Run the agent until it has a reply.
 
         Args:
-            items: History, the user's message, and what an earlier attempt has on record.
-            record: Where answers and tool calls are kept.
+            items: The user's message, and what an earlier attempt has on record.
+            record: Holds the history; answers and tool calls are kept there.
             pending: Calls to execute before the model is asked again; their outputs are not yet
                 among the items.
             model_calls_max: How often the model may still be asked.
@@ -84,7 +103,7 @@ class Assistant:
         with recorded_in(record):
             try:
                 async with asyncio.timeout(self._settings.run_timeout_s):
-                    return await self._run(items, record, pending, model_calls_max)
+                    return await self._run(items, pending, model_calls_max)
             except TimeoutError as error:
                 raise RunTimeout() from error
             except MaxTurnsExceeded as error:
@@ -100,7 +119,6 @@ class Assistant:
     async def _run(
         self,
         items: list[InputItem],
-        record: RunRecord,
         pending: Sequence[PendingCall],
         model_calls_max: int,
     ) -> str:
@@ -110,16 +128,7 @@ class Assistant:
             self._agent,
             items,  # type: ignore[arg-type] # our items are the SDK's, as plain dicts
             max_turns=model_calls_max,
-            run_config=RunConfig(
-                model=RecordedChain(
-                    self._chain, record, attempt_timeout_s=self._settings.model_timeout_s
-                ),
-                # Traces would carry what people wrote to the vendor.
-                tracing_disabled=True,
-                tool_not_found_behavior="return_error_to_model",
-                # One after another, so that “add A and B” numbers them in that order.
-                tool_execution=ToolExecutionConfig(max_function_tool_concurrency=1),
-            ),
+            run_config=self._run_config,
         )
         reply = str(result.final_output or "").strip()
         if not is_visible(reply):

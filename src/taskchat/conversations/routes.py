@@ -25,7 +25,7 @@ router = APIRouter(
 )
 
 
-def path_conversation_id(conversation_id: str) -> UUID:
+async def path_conversation_id(conversation_id: str) -> UUID:
     """The id in a path, in the one spelling that it has.
 
     Raises:

@@ -20,7 +20,7 @@ router = APIRouter(
 _TASK_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
-def path_task_id(task_id: str) -> int:
+async def path_task_id(task_id: str) -> int:
     """The number in a path, in the one spelling that it has.
 
     Raises:

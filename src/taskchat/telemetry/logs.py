@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from taskchat.settings import Settings
 
@@ -34,10 +35,16 @@ def configure_logs(settings: Settings) -> None:
     ]
     renderer: list[Any]
     if console:
-        renderer = [structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))]
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     else:
         renderer = [
-            structlog.processors.dict_tracebacks,
+            # A frame's local variables are messages and tokens.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     level = getattr(logging, settings.log_level.upper())

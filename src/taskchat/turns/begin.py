@@ -17,6 +17,7 @@ from taskchat.errors import (
     ConversationEnded,
     IdempotencyMismatch,
     NotFound,
+    ShuttingDown,
     TurnInProgress,
 )
 from taskchat.moments import new_id, utc_now
@@ -85,6 +86,7 @@ async def begin(
     lease_s: float,
     queue_max: int,
     history_turns_max: int,
+    draining: bool,
 ) -> Begun | TurnState:
     """Accept a message, in one transaction.
 
@@ -96,6 +98,7 @@ async def begin(
         lease_s: How long it owns that without a sign of life.
         queue_max: Turns of one conversation that may wait.
         history_turns_max: The most turns of history to read.
+        draining: Whether this process only answers for turns that it knows.
 
     Returns:
         The turn; or, where the key has been used before, how far that turn is.
@@ -105,6 +108,7 @@ async def begin(
         ConversationEnded: it takes no more turns.
         ConversationBusy: too many turns wait in it already; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
+        ShuttingDown: the turn is a new one, and this process takes no more.
         DatabaseError: nothing was stored, or the outcome is unknown and the key decides.
     """
     try:
@@ -113,6 +117,8 @@ async def begin(
                 known = await repository.find_by_key(connection, principal, message.idempotency_key)
                 if known is not None:
                     return _same_body(known, message)
+            if draining:
+                raise ShuttingDown(retry_after_s=1)
             turn = await _numbered(connection, principal, message)
             waiting = 0
             if message.conversation_id is not None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.assistant.record import Answer
+from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
 from taskchat.db import Database
 from taskchat.errors import ModelError
@@ -49,6 +50,7 @@ class TurnLedger:
         self.held = held
         self.answers = list(answers_kept)
         self.calls = dict(calls)
+        self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
         self._database = database
         self._kept = len(self.answers)

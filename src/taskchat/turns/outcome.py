@@ -60,7 +60,8 @@ async def answer_of(database: Database, state: TurnState, scope: MessageScope) -
     assert state.result is not None  # noqa: S101 - it is over
     if state.status != "completed":
         raise stored_failure(state.result)
-    if scope == "turn":
+    if scope == "turn" or state.turn.number == 1:
+        # A first turn's two messages are the whole conversation.
         return state.result.encode()
     messages, has_more = await shown_messages(database, state.turn)
     answer = ChatAnswer.model_validate_json(state.result)

@@ -374,6 +374,7 @@ _FENCE = text(
     " AND status = 'running' FOR SHARE"
 )
 _INSERT_CALL = insert(_calls).returning(_calls.c.executed_at)
+_INSERT_ANSWER = insert(_answers)
 _SAID = select(_messages.c.content, _messages.c.id, _messages.c.created_at).where(
     _messages.c.user_id == bindparam("owner"),
     _messages.c.turn_id == bindparam("turn"),
@@ -412,7 +413,7 @@ async def insert_answers(
 ) -> None:
     """Keep what the model answered: number, model, items, input_tokens, output_tokens."""
     await connection.execute(
-        insert(_answers),
+        _INSERT_ANSWER,
         [{"user_id": turn.principal.user_id, "turn_id": turn.id, **answer} for answer in answers],
     )
 
@@ -465,6 +466,7 @@ _WAKE = (
     " HAVING count(*) > 0 OR t.idempotency_key IS NOT NULL OR t.attempt > 1"
     " OR t.status = 'cancelled')"
 )
+_INSERT_REPLY = insert(_messages)
 _SETTLE = text(
     "UPDATE turns AS t SET status = :status, result = :result, model = :model,"
     " model_calls = :model_calls, input_tokens = :input_tokens, output_tokens = :output_tokens,"
@@ -527,7 +529,7 @@ async def insert_reply(
 ) -> None:
     """Store the assistant's message."""
     await connection.execute(
-        insert(_messages),
+        _INSERT_REPLY,
         {
             "user_id": turn.principal.user_id,
             "id": message_id,

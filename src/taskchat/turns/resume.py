@@ -41,9 +41,10 @@ class StartedTurn:
 
     def run_input(self, *, tokens_max: int) -> "RunInput":
         """History, the message, and what is on record of this turn."""
-        items = model_input(self.history, tokens_max=tokens_max)
-        items.append(user_item(self.message.content))
-        recorded = RunInput(items)
+        recorded = RunInput(
+            history=model_input(self.history, tokens_max=tokens_max),
+            items=[user_item(self.message.content)],
+        )
         executed = dict(self.calls)
         for answer in self.answers:
             recorded.add(answer, executed, last=answer is self.answers[-1])
@@ -52,8 +53,15 @@ class StartedTurn:
 
 @dataclass(slots=True)
 class RunInput:
-    """What the agent starts from: items, and calls to execute before the model is asked."""
+    """What the agent starts from.
 
+    Attributes:
+        history: What was said before this turn.
+        items: The user's message, and what is on record of this turn.
+        pending: Calls to execute before the model is asked.
+    """
+
+    history: list[InputItem]
     items: list[InputItem]
     pending: list[PendingCall] = field(default_factory=list)
 

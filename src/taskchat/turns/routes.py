@@ -25,7 +25,7 @@ _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 """Printable ASCII, as the contract has it."""
 
 
-def current_deps(request: Request) -> TurnDeps:
+async def current_deps(request: Request) -> TurnDeps:
     """What a turn needs."""
     return cast(TurnDeps, request.app.state.turns)
 
@@ -33,7 +33,7 @@ def current_deps(request: Request) -> TurnDeps:
 CurrentDeps = Annotated[TurnDeps, Depends(current_deps)]
 
 
-def idempotency_key(request: Request) -> str | None:
+async def idempotency_key(request: Request) -> str | None:
     """The Idempotency-Key header.
 
     Raises:
@@ -51,7 +51,7 @@ def idempotency_key(request: Request) -> str | None:
     return keys[0]
 
 
-def path_turn_id(turn_id: str) -> UUID:
+async def path_turn_id(turn_id: str) -> UUID:
     """The id in a path, in the one spelling that it has.
 
     Raises:

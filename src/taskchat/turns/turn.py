@@ -90,8 +90,6 @@ async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps
     Raises:
         ServiceError: as `begin`; or that the wait ran out, while the turn goes on.
     """
-    if deps.jobs.draining:
-        raise ShuttingDown(retry_after_s=1)
     begun = await begin(
         deps.database,
         principal,
@@ -100,6 +98,7 @@ async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps
         lease_s=deps.settings.lease_s,
         queue_max=deps.settings.queue_max,
         history_turns_max=deps.history_turns_max,
+        draining=deps.jobs.draining,
     )
     if isinstance(begun, TurnState):
         return CompletedTurn(await _same_turn(begun, deps), replayed=True)
@@ -138,7 +137,10 @@ async def _same_turn(known: TurnState, deps: TurnDeps) -> TurnState:
     """The turn that a repeated key belongs to: over, waited for, or taken up where it lies dead."""
     if known.status not in UNFINISHED:
         return known
-    job = deps.jobs.get(known.turn.id) or deps.jobs.start(
+    job = deps.jobs.get(known.turn.id)
+    if job is None and deps.jobs.draining:
+        raise ShuttingDown(retry_after_s=1)
+    job = job or deps.jobs.start(
         known.turn, None, functools.partial(see_through, start=None, deps=deps, request_id="")
     )
     return await _ended(job, deps.settings.queue_timeout_s)
@@ -264,6 +266,7 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
     if model_calls_left <= 0:
         raise ModelError
     run = start.run_input(tokens_max=deps.history_tokens_max)
+    ledger.history = run.history
     return await deps.assistant.reply(
         run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
     )

@@ -1,0 +1,468 @@
+"""The docs are true: commands run, JSON has the shape that is shown, snippets work, links lead on.
+
+Of the fenced blocks in a page, `sh` is executed, `json` behind it is compared with what it printed,
+`python` is executed, and of `console`, which can't run here, the commands must at least exist.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from tests.conftest import JWT_SECRET
+from tests.factories import Person
+
+from taskchat import errors, tables
+from taskchat.cli import main as commands
+from taskchat.db import async_url
+from taskchat.errors import ServiceError
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PAGES = [
+    page.relative_to(PROJECT).as_posix()
+    for page in (
+        PROJECT / "README.md",
+        PROJECT / "contracts/README.md",
+        *sorted(PROJECT.glob("docs/**/*.md")),
+    )
+]
+START_S = 60
+"""Longer than a slow machine takes to make a Postgres cluster; then the wait is given up."""
+
+COMMAND_S = 30
+"""Longer than any command of the docs takes."""
+
+STOP_S = 30
+"""Longer than an idle service takes to stop."""
+
+COMMAND = str(Path(sys.executable).with_name("taskchat"))
+
+LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
+
+VARIES = re.compile(r"(\bid|_id|_at|\.next_cursor|\.response|\.reply|\.content)$")
+"""Values that are never the same twice, or that the model words as it likes."""
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block.
+
+    Attributes:
+        page: Where.
+        line: Of its opening fence, from 1.
+        language: What stands behind the fence.
+        body: What is in it.
+    """
+
+    page: str
+    line: int
+    language: str
+    body: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def read(page: str) -> str:
+    return (PROJECT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[Block]:
+    content = read(page)
+    return [
+        Block(page, content.count("\n", 0, found.start()) + 1, found[1], found[2])
+        for found in re.finditer(r"^```([a-z]*)\n(.*?)^```$", content, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def prose(page: str) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def pages_with(language: str) -> list[str]:
+    return [page for page in PAGES if any(block.language == language for block in blocks(page))]
+
+
+# --- a service to run them against ---
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running `taskchat dev`."""
+
+    url: str
+    database_url: str
+    folder: Path
+
+
+@contextlib.contextmanager
+def killed_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+    """A bound for reading what a process prints: the end of its life is the end of its output."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("docs")
+    ready = folder / "ready.json"
+    process = subprocess.Popen(
+        [COMMAND, "dev", "--ephemeral", "--port", "0", "--ready-file", str(ready)],
+        cwd=folder,
+        env={**os.environ, "TASKCHAT_JWT_SECRET": JWT_SECRET},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        with killed_after(process, START_S):
+            told = next((line for line in process.stdout if line.startswith("taskchat serves")), "")
+        assert told, "it did not start"
+        facts = json.loads(ready.read_text(encoding="utf-8"))
+        assert facts["pid"] == process.pid
+        yield Service(facts["url"], facts["database_url"], folder)
+        process.terminate()
+        with killed_after(process, STOP_S):
+            process.stdout.read()
+    assert process.returncode == 0, "SIGTERM ends it in order"
+
+
+class Reader:
+    """Somebody who follows one page: their own user, and the ids of their last answer."""
+
+    def __init__(self, service: Service) -> None:
+        self._person = Person()
+        self._service = service
+        self._variables = {
+            "URL": service.url,
+            "TOKEN": self._person.headers["Authorization"].removeprefix("Bearer "),
+            "DATABASE_URL": service.database_url,
+            "TASKCHAT_JWT_SECRET": JWT_SECRET,
+            "PATH": f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def run(self, block: Block) -> str:
+        """What the block prints; it must end with 0."""
+        script = block.body.replace("http://127.0.0.1:8000", "$URL").replace(
+            "/api/demo/", f"/api/{self._person.user_id}/"
+        )
+        done = subprocess.run(
+            ["sh", "-eu", "-c", script],
+            cwd=self._service.folder,
+            env={**os.environ, **self._variables},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+        )
+        assert done.returncode == 0, f"{block.where}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def note(self, answer: Any) -> None:
+        """Keep the ids that later commands name."""
+        for variable, key in (("CONVERSATION", "conversation_id"), ("TURN", "turn_id")):
+            if isinstance(answer, dict) and isinstance(answer.get(key), str):
+                self._variables[variable] = answer[key]
+
+
+def answers_in(output: str) -> list[Any]:
+    """The JSON values that were printed one behind the other; none where it is no JSON."""
+    decoder, found = json.JSONDecoder(), []
+    while output.lstrip().startswith("{"):
+        value, end = decoder.raw_decode(output.lstrip())
+        found.append(value)
+        output = output.lstrip()[end:]
+    return found
+
+
+def differences(shown: Any, real: Any, at: str = "") -> list[str]:
+    """Where an answer is not as it is shown; ids, times, cursors and the reply's words may vary."""
+    if isinstance(shown, dict) and isinstance(real, dict):
+        if shown.keys() != real.keys():
+            return [f"{at}: {sorted(shown)} is shown, {sorted(real)} came"]
+        return [
+            found for key in shown for found in differences(shown[key], real[key], f"{at}.{key}")
+        ]
+    if isinstance(shown, list) and isinstance(real, list):
+        if len(shown) != len(real):
+            return [f"{at}: {len(shown)} are shown, {len(real)} came"]
+        return [
+            found
+            for place, pair in enumerate(zip(shown, real, strict=True))
+            for found in differences(*pair, f"{at}[{place}]")
+        ]
+    if type(shown) is not type(real):
+        return [f"{at}: {shown!r} is shown, {real!r} came"]
+    if VARIES.search(at) or shown == real:
+        return []
+    return [f"{at}: {shown!r} is shown, {real!r} came"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the docs speak curl")
+@pytest.mark.parametrize("page", pages_with("sh"))
+def test_the_commands_of_a_page_run_and_answer_what_it_shows(page: str, service: Service) -> None:
+    reader = Reader(service)
+    for block, following in pairwise([*blocks(page), Block(page, 0, "", "")]):
+        if block.language != "sh":
+            continue
+        answers = answers_in(reader.run(block))
+        for answer in answers:
+            reader.note(answer)
+        if following.language == "json":
+            [real] = answers
+            assert not differences(json.loads(following.body), real), following.where
+        else:
+            refused = [answer for answer in answers if answer.get("status") == "error"]
+            assert not refused, block.where
+
+
+SNIPPETS = [block for page in PAGES for block in blocks(page) if block.language == "python"]
+
+
+@pytest.fixture(scope="module")
+def running_snippets(service: Service) -> Iterator[dict[Block, subprocess.Popen[str]]]:
+    """All of them at once, because most of their time goes into imports."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            snippet: stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", snippet.body],
+                    cwd=service.folder,
+                    env={**os.environ, "DATABASE_URL": service.database_url},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for snippet in SNIPPETS
+        }
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: block.where)
+def test_a_python_snippet_runs(
+    snippet: Block, running_snippets: dict[Block, subprocess.Popen[str]]
+) -> None:
+    process = running_snippets[snippet]
+    with killed_after(process, COMMAND_S):
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+
+
+# --- what is there is told of, and what is told of is there ---
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is(page: str) -> None:
+    assert not [block.where for block in blocks(page) if block.language not in LANGUAGES]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_json_block_is_json_and_stands_behind_its_command(page: str) -> None:
+    for before, block in pairwise([Block(page, 0, "", ""), *blocks(page)]):
+        if block.language == "json":
+            json.loads(block.body)
+            assert before.language == "sh", block.where
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (PROJECT / page).parent / path if path else PROJECT / page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    found = {PROJECT / "README.md"}
+    while found - seen:
+        page = min(found - seen)
+        seen.add(page)
+        if page.is_dir():
+            found |= set(page.glob("*.md"))
+            continue
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                found.add((page.parent / target).resolve())
+    assert {PROJECT / page for page in PAGES} <= seen
+
+
+def test_the_api_page_has_the_routes_of_the_contract_and_no_others() -> None:
+    contract = json.loads(read("contracts/chat-endpoint.json"))
+    routes = [
+        f"{method.upper()} {path}"
+        for path, operations in contract["paths"].items()
+        for method in operations
+        if method in METHODS
+    ]
+    told = re.findall(r"^### `([A-Z]+ /\S*)`$", read("docs/api.md"), re.MULTILINE)
+    assert sorted(told) == sorted(routes)
+
+
+def test_the_api_page_has_every_error_with_its_status_and_no_others() -> None:
+    def tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
+        yield error
+        for narrower in error.__subclasses__():
+            yield from tree(narrower)
+
+    known = {
+        (str(error.status), error.code)
+        for error in tree(ServiceError)
+        if error.__module__ == errors.__name__
+    }
+    told = re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", read("docs/api.md"), re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == known
+
+
+def test_the_data_model_has_every_table_with_every_column() -> None:
+    sections = dict(
+        re.findall(
+            r"^## `(\w+)`\n(.*?)(?=^## |\Z)", read("docs/data-model.md"), re.MULTILINE | re.DOTALL
+        )
+    )
+    assert {
+        name: {column.name for column in table.columns}
+        for name, table in tables.metadata.tables.items()
+    } == {
+        name: {
+            column
+            for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+            for column in re.findall(r"`(\w+)`", row)
+        }
+        for name, section in sections.items()
+    }
+
+
+async def test_the_data_model_has_every_policy_and_role(service: Service) -> None:
+    engine = create_async_engine(async_url(service.database_url), poolclass=NullPool)
+    async with engine.connect() as connection:
+        policies = set(
+            (await connection.execute(text("SELECT policyname, roles[1] FROM pg_policies"))).all()
+        )
+    await engine.dispose()
+    assert policies
+    page = read("docs/data-model.md")
+    missing = [name for names in policies for name in names if f"`{name}`" not in page]
+    assert not missing
+
+
+def test_the_readme_has_every_command_with_every_option() -> None:
+    rows = dict(re.findall(r"^\| `taskchat (\w+)` \| (.*) \|$", read("README.md"), re.MULTILINE))
+    assert rows.keys() == commands.commands.keys()
+    for name, command in commands.commands.items():
+        options = {
+            option
+            for parameter in command.params
+            if isinstance(parameter, click.Option)
+            for option in parameter.opts
+        }
+        assert options == set(re.findall(r"`(--[a-z-]+)`", rows[name])), name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_no_command_that_does_not_exist(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    for block in blocks(page):
+        if block.language in {"console", "sh"}:
+            assert set(re.findall(r"\bmake ([a-z]+)", block.body)) <= targets, block.where
+            for name, words in re.findall(r"\btaskchat ([a-z]+)([^)\n]*)", block.body):
+                commands.commands[name].make_context(name, words.split())
+    named = set(re.findall(r"`taskchat ([a-z]+)", prose(page)))
+    assert named <= commands.commands.keys()
+    assert set(re.findall(r"`make ([a-z]+)", prose(page))) <= targets
+
+
+def test_every_log_event_is_on_the_operations_page_and_no_others() -> None:
+    logged = {
+        event
+        for module in (PROJECT / "src").glob("**/*.py")
+        for event in re.findall(
+            r"\blog\.(?:debug|info|warning|error|exception)\(\s*f?\"([^\"]+)\"",
+            module.read_text(encoding="utf-8"),
+        )
+    }
+    assert "turn.{ended.status}" in logged
+    logged |= {"turn.completed", "turn.failed"}
+    logged.remove("turn.{ended.status}")
+    section = read("docs/operations.md").partition("\n## Logs\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z_.]+)` \|", section, re.MULTILINE)) == logged
+
+
+def test_every_contract_is_in_their_readme() -> None:
+    files = {path.name for path in (PROJECT / "contracts").iterdir()} - {"README.md"}
+    assert set(re.findall(r"^\| `([^`]+)` \|", read("contracts/README.md"), re.MULTILINE)) == files
+
+
+def test_the_reading_line_names_modules_that_exist() -> None:
+    [line] = re.findall(r"^(`turns/routes` → .*?`turns/settle`)$", read("README.md"), re.M | re.S)
+    modules = re.findall(r"`([a-z_/]+)`", line)
+    assert len(modules) == 10
+    assert not [name for name in modules if not (PROJECT / f"src/taskchat/{name}.py").exists()]
+
+
+def test_the_architecture_page_has_the_layers_that_imports_are_held_to() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    contract = project["tool"]["importlinter"]["contracts"][0]
+    section = read("docs/architecture.md").partition("\n## The layers\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    assert [re.findall(r"`(\w+)/?`", row) for row in rows] == [
+        layer.split(" | ") for layer in contract["layers"]
+    ]
+
+
+def test_every_dependency_has_its_reason_on_record() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["embedded"],
+        *project["dependency-groups"]["dev"],
+    ]
+    names = [re.split(r"[\[<>=]", requirement)[0] for requirement in wanted]
+    record = read("docs/decisions/0004-dependencies.md")
+    assert not [
+        name for name in names if not name.startswith("types-") and f"`{name}`" not in record
+    ]
+
+
+def test_decisions_are_numbered_without_gaps_and_fit_on_a_screen() -> None:
+    records = sorted((PROJECT / "docs/decisions").glob("*.md"))
+    assert [record.name[:5] for record in records] == [
+        f"{number:04}-" for number in range(1, len(records) + 1)
+    ]
+    for record in records:
+        content = record.read_text(encoding="utf-8")
+        assert len(content.splitlines()) <= 30, record.name
+        for part in ("**Context.**", "**Decision.**", "**Consequence.**"):
+            assert part in content, record.name

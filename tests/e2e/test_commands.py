@@ -1,0 +1,225 @@
+"""The other commands: what they print, and the codes that they end with."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from tests.assistant.vendor import vendor
+from tests.conftest import JWT_SECRET
+from tests.e2e.processes import first_line, running, taskchat
+
+from taskchat.db import async_url
+
+MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+
+async def test_a_database_of_ones_own_is_migrated_and_served(
+    empty_database: MakeDatabase, tmp_path: Path
+) -> None:
+    async with empty_database() as url:
+        env = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
+        behind = taskchat("migrate", "--check", cwd=tmp_path, env=env)
+        assert (behind.returncode, behind.stdout) == (1, "at None, head is 0001\n")
+        refused = taskchat("serve", "--port", "0", cwd=tmp_path, env=env)
+        assert refused.returncode == 1
+        assert "run taskchat migrate first" in refused.stderr
+        sick = taskchat("doctor", cwd=tmp_path, env=env)
+        assert sick.returncode == 1
+        assert "run taskchat migrate" in sick.stdout
+        assert taskchat("migrate", cwd=tmp_path, env=env).stdout == "at 0001\n"
+        assert taskchat("migrate", "--check", cwd=tmp_path, env=env).returncode == 0
+        well = taskchat("doctor", cwd=tmp_path, env=env)
+        assert well.returncode == 0, well.stdout
+        assert [line.split()[:2] for line in well.stdout.splitlines()] == [
+            ["ok", "tokens"],
+            ["ok", "database"],
+            ["ok", "migrations"],
+            ["ok", "clock"],
+            ["ok", "model"],
+        ]
+        token = taskchat("token", "ann", "--ttl", "5m", cwd=tmp_path, env=env).stdout.strip()
+        with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
+            address = first_line(process).split()[-1]
+            answer = httpx.post(
+                f"{address}/api/ann/chat",
+                json={"message": "Add task: Buy groceries"},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            assert answer.json()["tool_calls"][0]["result"]["task_id"] == 1
+
+
+async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
+    empty_database: MakeDatabase, tmp_path: Path
+) -> None:
+    async with empty_database() as url:
+        login = "plain_" + url.rsplit("test_", 1)[1][:12].split("?")[0]
+        engine = create_async_engine(
+            async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        name = async_url(url).database
+        async with engine.connect() as connection:
+            for statement in (
+                f"CREATE ROLE {login} LOGIN CREATEROLE PASSWORD 'x'",
+                f"ALTER DATABASE {name} OWNER TO {login}",
+                # The roles belong to the cluster; another login has made them already.
+                f"GRANT taskchat_app, taskchat_system TO {login}",
+            ):
+                await connection.execute(text(statement))
+        try:
+            own = async_url(url).set(drivername="postgresql", username=login, password="x")
+            env = {
+                "DATABASE_URL": own.render_as_string(hide_password=False),
+                "TASKCHAT_JWT_SECRET": JWT_SECRET,
+            }
+            migrated = taskchat("migrate", cwd=tmp_path, env=env)
+            assert migrated.returncode == 0, migrated.stderr
+            token = taskchat("token", "ann", cwd=tmp_path, env=env).stdout.strip()
+            with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
+                address = first_line(process).split()[-1]
+                answer = httpx.post(
+                    f"{address}/api/ann/chat",
+                    json={"message": "Add task: Buy groceries"},
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+                assert answer.status_code == 200, answer.text
+        finally:
+            async with engine.connect() as connection:
+                await connection.execute(text(f"REASSIGN OWNED BY {login} TO CURRENT_USER"))
+                await connection.execute(text(f"DROP OWNED BY {login}"))
+                await connection.execute(text(f"DROP ROLE {login}"))
+            await engine.dispose()
+
+
+def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) -> None:
+    env = {"DATABASE_URL": database_url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
+    with running("serve", "--port", "0", "--workers", "2", cwd=tmp_path, env=env) as process:
+        address = first_line(process).split()[-1]
+        for _ in range(4):
+            assert httpx.get(f"{address}/livez", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("env", "setting"),
+    [
+        ({}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h/d"}, "TASKCHAT_JWT_SECRET"),
+        (
+            {"DATABASE_URL": "postgresql://h/d", "TASKCHAT_JWT_SECRET": "short"},
+            "TASKCHAT_JWT_SECRET",
+        ),
+        (
+            {
+                "DATABASE_URL": "postgresql://127.0.0.1:1/d",
+                "TASKCHAT_JWT_SECRET": JWT_SECRET,
+                "TASKCHAT_MODEL": "gpt-5.6-luna",
+            },
+            "OPENAI_API_KEY",
+        ),
+        ({"TASKCHAT_RUN_TIMEOUT_S": "90"}, "TASKCHAT_DRAIN_TIMEOUT_S"),
+        ({"TASKCHAT_LEASE_S": "soon"}, "TASKCHAT_LEASE_S"),
+        (
+            {
+                "DATABASE_URL": "postgresql://127.0.0.1:1/d",
+                "TASKCHAT_JWT_SECRET": JWT_SECRET,
+                "TASKCHAT_AGENT_CONFIG_PATH": "missing.yaml",
+            },
+            "missing.yaml",
+        ),
+    ],
+)
+def test_serve_refuses_half_a_configuration_in_one_sentence(
+    tmp_path: Path, env: dict[str, str], setting: str
+) -> None:
+    refused = taskchat("serve", cwd=tmp_path, env=env)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    last = refused.stderr.strip().splitlines()[-1]
+    assert last.startswith("taskchat: ")
+    assert setting in last
+    assert "Traceback" not in refused.stderr
+
+
+def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
+    assert "DATABASE_URL" in taskchat("migrate", cwd=tmp_path).stderr
+    away = taskchat(
+        "migrate", "--check", cwd=tmp_path, env={"DATABASE_URL": "postgresql://127.0.0.1:1/d"}
+    )
+    assert away.returncode == 1
+    assert "Traceback" not in away.stderr
+
+
+def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
+    printed = taskchat(
+        "token",
+        "ann@example.com",
+        "--ttl",
+        "2h",
+        cwd=tmp_path,
+        env={"TASKCHAT_JWT_SECRET": JWT_SECRET, "TASKCHAT_JWT_AUDIENCE": "web"},
+    ).stdout
+    claims = jwt.decode(printed.strip(), JWT_SECRET, algorithms=["HS256"], audience="web")
+    assert claims["sub"] == "ann@example.com"
+    assert claims["exp"] - claims["iat"] == 7200
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("ttl", ["0s", "soon", "999999d", "-1h"])
+def test_a_span_that_is_none_is_a_usage_error(tmp_path: Path, ttl: str) -> None:
+    assert taskchat("token", "ann", f"--ttl={ttl}", cwd=tmp_path).returncode == 2
+
+
+def test_token_without_a_secret_says_where_tokens_come_from(tmp_path: Path) -> None:
+    refused = taskchat("token", "ann", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "TASKCHAT_JWT_SECRET" in refused.stderr
+
+
+def test_doctor_names_each_mend(tmp_path: Path) -> None:
+    sick = taskchat("doctor", cwd=tmp_path, env={"DATABASE_URL": "postgresql://127.0.0.1:1/d"})
+    assert sick.returncode == 1
+    assert "TASKCHAT_JWT_SECRET" in sick.stdout
+    assert "check DATABASE_URL" in sick.stdout
+    nothing = taskchat("doctor", cwd=tmp_path, env={"TASKCHAT_MODEL": "gpt-5.6-luna"})
+    assert "DATABASE_URL is not set" in nothing.stdout
+    assert "OPENAI_API_KEY" in nothing.stdout
+
+
+async def test_doctor_asks_the_vendor_for_the_model(tmp_path: Path) -> None:
+    async with vendor(404) as standing:
+        env = {
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": standing.url.replace("127.0.0.1", "127.0.0.1"),
+            "TASKCHAT_MODEL": "gpt-test,offline",
+        }
+        import asyncio
+
+        told = await asyncio.to_thread(taskchat, "doctor", cwd=tmp_path, env=env)
+    assert "FAIL  model       gpt-test:" in told.stdout
+    assert "ok    model       offline, built in" in told.stdout
+
+
+def test_contracts_are_what_the_code_says(tmp_path: Path, project: Path) -> None:
+    checked = taskchat("contracts", "--check", cwd=project)
+    assert checked.returncode == 0, checked.stderr
+    folder = tmp_path / "contracts"
+    assert taskchat("contracts", "--folder", str(folder), cwd=tmp_path).returncode == 0
+    tools = json.loads((folder / "mcp-tools.json").read_text())
+    assert next(tool["name"] for tool in tools["tools"]) == "add_task"
+    (folder / "mcp-tools.json").write_text("{}")
+    stale = taskchat("contracts", "--check", "--folder", str(folder), cwd=tmp_path)
+    assert stale.returncode == 1
+    assert "mcp-tools.json" in stale.stderr
+
+
+def test_every_command_has_help(tmp_path: Path) -> None:
+    listed = taskchat("--help", cwd=tmp_path).stdout
+    for command in ("dev", "serve", "migrate", "token", "doctor", "contracts"):
+        assert command in listed
+        assert "Usage:" in taskchat(command, "--help", cwd=tmp_path).stdout
