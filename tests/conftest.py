@@ -21,6 +21,7 @@ from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 from taskchat.moments import new_id
 from taskchat.settings import OFFLINE, Settings
+from taskchat.telemetry.logs import configure_logs
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"
 
@@ -37,6 +38,12 @@ def _no_configuration() -> Iterator[None]:
         del os.environ[name]
     yield
     os.environ.update(kept)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs(_no_configuration: None) -> None:
+    """As in a service: events on stderr, no pictures of frames."""
+    configure_logs(Settings(_env_file=None, log_format="json"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """One order per conversation, and waiting in it."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,6 @@ from tests.conftest import AppMaker
 from tests.factories import Person, says
 
 from taskchat.assistant.models import NamedModel
-import itertools
 
 
 def said(call: ModelCall) -> list[str]:
