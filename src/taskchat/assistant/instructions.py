@@ -1,5 +1,6 @@
 """The agent's configuration, from contracts/agent-config.yaml: that file is the source."""
 
+import dataclasses
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
+from taskchat.tasks.tools import TOOL_NAMES
 
 OURS = frozenset({"timeout", "retry"})
 """Fields of ModelSettings that the service sets from its own settings."""
@@ -28,6 +30,13 @@ class ToolPermissions(_Section):
 
     allowed: list[str] = Field(min_length=1)
 
+    @field_validator("allowed")
+    @classmethod
+    def _exist(cls, value: list[str]) -> list[str]:
+        if unknown := set(value) - TOOL_NAMES:
+            raise ValueError(f"there is no tool {', '.join(sorted(unknown))}")
+        return value
+
 
 class ModelConfig(_Section):
     """Which model, and how it is asked."""
@@ -40,10 +49,11 @@ class ModelConfig(_Section):
     def _fits_the_sdk(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := OURS & value.keys():
             raise ValueError(f"{', '.join(sorted(taken))} is set by the service's settings")
-        try:
-            ModelSettings(**value)
-        except TypeError as error:
-            raise ValueError(f"not a field of the SDK's ModelSettings: {error}") from error
+        # The SDK's class takes any name without a word.
+        known = {field.name for field in dataclasses.fields(ModelSettings)}
+        if unknown := value.keys() - known:
+            raise ValueError(f"{', '.join(sorted(unknown))}: no field of the SDK's ModelSettings")
+        ModelSettings(**value)
         return value
 
 

@@ -205,6 +205,8 @@ TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
     (update_task, ToolAnnotations(destructive_hint=True, idempotent_hint=True)),
 )
 
+TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
+
 
 class TaskServer(MCPServer[Any]):
     """The MCP server of the five tools, with errors that a model can act on."""
