@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock bench clean
+.PHONY: help run test check format lock bench chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,9 @@ format: $(READY) ## mend what the formatter and the linter can
 
 bench: $(READY) ## processor time of a turn beside the leanest one that can be written
 	$(BIN)/python -m benchmarks.turn $(ARGS)
+
+chaos: $(READY) ## kill, freeze and restart real processes under load, then check twelve invariants
+	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 lock: ## compile requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

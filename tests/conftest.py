@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -47,12 +48,15 @@ def _logs(_no_configuration: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url() -> Iterator[str]:
     """A Postgres server, as a login that sees every row."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
-        return given
-    return start_postgres(tmp_path_factory.mktemp("cluster"), remove_at_exit=True)
+        yield given
+        return
+    # Not in pytest's own folder, which the user that the cluster runs as may not enter.
+    with tempfile.TemporaryDirectory(prefix="taskchat-tests-", ignore_cleanup_errors=True) as folder:
+        yield start_postgres(Path(folder), remove_at_exit=True)
 
 
 @pytest.fixture(scope="session")

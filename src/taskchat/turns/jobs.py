@@ -5,7 +5,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
 
+import structlog
+
+from taskchat.errors import ServiceError
 from taskchat.turns.repository import Claim, TurnRef, TurnState
+
+log = structlog.get_logger()
 
 
 class Job:
@@ -58,6 +63,7 @@ class TurnJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[UUID, Job] = {}
+        self._drained_by = 0.0
         self.draining = False
 
     def __len__(self) -> int:
@@ -82,9 +88,12 @@ class TurnJobs:
 
     def _done(self, turn_id: UUID, task: asyncio.Task[TurnState]) -> None:
         self._jobs.pop(turn_id, None)
-        if not task.cancelled():
-            # Looked at, so that asyncio doesn't report what the waiting request reports anyway.
-            task.exception()
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, ServiceError):
+            # Nobody waits for a turn that was taken over: this is the only place to say it.
+            log.error("turn.job_crashed", turn_id=str(turn_id), exc_info=error)
 
     def turn_ids(self) -> list[UUID]:
         """The turns that are seen through here."""
@@ -101,12 +110,17 @@ class TurnJobs:
                 job.interrupt()
 
     async def drain(self, *, timeout_s: float) -> int:
-        """Take no more turns, finish those at hand, cancel what is left; returns how many were."""
-        self.draining = True
+        """Take no more turns, finish those at hand, cancel what is left; returns how many were.
+
+        The time runs from the first call on: a second one, for what slipped in, has what is left.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self.draining:
+            self.draining, self._drained_by = True, now + timeout_s
         tasks = [job.task for job in self._jobs.values()]
         if not tasks:
             return 0
-        _, left = await asyncio.wait(tasks, timeout=timeout_s)
+        _, left = await asyncio.wait(tasks, timeout=max(0.0, self._drained_by - now))
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

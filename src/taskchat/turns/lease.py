@@ -14,7 +14,7 @@ from taskchat.turns.turn import TurnDeps, adopt_turn
 log = structlog.get_logger()
 
 ADOPTED_AT_ONCE = 20
-"""Turns that one process takes in one sweep; the others leave some to their neighbours."""
+"""Turns that one process takes in one transaction; its neighbours take others meanwhile."""
 
 KEYS_AT_ONCE = 1000
 """Expired keys forgotten in one transaction, so that none of them is long."""
@@ -70,27 +70,28 @@ async def renew_leases(deps: TurnDeps) -> None:
 
 
 async def sweep_dead_turns(deps: TurnDeps) -> None:
-    """Take up turns whose owners died, anybody's."""
-    if deps.jobs.draining:
-        return
-    async with deps.database.system_transaction() as connection:
-        adopted = await repository.adopt(
-            connection,
-            process=deps.process,
-            lease_s=deps.settings.lease_s,
-            turns_max=ADOPTED_AT_ONCE,
-            # A job that waits here for a dead owner claims the turn itself; taken from under it,
-            # the turn would have a lease and nobody who runs it.
-            here=deps.jobs.turn_ids(),
-        )
-    for held in adopted:
-        log.info(
-            "turn.adopted",
-            turn_id=str(held.turn.id),
-            attempt=held.attempt,
-            deaths=held.deaths,
-        )
-        adopt_turn(held, deps=deps)
+    """Take up turns whose owners died, anybody's, until there are none."""
+    found = ADOPTED_AT_ONCE
+    while found == ADOPTED_AT_ONCE and not deps.jobs.draining:
+        async with deps.database.system_transaction() as connection:
+            adopted = await repository.adopt(
+                connection,
+                process=deps.process,
+                lease_s=deps.settings.lease_s,
+                turns_max=ADOPTED_AT_ONCE,
+                # A job that waits here for a dead owner claims the turn itself; taken from under
+                # it, the turn would have a lease and nobody who runs it.
+                here=deps.jobs.turn_ids(),
+            )
+        found = len(adopted)
+        for held in adopted:
+            log.info(
+                "turn.adopted",
+                turn_id=str(held.turn.id),
+                attempt=held.attempt,
+                deaths=held.deaths,
+            )
+            adopt_turn(held, deps=deps)
 
 
 async def forget_keys(database: Database, retention_h: int) -> None:

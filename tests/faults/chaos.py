@@ -1,0 +1,721 @@
+"""Many clients, several real processes, and a nemesis; then a checker. `make chaos ARGS="…"`.
+
+Progress goes to stderr and a summary as JSON to stdout; the exit code is 1 when anything is wrong.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+import httpx
+from tests.factories import Person
+from tests.faults.checker import Evidence, Request, Violation, check
+from tests.faults.cluster import Cluster, query, terminate_backends
+from tests.faults.model_server import Manner, ModelServer
+from tests.faults.mutants import MUTANTS
+from tests.faults.processes import Fleet, Service
+from tests.faults.serve_with_faults import POINTS
+from tests.faults.waiting import until
+
+from taskchat.moments import new_id
+
+LEASE_S, RUN_TIMEOUT_S = 1.5, 8.0
+
+TIMES = {
+    "TASKCHAT_LEASE_S": str(LEASE_S),
+    # Longer than a lease: one that is frozen inside a transaction may wake and go on with it.
+    "TASKCHAT_STATEMENT_TIMEOUT_S": "2.5",
+    "TASKCHAT_POOL_TIMEOUT_S": "2.5",
+    "TASKCHAT_TOOL_TIMEOUT_S": "2.8",
+    "TASKCHAT_MODEL_TIMEOUT_S": "3",
+    "TASKCHAT_QUEUE_TIMEOUT_S": "7",
+    "TASKCHAT_RUN_TIMEOUT_S": str(RUN_TIMEOUT_S),
+    "TASKCHAT_DRAIN_TIMEOUT_S": "9",
+}
+"""All limits nested as by default, and short enough to be struck within a run."""
+
+FAULTS: Mapping[str, float] = {
+    "kill": 3,
+    "crash_point": 3,
+    "freeze_point": 3,
+    "freeze": 3,
+    "terminate": 2,
+    "postgres_fast": 1,
+    "postgres_immediate": 1,
+    "postgres_freeze": 1,
+    "cut_connections": 2,
+    "model_fails": 1,
+    "model_hangs_up": 1,
+    "model_hangs": 1,
+    "model_slow": 2,
+}
+"""What the nemesis does, by weight. Clients that leave are counted besides."""
+
+AT_POINTS = {"crash_point": "KILL", "freeze_point": "STOP"}
+"""Faults that processes are born with: they strike themselves when they pass a point of a turn."""
+
+SCRIPTS = (
+    *["add:1"] * 10,
+    *["add:2"] * 5,
+    *["think add:2"] * 3,
+    *["add:1 add:1"] * 2,
+    *["add:1 complete"] * 3,
+    "add:3 list",
+    "list",
+    "think",
+)
+"""What messages ask for, by frequency."""
+
+USERS, CONVERSATIONS = 15, 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run.
+
+    Attributes:
+        seconds: For how long clients talk and the nemesis rages.
+        seed: Of everything that is drawn.
+        clients: How many talk at once.
+        processes: How many serve.
+        mutant: The rule that the service breaks, if any.
+        pause_s: The most between two faults.
+        faults: Weights, by kind.
+        points: Where processes are struck down.
+        model_delay_s: How long the model thinks when nothing is wrong with it.
+    """
+
+    seconds: float
+    seed: int
+    clients: int = 60
+    processes: int = 3
+    mutant: str | None = None
+    pause_s: float = 3.0
+    faults: Mapping[str, float] = field(default_factory=lambda: FAULTS)
+    points: Sequence[str] = tuple(POINTS)
+    model_delay_s: float = 0.05
+
+
+@dataclass
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        summary: Its numbers.
+        violations: What is wrong.
+    """
+
+    summary: dict[str, Any]
+    violations: list[Violation]
+
+
+@dataclass
+class Thread:
+    """A conversation that some clients share; its id is known once its first turn was accepted."""
+
+    person: Person
+    id: str | None = None
+
+
+class Chaos:
+    """One run: a world, its clients and its nemesis."""
+
+    def __init__(
+        self, plan: Plan, cluster: Cluster, url: str, model: ModelServer, fleet: Fleet
+    ) -> None:
+        self.plan = plan
+        self.cluster = cluster
+        self.url = url
+        self.model = model
+        self.fleet = fleet
+        self.draw = random.Random(plan.seed)
+        self.faults: Counter[str] = Counter()
+        self.exits: Counter[int] = Counter()
+        self.requests: list[Request] = []
+        self.services: list[Service] = []
+        self.gone: list[Service] = []
+        self.calm = asyncio.Event()
+        self.deadline = 0.0
+        self._messages = 0
+        self._database = asyncio.Lock()
+        self._http = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=200), timeout=20
+        )
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._struck: set[str] = set()
+        self._frozen: set[str] = set()
+
+    # --- processes ---
+
+    def _launch(self) -> Service:
+        environment = {}
+        if self.plan.mutant:
+            environment["MUTANT"] = self.plan.mutant
+        kinds = [kind for kind in AT_POINTS if kind in self.plan.faults]
+        if kinds and self.plan.points and not self.calm.is_set() and self.draw.random() < 0.7:
+            environment["FAULT_SIGNAL"] = AT_POINTS[self.draw.choice(kinds)]
+            environment["FAULT_POINT"] = self.draw.choice(list(self.plan.points))
+            environment["FAULT_PASS"] = str(self.draw.randint(1, 40))
+        return self.fleet.launch(**environment)
+
+    async def _keep(self, place: int) -> None:
+        """See to it that there is always a process in this place."""
+        while True:
+            service = self.services[place]
+
+            async def ended(service: Service = service) -> bool:
+                return service.exit_code is not None
+
+            await until(ended, within_s=10**6)
+            self.gone.append(service)
+            self.exits[service.exit_code or 0] += 1
+            if service.exit_code == -signal.SIGKILL and service.name not in self._struck:
+                self.faults["crash_point"] += 1
+            replacement = self._launch()
+            self.services[place] = replacement
+            try:
+                await replacement.ready(within_s=60)
+            except AssertionError:
+                # Struck down before it was ready, or the database is away: the next one will be.
+                if replacement.exit_code is None:
+                    self._struck.add(replacement.name)
+                    replacement.kill()
+
+    # --- nemesis ---
+
+    async def _rage(self) -> None:
+        kinds = [kind for kind in self.plan.faults if kind not in AT_POINTS]
+        weights = [self.plan.faults[kind] for kind in kinds]
+        while kinds and not self.calm.is_set():
+            await asyncio.sleep(self.draw.uniform(0.2, self.plan.pause_s))
+            if self.calm.is_set():
+                return
+            kind = self.draw.choices(kinds, weights)[0]
+            await getattr(self, f"_{kind}")()
+            self.faults[kind] += 1
+
+    def _victim(self) -> Service:
+        return self.draw.choice(self.services)
+
+    async def _kill(self) -> None:
+        victim = self._victim()
+        self._struck.add(victim.name)
+        victim.kill()
+
+    async def _freeze(self) -> None:
+        victim = self._victim()
+        if victim.name not in self._frozen:
+            victim.freeze()
+            self._frozen.add(victim.name)
+            self._later(self._thaw(victim, LEASE_S * self.draw.uniform(1.1, 2.5)))
+
+    async def _thaw(self, victim: Service, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        victim.thaw()
+        self._frozen.discard(victim.name)
+
+    async def _find_frozen(self) -> None:
+        """Thaw, in time, what froze itself at a point."""
+        while True:
+            await asyncio.sleep(0.1)
+            for service in self.services:
+                if service.name not in self._frozen and service.is_frozen:
+                    self.faults["freeze_point"] += 1
+                    self._frozen.add(service.name)
+                    self._later(self._thaw(service, LEASE_S * self.draw.uniform(1.1, 1.6)))
+
+    async def _terminate(self) -> None:
+        victim = self._victim()
+        victim.terminate()
+        # An orchestrator's patience ends, too.
+        self._later(self._insist(victim, 25))
+
+    async def _insist(self, victim: Service, after_s: float) -> None:
+        try:
+            await victim.exited(within_s=after_s)
+        except AssertionError:
+            self.faults["would_not_stop"] += 1
+            self._struck.add(victim.name)
+            victim.kill()
+
+    async def _postgres(self, mode: Literal["fast", "immediate"]) -> None:
+        async with self._database:
+            await asyncio.to_thread(self.cluster.stop, mode)
+            await asyncio.sleep(self.draw.uniform(0, 1))
+            await asyncio.to_thread(self.cluster.start)
+
+    async def _postgres_fast(self) -> None:
+        await self._postgres("fast")
+
+    async def _postgres_immediate(self) -> None:
+        await self._postgres("immediate")
+
+    async def _postgres_freeze(self) -> None:
+        async with self._database:
+            self.cluster.freeze()
+            try:
+                await asyncio.sleep(LEASE_S * self.draw.uniform(0.5, 2))
+            finally:
+                self.cluster.thaw()
+
+    async def _cut_connections(self) -> None:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await terminate_backends(self.url, self.draw)
+
+    async def _model_fails(self) -> None:
+        await self._model(Manner(failing=500), 1.0)
+
+    async def _model_hangs_up(self) -> None:
+        await self._model(Manner(failing=0), 1.0)
+
+    async def _model_hangs(self) -> None:
+        await self._model(Manner(hanging=True), 1.0)
+
+    async def _model_slow(self) -> None:
+        await self._model(Manner(delay_s=self.draw.uniform(0.3, 1.5)), 3.0)
+
+    async def _model(self, manner: Manner, for_s: float) -> None:
+        usual, self.model.manner = self.model.manner, manner
+        await asyncio.sleep(for_s * self.draw.uniform(0.5, 1))
+        self.model.manner = usual
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    # --- clients ---
+
+    def _message_id(self, person: Person) -> str:
+        self._messages += 1
+        return f"{person.user_id}.{self._messages}"
+
+    async def _send(
+        self,
+        kind: Literal["say", "other_body", "foreign"],
+        person: Person,
+        message: str,
+        text: str,
+        conversation_id: str | None,
+        *,
+        key: str | None,
+        timeout_s: float,
+        scope: str = "turn",
+    ) -> Request:
+        service = self._victim()
+        headers = person.headers | ({"Idempotency-Key": key} if key else {})
+        status, body, replayed = 0, b"", False
+        try:
+            answer = await self._http.post(
+                f"{service.url}{person.chat_path}",
+                params={"messages": scope},
+                json={"message": text, "conversation_id": conversation_id},
+                headers=headers,
+                timeout=timeout_s,
+            )
+        except httpx.TimeoutException:
+            self.faults["client_left"] += 1
+        except (httpx.TransportError, httpx.UnsupportedProtocol):
+            # Between two processes in one place nobody listens.
+            await asyncio.sleep(0.05)
+        else:
+            status, body = answer.status_code, answer.content
+            replayed = answer.headers.get("Idempotent-Replayed") == "true"
+        request = Request(kind, person.user_id, message, key, scope, status, body, replayed)
+        self.requests.append(request)
+        return request
+
+    async def _talk(self, threads: Sequence[Thread], foreign: Sequence[Thread]) -> None:
+        while not self.calm.is_set():
+            thread = self.draw.choice(threads)
+            await self._say(thread)
+            if self.draw.random() < 0.02:
+                await self._intrude(thread.person, self.draw.choice(foreign))
+            await asyncio.sleep(self.draw.uniform(0, 0.3))
+
+    async def _say(self, thread: Thread) -> None:
+        """One message, until its turn has ended or its client has given up."""
+        person = thread.person
+        message = self._message_id(person)
+        text = f"[{message}] {self.draw.choice(SCRIPTS)}"
+        key = message if self.draw.random() < 0.9 else None
+        # The whole conversation now and then: its bytes must be the same, too.
+        scope = "all" if self.draw.random() < 0.1 else "turn"
+        conversation_id = thread.id
+        accepted = False
+        while True:
+            timeout_s = self.draw.choice((0.1, 0.5, 2, 10, 20))
+            at_once = 3 if key and self.draw.random() < 0.05 else 1
+            answers = await asyncio.gather(
+                *(
+                    self._send(
+                        "say",
+                        person,
+                        message,
+                        text,
+                        conversation_id,
+                        key=key,
+                        timeout_s=timeout_s,
+                        scope=scope,
+                    )
+                    for _ in range(at_once)
+                )
+            )
+            for answer in answers:
+                accepted = accepted or answer.turn_id is not None
+                if answer.turn_id and thread.id is None:
+                    thread.id = answer.facts["conversation_id"]
+            ended = any(answer.is_final for answer in answers)
+            if ended or key is None or self.draw.random() < 0.05:
+                break
+            turn_id = next((answer.turn_id for answer in answers if answer.turn_id), None)
+            if turn_id and self.draw.random() < 0.2:
+                await self._cancel(person, message, turn_id)
+            if time.monotonic() > self.deadline:
+                break
+            await asyncio.sleep(self.draw.uniform(0, 0.2))
+        if self.draw.random() < 0.03:
+            await self._cancel_in_flight(thread)
+        if key and accepted and self.draw.random() < 0.05:
+            await self._send(
+                "other_body", person, message, f"{text} list", conversation_id, key=key, timeout_s=5
+            )
+        if key and ended and self.draw.random() < 0.1:
+            await self._send(
+                "say", person, message, text, conversation_id, key=key, timeout_s=20, scope=scope
+            )
+
+    async def _cancel_in_flight(self, thread: Thread) -> None:
+        """Begin a message and cancel it from another connection while it runs."""
+        message = self._message_id(thread.person)
+        post = asyncio.create_task(
+            self._send(
+                "say",
+                thread.person,
+                message,
+                f"[{message}] add:1 add:1 add:1",
+                thread.id,
+                key=message,
+                timeout_s=20,
+            )
+        )
+        await asyncio.sleep(self.draw.uniform(0, 0.1))
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            rows = await query(
+                self.url,
+                "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",
+                thread.person.user_id,
+                message,
+            )
+            for row in rows:
+                await self._cancel(thread.person, message, str(row["id"]))
+        await post
+
+    async def _cancel(self, person: Person, message: str, turn_id: str) -> None:
+        path = f"/api/{person.user_id}/turns/{turn_id}/cancel"
+        status, body = 0, b""
+        with contextlib.suppress(httpx.TransportError, httpx.UnsupportedProtocol):
+            answer = await self._http.post(
+                f"{self._victim().url}{path}", headers=person.headers, timeout=10
+            )
+            status, body = answer.status_code, answer.content
+        self.requests.append(
+            Request("cancel", person.user_id, message, message, "turn", status, body)
+        )
+
+    async def _intrude(self, person: Person, other: Thread) -> None:
+        """Speak in somebody else's conversation."""
+        if other.id is not None:
+            message = self._message_id(person)
+            await self._send(
+                "foreign", person, message, f"[{message}] list", other.id, key=None, timeout_s=5
+            )
+
+    # --- the run ---
+
+    async def run(self) -> Outcome:
+        """Rage, grow calm, look."""
+        people = [Person(f"u{number:02}") for number in range(USERS)]
+        threads = [Thread(people[number % USERS]) for number in range(CONVERSATIONS)]
+        self.model.manner = Manner(delay_s=self.plan.model_delay_s)
+        self.services = [self._launch() for _ in range(self.plan.processes)]
+        for service in self.services:
+            with contextlib.suppress(AssertionError):
+                await service.ready()
+        keepers = [asyncio.create_task(self._keep(place)) for place in range(len(self.services))]
+        keepers.append(asyncio.create_task(self._find_frozen()))
+        nemesis = asyncio.create_task(self._rage())
+        begun = time.monotonic()
+        self.deadline = begun + self.plan.seconds + 60
+        talking = []
+        for number in range(self.plan.clients):
+            person = people[number % USERS]
+            own = [thread for thread in threads if thread.person is person]
+            others = [thread for thread in threads if thread.person is not person]
+            talking.append(asyncio.create_task(self._talk(own, others)))
+        try:
+            await self._watch(begun, [nemesis, *talking])
+            self.calm.set()
+            await nemesis
+            for task in list(self._keeping):
+                await task
+            self.model.manner = Manner()
+            healed = time.monotonic()
+            await asyncio.gather(*talking)
+            await self._settled()
+            settled_s = time.monotonic() - healed
+            await self._ask_again(people)
+            rows = await self._rows()
+            log = [line for service in (*self.gone, *self.services) for line in crashes(service)]
+            log += [f"exit code {code}" for code in self.exits if code not in EXPECTED_EXITS]
+        finally:
+            for task in (*keepers, nemesis, *talking, *self._keeping):
+                task.cancel()
+            await asyncio.gather(*keepers, nemesis, *talking, return_exceptions=True)
+            await self._http.aclose()
+        evidence = Evidence(
+            requests=self.requests,
+            asked=self.model.calls,
+            items=self.model.items,
+            decided={
+                message: frozenset(item.get("call_id", "") for item in items)
+                for message, items in self.model.decided.items()
+            },
+            crashes=log,
+            **rows,
+        )
+        violations = check(evidence)
+        return Outcome(self._summary(evidence, violations, settled_s), violations)
+
+    async def _watch(self, begun: float, jobs: Sequence[asyncio.Task[None]]) -> None:
+        """Let it go on, and say how it goes."""
+        while (left := begun + self.plan.seconds - time.monotonic()) > 0:
+            done, _ = await asyncio.wait(
+                jobs, timeout=min(left, 10), return_when=asyncio.FIRST_EXCEPTION
+            )
+            for job in done:
+                job.result()
+            ends = sum(request.is_final for request in self.requests)
+            faults = sum(self.faults.values()) - self.faults["client_left"]
+            print(
+                f"{time.monotonic() - begun:5.0f} s  {len(self.requests)} requests, "
+                f"{ends} ends told, {faults} faults, {self.faults['client_left']} clients left",
+                file=sys.stderr,
+            )
+
+    async def _settled(self) -> None:
+        """Give every turn the time within which it must end."""
+
+        async def over() -> bool:
+            rows = await query(self.url, "SELECT count(*) FROM turns WHERE finished_at IS NULL")
+            return bool(rows[0]["count"] == 0)
+
+        # Those that wait in line wait for the ones before them, each of which has its own time.
+        with contextlib.suppress(AssertionError):
+            await until(over, within_s=3 * (2 * LEASE_S + RUN_TIMEOUT_S))
+
+    async def _ask_again(self, people: Sequence[Person]) -> None:
+        """What was told during the storm is told again after it."""
+        ended = {
+            request.key: request
+            for request in self.requests
+            if request.kind == "say" and request.key and request.is_final
+        }
+        texts = await query(
+            self.url,
+            "SELECT t.idempotency_key, m.content, t.conversation_id, t.number FROM turns AS t"
+            " JOIN messages AS m ON m.user_id = t.user_id AND m.turn_id = t.id AND m.position = 0"
+            " WHERE t.idempotency_key IS NOT NULL",
+        )
+        of_user = {person.user_id: person for person in people}
+        chosen = self.draw.sample(texts, min(len(texts), 200))
+        for row in chosen:
+            key = row["idempotency_key"]
+            known = ended.get(key)
+            if known is None:
+                continue
+            for conversation_id in (str(row["conversation_id"]), None):
+                answer = await self._send(
+                    "say",
+                    of_user[known.user],
+                    known.message,
+                    row["content"],
+                    conversation_id,
+                    key=key,
+                    timeout_s=20,
+                    scope=known.scope,
+                )
+                # The body that began the conversation named none.
+                if answer.status != 422:
+                    break
+
+    async def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        tables = {
+            "turns": "turns",
+            "messages": "messages",
+            "calls": "tool_calls",
+            "answers": "model_answers",
+            "tasks": "tasks",
+            "conversations": "conversations",
+        }
+        found = {}
+        for name, table in tables.items():
+            rows = [dict(row) for row in await query(self.url, f"SELECT * FROM {table}")]
+            for row in rows:
+                for column in ("items", "result", "parameters"):
+                    if table != "turns" and column in row:
+                        row[column] = json.loads(row[column])
+            found[name] = rows
+        return found
+
+    def _summary(
+        self, evidence: Evidence, violations: Sequence[Violation], settled_s: float
+    ) -> dict[str, Any]:
+        turns = evidence.turns
+        unfinished = [
+            (turn["finished_at"] - turn["created_at"]).total_seconds()
+            for turn in turns
+            if turn["finished_at"] is not None
+        ]
+        kinds = {kind: count for kind, count in self.faults.items() if kind != "client_left"}
+        return {
+            "seed": self.plan.seed,
+            "seconds": self.plan.seconds,
+            "processes": self.plan.processes,
+            "clients": self.plan.clients,
+            "mutant": self.plan.mutant,
+            "requests": len(self.requests),
+            "replayed": sum(request.replayed for request in self.requests),
+            "turns": len(turns),
+            "by_status": dict(Counter(turn["status"] for turn in turns)),
+            "failed_with": dict(
+                Counter(
+                    json.loads(turn["result"])["error_code"]
+                    for turn in turns
+                    if turn["status"] == "failed"
+                )
+            ),
+            "takeovers": sum(turn["attempt"] > 1 for turn in turns),
+            "deaths": sum(turn["deaths"] for turn in turns),
+            "tasks": len(evidence.tasks),
+            "model_calls": len(evidence.asked),
+            "faults": sum(kinds.values()),
+            "fault_kinds": kinds,
+            "exit_codes": {str(code): count for code, count in self.exits.items()},
+            "clients_left": self.faults["client_left"],
+            "longest_unfinished_s": round(max(unfinished, default=0.0), 1),
+            "settled_after_s": round(settled_s, 1),
+            "violations": len(violations),
+            "violations_by_invariant": dict(
+                Counter(violation.invariant for violation in violations)
+            ),
+        }
+
+
+BUGS = (
+    "turn.crashed",
+    "turn.job_crashed",
+    "request.crashed",
+    "lease.crashed",
+    "Task exception was never retrieved",
+    "Traceback (most recent call last)",
+)
+"""Log lines that no fault explains."""
+
+EXPECTED_EXITS = (0, -signal.SIGKILL, -signal.SIGTERM)
+"""Drained, killed, or told to stop before it had begun to listen to signals."""
+
+
+def crashes(service: Service) -> list[str]:
+    """What a process logged that only a bug explains."""
+    return [line for line in service.log.splitlines() if any(bug in line for bug in BUGS)]
+
+
+async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
+    """One run on a database of its own."""
+    url = await cluster.make_database(f"chaos_{new_id().hex}")
+    async with ModelServer() as model:
+        fleet = Fleet(folder, url, model.url, TIMES)
+        try:
+            return await Chaos(plan, cluster, url, model, fleet).run()
+        finally:
+            await fleet.close()
+
+
+def mutated(name: str, plan: Plan) -> Plan:
+    """The plan that brings a mutant to light."""
+    mutant = MUTANTS[name]
+    return Plan(
+        seconds=plan.seconds,
+        seed=plan.seed,
+        clients=plan.clients,
+        processes=plan.processes,
+        mutant=name,
+        pause_s=min(plan.pause_s, 1.5),
+        faults=mutant.faults,
+        points=mutant.points,
+        model_delay_s=mutant.model_delay_s,
+    )
+
+
+def _shown(violations: Sequence[Violation], most: int) -> None:
+    for violation in violations[:most]:
+        print(f"  violation of {violation.invariant}: {violation.text}", file=sys.stderr)
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    plan = Plan(
+        seconds=60 * arguments.minutes,
+        seed=arguments.seed,
+        clients=arguments.clients,
+        processes=arguments.processes,
+    )
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        cluster = Cluster(folder / "cluster")
+        try:
+            if arguments.mutant is None:
+                outcome = await chaos(plan, cluster, folder)
+                _shown(outcome.violations, 20)
+                print(json.dumps(outcome.summary, indent=2))
+                return 1 if outcome.violations else 0
+            chosen = list(MUTANTS) if arguments.mutant == "all" else [arguments.mutant]
+            caught = {}
+            for mutant in chosen:
+                print(f"mutant {mutant}: no longer {MUTANTS[mutant].breaks}", file=sys.stderr)
+                logs = folder / mutant
+                logs.mkdir()
+                outcome = await chaos(mutated(mutant, plan), cluster, logs)
+                _shown(outcome.violations, 3)
+                caught[mutant] = outcome.summary["violations_by_invariant"]
+            print(json.dumps({"mutants": caught}, indent=2))
+            return 0 if all(caught.values()) else 1
+        finally:
+            cluster.close()
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0, help="for how long (each mutant)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clients", type=int, default=60)
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")
+    sys.exit(asyncio.run(_main(parser.parse_args())))
+
+
+if __name__ == "__main__":
+    main()

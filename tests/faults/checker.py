@@ -1,0 +1,545 @@
+"""What must be true after any run, whatever happened in it. Pure functions over what was seen.
+
+Three witnesses are compared: what clients were told, what the database holds, and what the model
+was given to read. Each function checks the invariant of its number and returns what violates it.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from tests.faults.model_server import ModelCall
+from tests.faults.scripts import (
+    CALL_ID,
+    Item,
+    Script,
+    last_user,
+    role_of,
+    script_of,
+    text_of,
+    unsound,
+)
+
+Row = Mapping[str, Any]
+
+MODEL_CALLS_MAX, TOOL_CALLS_MAX, DEATHS_MAX = 10, 60, 3
+"""The service's limits."""
+
+FINAL = {200, 500, 502, 504}
+"""Statuses of a turn's end, besides 409 turn_cancelled."""
+
+USER = re.compile(r"\b(u\d+)\.\d+")
+"""The owner's tag, which is in every message, title, call id and reply of theirs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a client's and what came of it.
+
+    Attributes:
+        kind: A message; the same key with another body; a message to somebody else's conversation;
+            or a cancellation.
+        user: Who sent it.
+        message: The id of the message, or of the one whose key was used.
+        key: Its Idempotency-Key, if it had one.
+        scope: Which messages were asked for.
+        status: Of the answer; 0 when none came.
+        body: Of the answer.
+        replayed: Whether it said that it was told again.
+    """
+
+    kind: Literal["say", "other_body", "foreign", "cancel"]
+    user: str
+    message: str
+    key: str | None
+    scope: str
+    status: int
+    body: bytes
+    replayed: bool = False
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The answer as JSON; empty when there is none."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
+
+    @property
+    def turn_id(self) -> str | None:
+        """The turn that the answer acknowledges."""
+        return self.facts.get("turn_id")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the answer is the end of a turn."""
+        if self.status == 409:
+            return self.facts.get("error_code") == "turn_cancelled"
+        return self.status in FINAL and self.turn_id is not None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was seen.
+
+    Attributes:
+        requests: By clients, in order of their ends.
+        turns, messages, calls, answers, tasks, conversations: Rows of the database at the end.
+        asked: Requests to the model.
+        items: What the places in those mean.
+        decided: Ids of the calls that the model decided on, by message.
+        crashes: Log lines that no fault excuses.
+    """
+
+    requests: Sequence[Request] = ()
+    turns: Sequence[Row] = ()
+    messages: Sequence[Row] = ()
+    calls: Sequence[Row] = ()
+    answers: Sequence[Row] = ()
+    tasks: Sequence[Row] = ()
+    conversations: Sequence[Row] = ()
+    asked: Sequence[ModelCall] = ()
+    items: Sequence[Item] = ()
+    decided: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    crashes: Sequence[str] = ()
+
+    @cached_property
+    def turn_of_id(self) -> dict[str, Row]:
+        """Turns by id."""
+        return {str(turn["id"]): turn for turn in self.turns}
+
+    @cached_property
+    def said(self) -> dict[str, Row]:
+        """The user's message of each turn."""
+        return {str(row["turn_id"]): row for row in self.messages if row["position"] == 0}
+
+    @cached_property
+    def replies(self) -> dict[str, Row]:
+        """The reply of each turn that has one."""
+        return {str(row["turn_id"]): row for row in self.messages if row["position"] == 1}
+
+    @cached_property
+    def calls_of(self) -> dict[str, list[Row]]:
+        """The tool calls of each turn, in order."""
+        calls: dict[str, list[Row]] = defaultdict(list)
+        for call in sorted(self.calls, key=lambda call: int(call["position"])):
+            calls[str(call["turn_id"])].append(call)
+        return calls
+
+    @cached_property
+    def turns_of(self) -> dict[str, list[Row]]:
+        """The turns of each conversation, by number."""
+        turns: dict[str, list[Row]] = defaultdict(list)
+        for turn in sorted(self.turns, key=lambda turn: int(turn["number"])):
+            turns[str(turn["conversation_id"])].append(turn)
+        return turns
+
+    @cached_property
+    def turn_of_message(self) -> dict[str, Row]:
+        """Turns by the id of the message that began them."""
+        return {
+            script.id: self.turn_of_id[turn_id]
+            for turn_id, row in self.said.items()
+            if (script := script_of(row["content"])) is not None and turn_id in self.turn_of_id
+        }
+
+    def script(self, turn: Row) -> Script | None:
+        """What the turn's message asked for."""
+        row = self.said.get(str(turn["id"]))
+        return None if row is None else script_of(row["content"])
+
+    def input_of(self, call: ModelCall) -> list[Item]:
+        """What the model was given."""
+        return [self.items[place] for place in call.places]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that must never happen and did.
+
+    Attributes:
+        invariant: Its number; 0 is a crash that no fault excuses.
+        text: What was seen.
+    """
+
+    invariant: int
+    text: str
+
+
+Found = Iterator[Violation]
+
+
+def check(evidence: Evidence) -> list[Violation]:
+    """Everything that is wrong."""
+    return [violation for checked in CHECKS for violation in checked(evidence)]
+
+
+def nothing_crashed(evidence: Evidence) -> Found:
+    """0: errors that nothing outside explains are bugs."""
+    for line in evidence.crashes:
+        yield Violation(0, f"crashed: {line[:600]}")
+    for request in evidence.requests:
+        if request.status == 500 and request.turn_id is None:
+            yield Violation(0, f"{request.message} was answered 500: {request.body[:200]!r}")
+    for turn in evidence.turns:
+        if turn["status"] != "failed":
+            continue
+        error = json.loads(turn["result"])["error_code"]
+        died = turn["deaths"] >= DEATHS_MAX
+        if error not in {"model_error", "timeout"} and not (error == "internal_error" and died):
+            yield Violation(0, f"turn {turn['id']} failed with {error}, {turn['deaths']} deaths")
+
+
+def acknowledged_messages_are_kept(evidence: Evidence) -> Found:
+    """1: once any answer names a turn, its message is there, exactly once."""
+    rows = Counter(row["content"] for row in evidence.messages if row["position"] == 0)
+    acknowledged: dict[str, set[str]] = defaultdict(set)
+    for request in evidence.requests:
+        if request.kind == "say" and request.turn_id:
+            acknowledged[request.message].add(request.turn_id)
+    stored = {
+        script.id: (rows[content], content)
+        for content in rows
+        if (script := script_of(content)) is not None
+    }
+    for message, turn_ids in acknowledged.items():
+        count = stored.get(message, (0, ""))[0]
+        if count != 1:
+            yield Violation(1, f"{message} was acknowledged and is stored {count} times")
+        for turn_id in turn_ids:
+            said = evidence.said.get(turn_id)
+            script = None if said is None else script_of(said["content"])
+            if script is None or script.id != message:
+                yield Violation(1, f"{message} was acknowledged as {turn_id}, which isn't its turn")
+
+
+def unacknowledged_messages_are_stored_at_most_once(evidence: Evidence) -> Found:
+    """2: nothing that was sent is stored twice, and nothing is stored that was not sent."""
+    sent = {request.message for request in evidence.requests if request.kind == "say"}
+    seen: Counter[str] = Counter()
+    for row in evidence.messages:
+        if row["position"] != 0:
+            continue
+        script = script_of(row["content"])
+        if script is None or script.id not in sent:
+            yield Violation(2, f"nobody sent {row['content'][:100]!r}")
+            continue
+        seen[script.id] += 1
+    for message, count in seen.items():
+        if count > 1:
+            yield Violation(2, f"{message} is stored {count} times")
+
+
+def numbers_are_gapless(evidence: Evidence) -> Found:
+    """3: the turns of a conversation count 1, 2, 3 … and the conversation knows how many."""
+    last = {str(row["id"]): row["last_turn"] for row in evidence.conversations}
+    for conversation, turns in evidence.turns_of.items():
+        numbers = [turn["number"] for turn in turns]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield Violation(3, f"conversation {conversation} has turns {numbers}")
+        if last.get(conversation) != len(numbers):
+            yield Violation(
+                3, f"conversation {conversation} counts {last.get(conversation)} of {len(numbers)}"
+            )
+    for turn in evidence.turns:
+        row = evidence.said.get(str(turn["id"]))
+        if row is None or row["turn_number"] != turn["number"]:
+            yield Violation(3, f"turn {turn['id']} has no message under its number")
+
+
+def _histories(evidence: Evidence) -> Iterator[tuple[Row, ModelCall, tuple[int, ...]]]:
+    """The turn, the request, and the places of what was said before the turn."""
+    for call in evidence.asked:
+        turn = evidence.turn_of_message.get(call.message)
+        if turn is None:
+            # Its message was rolled back after the model had been asked: there is no such way.
+            continue
+        yield turn, call, call.places[: last_user(evidence.input_of(call))]
+
+
+def histories_only_grow(evidence: Evidence) -> Found:
+    """4: what one turn read is the beginning of what every later one read."""
+    read: dict[str, dict[int, set[tuple[int, ...]]]] = defaultdict(lambda: defaultdict(set))
+    for turn, _, places in _histories(evidence):
+        read[str(turn["conversation_id"])][turn["number"]].add(places)
+    for conversation, by_number in read.items():
+        longest: tuple[int, ...] = ()
+        for number in sorted(by_number):
+            if len(by_number[number]) > 1:
+                yield Violation(4, f"turn {number} of {conversation} read several pasts")
+            for places in by_number[number]:
+                if places[: len(longest)] != longest:
+                    yield Violation(
+                        4, f"turn {number} of {conversation} read another past than those before it"
+                    )
+            longest = max(by_number[number], key=len)
+
+
+def _told(turn: Row, evidence: Evidence) -> list[tuple[str, str]]:
+    """What later turns must read of a turn, as kinds and texts."""
+    turn_id = str(turn["id"])
+    said = evidence.said.get(turn_id)
+    told = [("user", said["content"] if said else "")]
+    for call in evidence.calls_of[turn_id]:
+        told += [("call", call["call_id"]), ("output", call["call_id"])]
+    reply = evidence.replies.get(turn_id)
+    told.append(("assistant", reply["content"] if reply else ""))
+    return told
+
+
+def _read(items: Iterable[Item]) -> list[tuple[str, str]]:
+    read = []
+    for item in items:
+        kind = item.get("type", "message")
+        if kind == "function_call":
+            read.append(("call", str(item["call_id"])))
+        elif kind == "function_call_output":
+            read.append(("output", str(item["call_id"])))
+        elif kind == "message":
+            read.append((str(role_of(item)), text_of(item)))
+    return read
+
+
+def replies_are_read(evidence: Evidence) -> Found:
+    """5: a turn's model reads every earlier turn, whole and in order, replies included."""
+    told: dict[str, list[tuple[str, str]]] = {}
+    seen: set[tuple[str, tuple[int, ...]]] = set()
+    for turn, _, places in _histories(evidence):
+        if (str(turn["id"]), places) in seen:
+            continue
+        seen.add((str(turn["id"]), places))
+        expected: list[tuple[str, str]] = []
+        for earlier in evidence.turns_of[str(turn["conversation_id"])]:
+            if earlier["number"] < turn["number"]:
+                key = str(earlier["id"])
+                told.setdefault(key, _told(earlier, evidence))
+                expected += told[key]
+        read = _read(evidence.items[place] for place in places)
+        for place, (kind, text) in enumerate(expected):
+            got = read[place] if place < len(read) else ("nothing", "")
+            # A turn without a reply is told with a note in its place, whose words are free.
+            if got != (kind, text) and not (got[0] == kind == "assistant" and not text):
+                yield Violation(
+                    5,
+                    f"turn {turn['number']} of {turn['conversation_id']} read {got} "
+                    f"where {(kind, text)} stands",
+                )
+                break
+        else:
+            if len(read) > len(expected):
+                yield Violation(
+                    5, f"turn {turn['number']} of {turn['conversation_id']} read {read[-1]} too"
+                )
+
+
+def effects_equal_records(evidence: Evidence) -> Found:
+    """6: every effect has its record and every record its effect, one per call id."""
+    added: dict[tuple[str, int], str] = {}
+    completed: set[tuple[str, int]] = set()
+    ids: Counter[tuple[str, str]] = Counter()
+    marks: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for call in evidence.calls:
+        turn_id = str(call["turn_id"])
+        ids[turn_id, call["call_id"]] += 1
+        if found := CALL_ID.fullmatch(call["call_id"]):
+            marks[turn_id, found[1], found[2]].add(found[4])
+        if call["status"] != "completed":
+            continue
+        result = call["result"]
+        if call["tool_name"] == "add_task":
+            place = (call["user_id"], result["task_id"])
+            if place in added:
+                yield Violation(6, f"task {place} was added by two calls")
+            added[place] = result["title"]
+        elif call["tool_name"] == "complete_task":
+            completed.add((call["user_id"], result["task_id"]))
+    for (turn_id, call_id), count in ids.items():
+        if count > 1:
+            yield Violation(6, f"call {call_id} of turn {turn_id} is recorded {count} times")
+    for (_, message, step), different in marks.items():
+        if len(different) > 1:
+            yield Violation(6, f"step {step} of {message} ran for two answers of the model")
+    tasks = {(task["user_id"], task["id"]): task for task in evidence.tasks}
+    for place, task in tasks.items():
+        if added.get(place) != task["title"]:
+            yield Violation(6, f"task {place} {task['title']!r} has no record")
+        if task["completed"] != (place in completed):
+            yield Violation(6, f"task {place} is completed or not against its record")
+    for place, title in added.items():
+        if place not in tasks:
+            yield Violation(6, f"the record of task {place} {title!r} has no effect")
+    for (user, title), count in Counter(
+        (task["user_id"], task["title"]) for task in evidence.tasks
+    ).items():
+        if count > 1:
+            yield Violation(6, f"task {title!r} of {user} was added {count} times")
+    yield from _nothing_is_done_after_the_end(evidence)
+
+
+def _nothing_is_done_after_the_end(evidence: Evidence) -> Found:
+    for turn in evidence.turns:
+        calls = evidence.calls_of[str(turn["id"])]
+        if turn["status"] == "completed":
+            told = [call["id"] for call in json.loads(turn["result"])["tool_calls"]]
+            if told != [str(call["id"]) for call in calls]:
+                yield Violation(6, f"turn {turn['id']} has other calls than its answer told")
+    for request in evidence.requests:
+        if request.kind == "cancel" and request.status == 200:
+            facts = request.facts
+            told = [call["id"] for call in facts["tool_calls"]]
+            if told != [str(call["id"]) for call in evidence.calls_of[facts["id"]]]:
+                yield Violation(6, f"turn {facts['id']} went on after it was cancelled")
+
+
+def decisions_are_carried_out(evidence: Evidence) -> Found:
+    """7: a completed turn did all that its model decided, once, and nothing else."""
+    kept: dict[str, set[str]] = defaultdict(set)
+    for answer in evidence.answers:
+        kept[str(answer["turn_id"])] |= {
+            item["call_id"] for item in answer["items"] if item["type"] == "function_call"
+        }
+    for turn in evidence.turns:
+        turn_id, script = str(turn["id"]), evidence.script(turn)
+        if script is None:
+            continue
+        calls = evidence.calls_of[turn_id]
+        titles = [call["parameters"].get("title") for call in calls if _adds(call)]
+        if turn["status"] == "completed":
+            if sorted(titles) != sorted(script.titles):
+                yield Violation(7, f"{script.id} is completed and added {titles}")
+            if len(calls) != script.calls:
+                yield Violation(7, f"{script.id} is completed with {len(calls)} calls")
+            if {call["call_id"] for call in calls} != kept[turn_id]:
+                yield Violation(7, f"{script.id} is completed and not all that it decided is done")
+            if turn_id not in evidence.replies:
+                yield Violation(7, f"{script.id} is completed without a reply")
+        elif turn_id in evidence.replies:
+            yield Violation(7, f"{script.id} is {turn['status']} and has a reply")
+        elif len(set(titles)) < len(titles):
+            yield Violation(7, f"{script.id} is {turn['status']} and added {titles}")
+        for call in calls:
+            if call["call_id"] not in evidence.decided.get(script.id, ()):
+                yield Violation(7, f"no model decided on {call['call_id']} for {script.id}")
+
+
+def _adds(call: Row) -> bool:
+    return bool(call["tool_name"] == "add_task" and call["status"] == "completed")
+
+
+def keys_decide(evidence: Evidence) -> Found:
+    """8: the same key is the same turn and the same bytes, and another body is refused."""
+    ends: dict[tuple[str, str], dict[tuple[str, str], set[bytes]]] = defaultdict(dict)
+    turn_ids: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for request in evidence.requests:
+        if request.kind == "other_body" and request.turn_id:
+            yield Violation(8, f"another body for the key of {request.message}: {request.status}")
+        if request.kind != "say":
+            continue
+        name = (request.user, request.key or f"no key: {request.message}")
+        if request.turn_id:
+            turn_ids[name].add(request.turn_id)
+        if request.is_final:
+            # The scope makes no difference to an error, nor the status to which bytes are told.
+            scope = (str(request.status), request.scope if request.status == 200 else "")
+            ends[name].setdefault(scope, set()).add(request.body)
+            yield from _told_as_stored(request, evidence)
+    for name, ids in turn_ids.items():
+        if len(ids) > 1:
+            yield Violation(8, f"{name} became the turns {sorted(ids)}")
+    for name, by_scope in ends.items():
+        if len({status for status, _ in by_scope}) > 1:
+            yield Violation(8, f"{name} ended as {sorted(status for status, _ in by_scope)}")
+        for scope, bodies in by_scope.items():
+            if len(bodies) > 1:
+                yield Violation(8, f"{name} {scope} was told in {len(bodies)} ways")
+
+
+def _told_as_stored(request: Request, evidence: Evidence) -> Found:
+    turn = evidence.turn_of_id.get(request.turn_id or "")
+    if turn is None:
+        yield Violation(8, f"{request.message} was told of a turn that is not there")
+    elif request.status == 200:
+        reply = evidence.replies.get(str(turn["id"]))
+        if turn["status"] != "completed" or reply is None:
+            yield Violation(8, f"{request.message} was answered and is {turn['status']}")
+        elif reply["content"] != request.facts["response"]:
+            yield Violation(8, f"{request.message} was answered otherwise than is stored")
+    elif turn["status"] not in {"failed", "cancelled"}:
+        yield Violation(8, f"{request.message} was told {request.status} and is {turn['status']}")
+
+
+def nothing_crosses_users(evidence: Evidence) -> Found:
+    """9: no row, answer or model input of one user holds anything of another's."""
+
+    def foreign(text: str, user: str) -> set[str]:
+        return {found for found in USER.findall(text) if found != user}
+
+    for row in (*evidence.messages, *evidence.tasks, *evidence.calls):
+        text = str(row.get("content", row.get("title", row.get("result"))))
+        if others := foreign(text, row["user_id"]):
+            yield Violation(9, f"a row of {row['user_id']} speaks of {sorted(others)}")
+    for request in evidence.requests:
+        if others := foreign(request.body.decode("utf-8", "replace"), request.user):
+            yield Violation(9, f"an answer to {request.user} speaks of {sorted(others)}")
+        if request.kind == "foreign" and request.status not in {0, 404, 503}:
+            yield Violation(9, f"{request.user} got {request.status} at another's conversation")
+    users = [set(USER.findall(json.dumps(item))) for item in evidence.items]
+    for call in evidence.asked:
+        owner = call.message.partition(".")[0]
+        if others := {user for place in call.places for user in users[place]} - {owner}:
+            yield Violation(9, f"the model read of {sorted(others)} for {call.message}")
+
+
+def inputs_are_sound(evidence: Evidence) -> Found:
+    """10: every call that a model reads has its output, and every output its call."""
+    for call in evidence.asked:
+        problems = call.problems or tuple(unsound(evidence.input_of(call)))
+        if problems:
+            yield Violation(10, f"the input for {call.message} was refused: {'; '.join(problems)}")
+
+
+def nothing_stays_unfinished(evidence: Evidence) -> Found:
+    """11: when the faults are over, every turn ends in bounded time."""
+    for turn in evidence.turns:
+        if turn["finished_at"] is None:
+            yield Violation(
+                11, f"turn {turn['id']} is {turn['status']} at attempt {turn['attempt']}"
+            )
+
+
+def counters_are_within_limits(evidence: Evidence) -> Found:
+    """12: nothing is counted twice, and no limit is passed."""
+    for turn in evidence.turns:
+        turn_id, script = str(turn["id"]), evidence.script(turn)
+        calls = evidence.calls_of[turn_id]
+        if turn["model_calls"] > MODEL_CALLS_MAX or len(calls) > TOOL_CALLS_MAX:
+            yield Violation(12, f"turn {turn_id} made {turn['model_calls']}, {len(calls)} calls")
+        if turn["deaths"] >= max(turn["attempt"], 1):
+            yield Violation(12, f"turn {turn_id}: {turn['deaths']} deaths in {turn['attempt']}")
+        if script is not None and turn["status"] == "completed":
+            expected = len(script.steps) + 1
+            if turn["model_calls"] != expected or turn["input_tokens"] != 10 * expected:
+                yield Violation(12, f"{script.id} counts {turn['model_calls']}, not {expected}")
+
+
+CHECKS: Sequence[Callable[[Evidence], Found]] = (
+    nothing_crashed,
+    acknowledged_messages_are_kept,
+    unacknowledged_messages_are_stored_at_most_once,
+    numbers_are_gapless,
+    histories_only_grow,
+    replies_are_read,
+    effects_equal_records,
+    decisions_are_carried_out,
+    keys_decide,
+    nothing_crosses_users,
+    inputs_are_sound,
+    nothing_stays_unfinished,
+    counters_are_within_limits,
+)
+"""In the order of their numbers."""

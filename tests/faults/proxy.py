@@ -1,0 +1,131 @@
+"""Between a service and Postgres: cuts the connection at a COMMIT, on either side of it.
+
+To the service both look alike: the connection was lost and nobody knows whether it committed.
+"""
+
+import asyncio
+import contextlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+Side = Literal["before", "after"]
+
+COMMIT = b"Q" + struct.pack("!i", 12) + b"COMMIT;\0"
+TERMINATE = b"X" + struct.pack("!i", 4)
+
+
+@dataclass
+class Cut:
+    """One cut that is to be made.
+
+    Attributes:
+        marker: Text of a statement of the transaction whose COMMIT is meant.
+        side: Whether the COMMIT reaches the server.
+        made: Set once it is done.
+    """
+
+    marker: str
+    side: Side
+    made: asyncio.Event
+
+
+class Proxy:
+    """A proxy on a port of its own. Use as `async with Proxy(socket_path, url) as proxy:`."""
+
+    def __init__(self, socket_path: Path, url: str) -> None:
+        self._socket_path = socket_path
+        self._database = urlsplit(url).path
+        self._cut: Cut | None = None
+        self._server: asyncio.Server | None = None
+        self._links: set[asyncio.Task[None]] = set()
+        self.url = ""
+
+    async def __aenter__(self) -> "Proxy":
+        """Listen."""
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"postgresql://postgres@127.0.0.1:{port}{self._database}?sslmode=disable"
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Stop, and cut everybody off."""
+        assert self._server is not None
+        self._server.close()
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    def cut(self, marker: str, side: Side) -> asyncio.Event:
+        """Cut the next transaction that holds such a statement; the event says that it is done."""
+        self._cut = Cut(marker, side, asyncio.Event())
+        return self._cut.made
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._links.add(task)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._link(reader, writer)
+        writer.close()
+        self._links.discard(task)
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_unix_connection(str(self._socket_path))
+        back = asyncio.create_task(_copy(from_server, writer))
+        try:
+            if await self._forward(reader, to_server) == "after":
+                # The answer must not come back, and the commit must be over: the server hangs up
+                # when it has read the Terminate behind it.
+                back.cancel()
+                await asyncio.gather(back, return_exceptions=True)
+                to_server.write(COMMIT + TERMINATE)
+                await from_server.read(-1)
+        finally:
+            back.cancel()
+            await asyncio.gather(back, return_exceptions=True)
+            to_server.close()
+
+    async def _forward(
+        self,
+        reader: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+    ) -> Side:
+        """Client to server, message by message, up to the COMMIT where the cut is made."""
+        length = await reader.readexactly(4)
+        startup = await reader.readexactly(struct.unpack("!i", length)[0] - 4)
+        to_server.write(length + startup)
+        prepared: dict[bytes, bytes] = {}
+        said = b""
+        while True:
+            head = await reader.readexactly(5)
+            kind, size = head[:1], struct.unpack("!i", head[1:])[0]
+            body = await reader.readexactly(size - 4)
+            if kind == b"P":
+                name, _, rest = body.partition(b"\0")
+                prepared[name] = rest
+                said += rest
+            elif kind == b"B":
+                _portal, _, rest = body.partition(b"\0")
+                said += prepared.get(rest.partition(b"\0")[0], b"")
+            elif kind == b"Q" and body.upper().startswith(b"COMMIT"):
+                cut = self._cut
+                if cut is not None and cut.marker.encode() in said:
+                    self._cut = None
+                    cut.made.set()
+                    return cut.side
+                said = b""
+            elif kind == b"Q":
+                said = b""
+            to_server.write(head + body)
+            await to_server.drain()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()

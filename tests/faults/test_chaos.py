@@ -1,0 +1,39 @@
+"""A short storm over three processes, after which nothing is wrong; and two mutants, caught.
+
+`make chaos` has the long storms and all the mutants.
+"""
+
+from pathlib import Path
+
+import pytest
+from tests.faults.chaos import Plan, chaos, mutated
+from tests.faults.cluster import Cluster
+
+STORM = Plan(seconds=15, seed=7, clients=40, pause_s=2)
+"""Long enough for a fault of most kinds."""
+
+GLANCE = Plan(seconds=4, seed=7, clients=20, processes=2)
+"""What these mutants break shows at once."""
+
+
+def folder_for(folder: Path, name: str) -> Path:
+    made = folder / name
+    made.mkdir()
+    return made
+
+
+async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder: Path) -> None:
+    outcome = await chaos(STORM, cluster, folder_for(folder, "storm"))
+    assert outcome.violations == []
+    assert outcome.summary["by_status"].get("completed", 0) > 50, outcome.summary
+    assert outcome.summary["takeovers"] > 0, outcome.summary
+    assert len(outcome.summary["fault_kinds"]) >= 4, outcome.summary
+
+
+@pytest.mark.parametrize(("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8})])
+async def test_a_mutant_is_caught(
+    cluster: Cluster, folder: Path, mutant: str, invariants: set[int]
+) -> None:
+    outcome = await chaos(mutated(mutant, GLANCE), cluster, folder_for(folder, mutant))
+    found = {violation.invariant for violation in outcome.violations}
+    assert found & invariants, outcome.summary
