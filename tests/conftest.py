@@ -55,7 +55,9 @@ def server_url() -> Iterator[str]:
         yield given
         return
     # Not in pytest's own folder, which the user that the cluster runs as may not enter.
-    with tempfile.TemporaryDirectory(prefix="taskchat-tests-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="taskchat-tests-", ignore_cleanup_errors=True
+    ) as folder:
         yield start_postgres(Path(folder), remove_at_exit=True)
 
 

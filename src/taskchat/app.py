@@ -24,9 +24,9 @@ from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.turns import routes as turn_routes
+from taskchat.turns.deps import TurnDeps
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_leases
-from taskchat.turns.turn import TurnDeps
 from taskchat.turns.wakeups import Wakeups
 
 log = structlog.get_logger()

@@ -37,12 +37,12 @@ def swap(owner: object, **replacements: object) -> None:
 
 
 def no_fence() -> None:
-    from taskchat.turns import repository
+    from taskchat.turns import record
 
     async def always(*_args: Any) -> bool:
         return True
 
-    swap(repository, still_ours=always)
+    swap(record, still_ours=always)
 
 
 def two_transactions() -> None:
@@ -106,10 +106,10 @@ def no_key() -> None:
 
 def old_snapshot() -> None:
     from taskchat.conversations.repository import past_turns
-    from taskchat.turns import begin, repository, resume
+    from taskchat.turns import begin, claims, repository, resume
 
     read_before: ContextVar[Any] = ContextVar("read_before")
-    next_number, claim = repository.next_number, repository.claim
+    next_number, claim = repository.next_number, claims.claim
 
     async def numbered(connection: Any, principal: Any, conversation_id: Any) -> int | None:
         # What a statement would see that waits for the lock and reads the snapshot of its start.
@@ -134,7 +134,8 @@ def old_snapshot() -> None:
     async def stale(*_args: Any, **_kwargs: Any) -> Any:
         return read_before.get(())
 
-    swap(repository, next_number=numbered, claim=claimed)
+    swap(repository, next_number=numbered)
+    swap(claims, claim=claimed)
     swap(begin, past_turns=stale)
     swap(resume, past_turns=stale)
 
@@ -182,12 +183,12 @@ def unfenced_settle() -> None:
 
 
 def no_record() -> None:
-    from taskchat.turns import repository
+    from taskchat.turns import record
 
     async def nothing(*_args: Any) -> list[Any]:
         return []
 
-    swap(repository, recorded_answers=nothing, recorded_calls=nothing)
+    swap(record, recorded_answers=nothing, recorded_calls=nothing)
 
 
 MUTANTS: dict[str, Mutant] = {

@@ -27,11 +27,11 @@ POINTS = {
     "begin.before_commit": Place("taskchat.turns.repository", "insert_turn"),
     "begin.committed": Place("taskchat.turns.turn", "begin"),
     "model.answered": Place("taskchat.turns.ledger:TurnLedger", "answered"),
-    "tool.in_transaction": Place("taskchat.turns.repository", "insert_call"),
+    "tool.in_transaction": Place("taskchat.turns.record", "insert_call"),
     "tool.committed": Place("taskchat.turns.ledger:TurnLedger", "_committed"),
-    "settle.before": Place("taskchat.turns.turn", "settle_completed", before=True),
+    "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
     "settle.in_transaction": Place("taskchat.turns.repository", "insert_reply"),
-    "settle.committed": Place("taskchat.turns.turn", "settle_completed"),
+    "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
     "adopted": Place("taskchat.turns.turn", "read_adopted", before=True),
 }
 """By name, the moments of a turn at which a process can be made to die."""

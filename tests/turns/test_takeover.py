@@ -12,7 +12,10 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.assistant.models import NamedModel
+from taskchat.errors import DatabaseError
+from taskchat.turns import attempt
 from taskchat.turns.lease import renew_leases, sweep_dead_turns
+from taskchat.turns.settle import settle_completed
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -323,3 +326,58 @@ async def test_too_many_tool_calls_fail_by_name_and_keep_what_was_done(
         assert "2 tool calls" in answer.json()["error"]
         listed = await running.client.get(f"/api/{person.user_id}/tasks", headers=person.headers)
     assert [task["title"] for task in listed.json()["data"]] == ["T0", "T1"]
+
+
+async def test_a_turn_whose_record_could_not_be_written_is_given_back_without_a_death(
+    running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    failed: list[int] = []
+    settle = settle_completed
+
+    async def away_once(*arguments: Any) -> Any:
+        if not failed:
+            failed.append(1)
+            raise DatabaseError(retry_after_s=1)
+        return await settle(*arguments)
+
+    monkeypatch.setattr(attempt, "settle_completed", away_once)
+    async with running_app() as running:
+        turns = running.app.state.turns
+        answer = await person.say(running.client, "Add task: Only once", key="k")
+        assert (answer.status_code, answer.json()["error_code"]) == (503, "database_error")
+        assert answer.json()["turn_id"]
+        async with asyncio.timeout(10):
+            while answer.status_code != 200:
+                await sweep_dead_turns(turns)
+                answer = await person.say(running.client, "Add task: Only once", key="k")
+    assert [call["result"]["task_id"] for call in answer.json()["tool_calls"]] == [1]
+    async with superuser.connect() as connection:
+        row = (
+            await connection.execute(
+                text("SELECT attempt, deaths FROM turns WHERE user_id = :o"),
+                {"o": person.user_id},
+            )
+        ).one()
+    assert tuple(row) == (2, 0)
+
+
+async def test_a_turn_that_was_taken_up_too_often_fails(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    async with running_app(chain=dying) as one, running_app() as two:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE turns SET attempt = 10, lease_expires_at = '-infinity'"
+                    " WHERE user_id = :o"
+                ),
+                {"o": person.user_id},
+            )
+        await sweep_dead_turns(two.app.state.turns)
+        answer = await waiting
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_error")

@@ -23,7 +23,7 @@ from taskchat.errors import (
 from taskchat.moments import new_id, utc_now
 from taskchat.principal import Principal
 from taskchat.turns import repository
-from taskchat.turns.repository import Claim, TurnRef, TurnState
+from taskchat.turns.states import Claim, TurnRef, TurnState
 
 TITLE_CHARS: Final = 80
 """A conversation is named after the beginning of its first message until somebody renames it."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from taskchat.errors import ServiceError
-from taskchat.turns.repository import Claim, TurnRef, TurnState
+from taskchat.turns.states import Claim, TurnRef, TurnState
 
 log = structlog.get_logger()
 
@@ -63,6 +63,7 @@ class TurnJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[UUID, Job] = {}
+        self._errands: set[asyncio.Task[None]] = set()
         self._drained_by = 0.0
         self.draining = False
 
@@ -95,6 +96,12 @@ class TurnJobs:
             # Nobody waits for a turn that was taken over: this is the only place to say it.
             log.error("turn.job_crashed", turn_id=str(turn_id), exc_info=error)
 
+    def run_errand(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something for a turn whose job is over; the drain doesn't wait for it."""
+        errand = asyncio.create_task(work)
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
     def turn_ids(self) -> list[UUID]:
         """The turns that are seen through here."""
         return list(self._jobs)
@@ -117,6 +124,8 @@ class TurnJobs:
         now = asyncio.get_running_loop().time()
         if not self.draining:
             self.draining, self._drained_by = True, now + timeout_s
+        for errand in self._errands:
+            errand.cancel()
         tasks = [job.task for job in self._jobs.values()]
         if not tasks:
             return 0

@@ -8,8 +8,9 @@ import structlog
 
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
-from taskchat.turns import repository
-from taskchat.turns.turn import TurnDeps, adopt_turn
+from taskchat.turns import claims
+from taskchat.turns.deps import TurnDeps
+from taskchat.turns.turn import adopt_turn
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ async def renew_leases(deps: TurnDeps) -> None:
     if not held:
         return
     async with deps.database.system_transaction() as connection:
-        renewed = await repository.renew(connection, held.values(), lease_s=deps.settings.lease_s)
+        renewed = await claims.renew(connection, held.values(), lease_s=deps.settings.lease_s)
     for turn_id in held.keys() - renewed:
         job = deps.jobs.get(turn_id)
         if job is not None and job.attempt == held[turn_id][1]:
@@ -74,7 +75,7 @@ async def sweep_dead_turns(deps: TurnDeps) -> None:
     found = ADOPTED_AT_ONCE
     while found == ADOPTED_AT_ONCE and not deps.jobs.draining:
         async with deps.database.system_transaction() as connection:
-            adopted = await repository.adopt(
+            adopted = await claims.adopt(
                 connection,
                 process=deps.process,
                 lease_s=deps.settings.lease_s,
@@ -99,7 +100,7 @@ async def forget_keys(database: Database, retention_h: int) -> None:
     forgotten = KEYS_AT_ONCE
     while forgotten == KEYS_AT_ONCE:
         async with database.system_transaction() as connection:
-            forgotten = await repository.forget_keys(
+            forgotten = await claims.forget_keys(
                 connection, retention_h=retention_h, keys_max=KEYS_AT_ONCE
             )
 
@@ -107,6 +108,6 @@ async def forget_keys(database: Database, retention_h: int) -> None:
 async def release_leases(deps: TurnDeps) -> None:
     """Hand over what is unfinished, so that others take it up at once."""
     async with deps.database.system_transaction() as connection:
-        released = await repository.release(connection, process=deps.process)
+        released = await claims.release(connection, process=deps.process)
     if released:
         log.info("lease.released", turns=released)

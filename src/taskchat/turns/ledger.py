@@ -19,8 +19,8 @@ from taskchat.errors import ModelError
 from taskchat.moments import new_id
 from taskchat.principal import Principal
 from taskchat.tasks.tools import Effect, Result, ToolFailure
-from taskchat.turns import repository
-from taskchat.turns.repository import Claim
+from taskchat.turns import record
+from taskchat.turns.states import Claim
 
 
 class TurnLost(Exception):
@@ -117,7 +117,7 @@ class TurnLedger:
         self._committed(call, recorded)
 
     async def _fence(self, connection: AsyncConnection) -> None:
-        if not await repository.still_ours(connection, self.held):
+        if not await record.still_ours(connection, self.held):
             raise TurnLost
 
     async def _record(
@@ -130,7 +130,7 @@ class TurnLedger:
     ) -> ToolCallOut:
         await self._keep_answers(connection)
         id_: UUID = new_id()
-        executed_at = await repository.insert_call(
+        executed_at = await record.insert_call(
             connection,
             self.held.turn,
             {
@@ -157,7 +157,7 @@ class TurnLedger:
         """Keep what the model decided with the first commit that follows from it."""
         unkept = self.answers[self._kept :]
         if unkept:
-            await repository.insert_answers(
+            await record.insert_answers(
                 connection,
                 self.held.turn,
                 [

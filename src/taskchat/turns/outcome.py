@@ -10,13 +10,13 @@ from taskchat.errors import (
     ServiceError,
     TurnCancelled,
 )
-from taskchat.turns.repository import TurnRef, TurnState
 from taskchat.turns.schemas import (
     MESSAGES_SHOWN_MAX,
     ChatAnswer,
     ErrorBody,
     MessageScope,
 )
+from taskchat.turns.states import TurnRef, TurnState
 
 STORED_FAILURES: dict[str, type[ServiceError]] = {
     error.code: error for error in (ModelError, RunTimeout, InternalError, TurnCancelled)

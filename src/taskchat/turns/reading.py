@@ -8,10 +8,10 @@ from taskchat.conversations.models import Message
 from taskchat.db import Database, table_of
 from taskchat.errors import NotFound
 from taskchat.principal import Principal
-from taskchat.turns import repository
+from taskchat.turns import record
 from taskchat.turns.models import Turn
-from taskchat.turns.repository import TurnRef
 from taskchat.turns.schemas import ErrorBody, TurnOut, Usage
+from taskchat.turns.states import TurnRef
 
 _turns = table_of(Turn)
 _messages = table_of(Message)
@@ -37,7 +37,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         if row is None:
             raise NotFound(f"No turn {turn_id}.")
         texts = list((await connection.execute(_TEXTS, values)).scalars())
-        calls = await repository.recorded_calls(
+        calls = await record.recorded_calls(
             connection, TurnRef(principal, row.id, row.conversation_id, row.number)
         )
     failed = row.status in ("failed", "cancelled")

@@ -14,9 +14,9 @@ from taskchat.conversations.history import InputItem, model_input, output_item, 
 from taskchat.conversations.repository import PastTurn, past_turns
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.db import Database
-from taskchat.turns import repository
+from taskchat.turns import claims, record, repository
 from taskchat.turns.begin import Begun
-from taskchat.turns.repository import Claim, TurnRef, TurnState
+from taskchat.turns.states import Claim, TurnRef, TurnState
 
 UNREADABLE = "The arguments were not valid JSON; call the tool again."
 
@@ -119,7 +119,7 @@ async def claim_turn(
         DatabaseError: the outcome is unknown; the lease decides.
     """
     async with database.transaction(turn.principal) as connection:
-        held = await repository.claim(connection, turn, process=process, lease_s=lease_s)
+        held = await claims.claim(connection, turn, process=process, lease_s=lease_s)
         if held is None:
             return await repository.find_by_id(connection, turn.principal, turn.id)
         return await _read(connection, held, history_turns_max)
@@ -133,7 +133,7 @@ async def read_adopted(database: Database, held: Claim, *, history_turns_max: in
 
 async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int) -> StartedTurn:
     turn = held.turn
-    said = await repository.user_message(connection, turn)
+    said = await record.user_message(connection, turn)
     history: Sequence[PastTurn] = ()
     if turn.number > 1 and history_turns_max:
         history = await past_turns(
@@ -148,9 +148,9 @@ async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int
     if held.attempt > 1:
         answers = [
             Answer(row.model, row.items, row.input_tokens, row.output_tokens)
-            for row in await repository.recorded_answers(connection, turn)
+            for row in await record.recorded_answers(connection, turn)
         ]
-        calls = await repository.recorded_calls(connection, turn)
+        calls = await record.recorded_calls(connection, turn)
     message = MessageOut(
         id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
     )

@@ -12,10 +12,11 @@ from taskchat.problems import REPLAYED_HEADER
 from taskchat.requests import AcceptsJson, RequestId, body_schema, json_body
 from taskchat.texts import uuid_of
 from taskchat.turns.begin import NewMessage
+from taskchat.turns.deps import TurnDeps
 from taskchat.turns.outcome import answer_of
 from taskchat.turns.reading import read_turn
 from taskchat.turns.schemas import ChatAnswer, ChatRequest, MessageScope, TurnOut
-from taskchat.turns.turn import TurnDeps, cancel_turn, take_turn
+from taskchat.turns.turn import cancel_turn, take_turn
 
 router = APIRouter(
     prefix="/api/{user_id}", tags=["chat"], dependencies=[Authenticated, AcceptsJson]

@@ -10,8 +10,8 @@ from taskchat.moments import new_id, utc_now
 from taskchat.turns import repository
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.outcome import failure_json
-from taskchat.turns.repository import TurnRef, TurnState
 from taskchat.turns.schemas import ChatAnswer, Usage
+from taskchat.turns.states import TurnRef, TurnState
 
 
 async def settle_completed(

@@ -5,20 +5,17 @@ by another.
 """
 
 import asyncio
+import contextlib
 import functools
-import time
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import structlog
 
-from taskchat.assistant.run import Assistant
-from taskchat.db import Database
 from taskchat.errors import (
     ConversationBusy,
     DatabaseError,
-    InternalError,
-    ModelError,
     NotFound,
     ServiceError,
     ShuttingDown,
@@ -27,42 +24,23 @@ from taskchat.errors import (
 )
 from taskchat.principal import Principal
 from taskchat.settings import Settings
-from taskchat.turns import repository
+from taskchat.turns import claims, repository
+from taskchat.turns.attempt import run_turn
 from taskchat.turns.begin import NewMessage, begin
-from taskchat.turns.jobs import Job, TurnJobs
-from taskchat.turns.ledger import TurnLedger, TurnLost
+from taskchat.turns.deps import TurnDeps
+from taskchat.turns.jobs import Job
+from taskchat.turns.ledger import TurnLost
 from taskchat.turns.models import UNFINISHED
-from taskchat.turns.repository import DEATHS_MAX, Claim, TurnState
 from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, started
-from taskchat.turns.settle import cancel, settle_completed, settle_failed
-from taskchat.turns.wakeups import Wakeups, pause
+from taskchat.turns.settle import cancel
+from taskchat.turns.states import Claim, TurnState
+from taskchat.turns.wakeups import pause
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class TurnDeps:
-    """What a turn needs, built once.
-
-    Attributes:
-        process: This process, as the owner of leases.
-        database: Where everything is.
-        assistant: Who answers.
-        settings: Limits.
-        wakeups: How waiting turns hear of others.
-        jobs: The turns that this process sees through.
-        history_tokens_max: Budget of the history, in model tokens.
-        history_turns_max: The most turns of history that are read.
-    """
-
-    process: UUID
-    database: Database
-    assistant: Assistant
-    settings: Settings
-    wakeups: Wakeups
-    jobs: TurnJobs
-    history_tokens_max: int
-    history_turns_max: int
+GIVE_BACK_S: Final = 0.5
+"""Between attempts to let go of a turn; the database was away a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +152,7 @@ async def see_through(
     """Until the turn is over: run it when its time has come, wait while another process does.
 
     Raises:
-        DatabaseError: while it ran here; its lease runs out and a sweeper takes it up.
+        DatabaseError: while it ran here; it is given back, and a sweeper takes it up.
         NotFound: its conversation was deleted.
     """
     turn = job.turn
@@ -189,6 +167,9 @@ async def see_through(
                     )
                 except TurnLost:
                     ended = None
+                except DatabaseError:
+                    deps.jobs.run_errand(give_back(start.held, deps))
+                    raise
                 if ended is not None:
                     return ended
                 log.info("turn.lost", turn_id=str(turn.id), attempt=start.held.attempt)
@@ -217,68 +198,21 @@ async def see_through(
             await pause(woken)
 
 
-async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: str) -> TurnState:
-    """Run the agent and settle: one attempt at a turn.
+async def give_back(held: Claim, deps: TurnDeps) -> None:
+    """Let go of a turn whose record could not be written, as soon as the database is back.
 
-    Raises:
-        TurnLost: another process owns the turn now, or it was cancelled.
-        DatabaseError: the record can't be written; what is committed stays.
+    The process lives, so that this is no death; and the turn need not wait for its lease to end.
     """
-    began = time.monotonic()
-    ledger = TurnLedger(
-        deps.database,
-        start.held,
-        answers_kept=start.answers,
-        calls=start.calls,
-        tool_calls_max=deps.settings.tool_calls_max,
-    )
-    try:
-        reply = await _reply(start, ledger, deps)
-    except (TurnLost, DatabaseError):
-        raise
-    except ServiceError as error:
-        ended = await _settle_failed(job, ledger, error, deps, request_id)
-    except Exception:
-        log.exception("turn.crashed", turn_id=str(job.turn.id))
-        ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
-    else:
-        job.settling = True
-        ended = await settle_completed(deps.database, ledger, start.message, reply)
-    deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
-    log.info(
-        f"turn.{ended.status}",
-        turn_id=str(job.turn.id),
-        attempt=start.held.attempt,
-        model_calls=len(ledger.answers),
-        tool_calls=len(ledger.calls),
-        duration_ms=round((time.monotonic() - began) * 1000),
-    )
-    return ended
-
-
-async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
-    if start.held.deaths >= DEATHS_MAX:
-        raise InternalError(
-            "This message was taken up several times and its server died each time. What was "
-            "done is kept; say it in another way."
-        )
-    model_calls_left = deps.settings.model_calls_max - len(start.answers)
-    if model_calls_left <= 0:
-        raise ModelError
-    run = start.run_input(tokens_max=deps.history_tokens_max)
-    ledger.history = run.history
-    return await deps.assistant.reply(
-        run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
-    )
-
-
-async def _settle_failed(
-    job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
-) -> TurnState:
-    job.settling = True
-    return await settle_failed(
-        deps.database, ledger, error, request_id=request_id or str(job.turn.id)
-    )
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(deps.settings.lease_s):
+            while True:
+                try:
+                    async with deps.database.transaction(held.turn.principal) as connection:
+                        await claims.give_back(connection, held)
+                except DatabaseError:
+                    await asyncio.sleep(GIVE_BACK_S)
+                else:
+                    return
 
 
 def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:

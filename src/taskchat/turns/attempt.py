@@ -1,0 +1,80 @@
+"""One attempt at a turn: run the agent, then settle, whatever came of it."""
+
+import time
+
+import structlog
+
+from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
+from taskchat.turns.claims import ATTEMPTS_MAX, DEATHS_MAX
+from taskchat.turns.deps import TurnDeps
+from taskchat.turns.jobs import Job
+from taskchat.turns.ledger import TurnLedger, TurnLost
+from taskchat.turns.resume import StartedTurn
+from taskchat.turns.settle import settle_completed, settle_failed
+from taskchat.turns.states import TurnState
+
+log = structlog.get_logger()
+
+
+async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: str) -> TurnState:
+    """Run the agent and settle: one attempt at a turn.
+
+    Raises:
+        TurnLost: another process owns the turn now, or it was cancelled.
+        DatabaseError: the record can't be written; what is committed stays.
+    """
+    began = time.monotonic()
+    ledger = TurnLedger(
+        deps.database,
+        start.held,
+        answers_kept=start.answers,
+        calls=start.calls,
+        tool_calls_max=deps.settings.tool_calls_max,
+    )
+    try:
+        reply = await _reply(start, ledger, deps)
+    except (TurnLost, DatabaseError):
+        raise
+    except ServiceError as error:
+        ended = await _settle_failed(job, ledger, error, deps, request_id)
+    except Exception:
+        log.exception("turn.crashed", turn_id=str(job.turn.id))
+        ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
+    else:
+        job.settling = True
+        ended = await settle_completed(deps.database, ledger, start.message, reply)
+    deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
+    log.info(
+        f"turn.{ended.status}",
+        turn_id=str(job.turn.id),
+        attempt=start.held.attempt,
+        model_calls=len(ledger.answers),
+        tool_calls=len(ledger.calls),
+        duration_ms=round((time.monotonic() - began) * 1000),
+    )
+    return ended
+
+
+async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
+    if start.held.deaths >= DEATHS_MAX or start.held.attempt > ATTEMPTS_MAX:
+        raise InternalError(
+            "This message was taken up several times and could never be finished. What was done "
+            "is kept; say it in another way."
+        )
+    model_calls_left = deps.settings.model_calls_max - len(start.answers)
+    if model_calls_left <= 0:
+        raise ModelError
+    run = start.run_input(tokens_max=deps.history_tokens_max)
+    ledger.history = run.history
+    return await deps.assistant.reply(
+        run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
+    )
+
+
+async def _settle_failed(
+    job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
+) -> TurnState:
+    job.settling = True
+    return await settle_failed(
+        deps.database, ledger, error, request_id=request_id or str(job.turn.id)
+    )

@@ -1,0 +1,35 @@
+"""What a turn needs from the app, built once and passed down."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from taskchat.assistant.run import Assistant
+from taskchat.db import Database
+from taskchat.settings import Settings
+from taskchat.turns.jobs import TurnJobs
+from taskchat.turns.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDeps:
+    """What a turn needs, built once.
+
+    Attributes:
+        process: This process, as the owner of leases.
+        database: Where everything is.
+        assistant: Who answers.
+        settings: Limits.
+        wakeups: How waiting turns hear of others.
+        jobs: The turns that this process sees through.
+        history_tokens_max: Budget of the history, in model tokens.
+        history_turns_max: The most turns of history that are read.
+    """
+
+    process: UUID
+    database: Database
+    assistant: Assistant
+    settings: Settings
+    wakeups: Wakeups
+    jobs: TurnJobs
+    history_tokens_max: int
+    history_turns_max: int

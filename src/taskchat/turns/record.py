@@ -1,0 +1,102 @@
+"""SQL of what a turn records: the fence, the model's answers, the executed calls."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.conversations.models import Message, ToolCall
+from taskchat.conversations.schemas import ToolCallOut
+from taskchat.db import AnyRow, table_of
+from taskchat.turns.models import ModelAnswer
+from taskchat.turns.states import Claim, TurnRef
+
+_messages = table_of(Message)
+_answers = table_of(ModelAnswer)
+_calls = table_of(ToolCall)
+
+_FENCE = text(
+    "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
+    " AND status = 'running' FOR SHARE"
+)
+_INSERT_CALL = insert(_calls).returning(_calls.c.executed_at)
+_INSERT_ANSWER = insert(_answers)
+_SAID = select(_messages.c.content, _messages.c.id, _messages.c.created_at).where(
+    _messages.c.user_id == bindparam("owner"),
+    _messages.c.turn_id == bindparam("turn"),
+    _messages.c.position == 0,
+)
+_ANSWERS = (
+    select(_answers)
+    .where(_answers.c.user_id == bindparam("owner"), _answers.c.turn_id == bindparam("turn"))
+    .order_by(_answers.c.number)
+)
+_CALLS = (
+    select(_calls.c.call_id, *(_calls.c[name] for name in ToolCallOut.model_fields))
+    .where(_calls.c.user_id == bindparam("owner"), _calls.c.turn_id == bindparam("turn"))
+    .order_by(_calls.c.position)
+)
+
+
+async def still_ours(connection: AsyncConnection, held: Claim) -> bool:
+    """The fence: whether this attempt still runs the turn. A takeover waits for the answer.
+
+    Parallel tool calls pass each other here; an UPDATE of the turn waits for them all.
+    """
+    found = await connection.scalar(
+        _FENCE,
+        {
+            "owner": held.turn.principal.user_id,
+            "turn": held.turn.id,
+            "attempt": held.attempt,
+        },
+    )
+    return found is not None
+
+
+async def insert_answers(
+    connection: AsyncConnection, turn: TurnRef, answers: Sequence[dict[str, Any]]
+) -> None:
+    """Keep what the model answered: number, model, items, input_tokens, output_tokens."""
+    await connection.execute(
+        _INSERT_ANSWER,
+        [{"user_id": turn.principal.user_id, "turn_id": turn.id, **answer} for answer in answers],
+    )
+
+
+async def insert_call(connection: AsyncConnection, turn: TurnRef, call: dict[str, Any]) -> datetime:
+    """Record a tool call; returns the moment of its transaction."""
+    moment = await connection.scalar(
+        _INSERT_CALL, {"user_id": turn.principal.user_id, "turn_id": turn.id, **call}
+    )
+    assert isinstance(moment, datetime)  # noqa: S101 - narrowed for the type checker
+    return moment
+
+
+async def user_message(connection: AsyncConnection, turn: TurnRef) -> AnyRow:
+    """What the user said in a turn: content, id, created_at."""
+    return (
+        await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
+    ).one()
+
+
+async def recorded_answers(connection: AsyncConnection, turn: TurnRef) -> Sequence[AnyRow]:
+    """What models answered in a turn, as far as it is kept, in order."""
+    return (
+        await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
+    ).all()
+
+
+async def recorded_calls(
+    connection: AsyncConnection, turn: TurnRef
+) -> list[tuple[str, ToolCallOut]]:
+    """The executed calls of a turn in order, with the model's id of each."""
+    rows = await connection.execute(_CALLS, {"owner": turn.principal.user_id, "turn": turn.id})
+    calls = []
+    for row in rows:
+        values = dict(row._mapping)
+        call_id = values.pop("call_id")
+        calls.append((call_id, ToolCallOut.model_construct(**values)))
+    return calls

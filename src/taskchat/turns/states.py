@@ -1,0 +1,48 @@
+"""How a turn is named, held and told apart. Nothing here touches the database."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from taskchat.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRef:
+    """Which turn, whose, and where in its conversation."""
+
+    principal: Principal
+    id: UUID
+    conversation_id: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A turn that this process runs now.
+
+    Attributes:
+        turn: Which.
+        attempt: The fencing token.
+        deaths: How often its process died while it ran.
+    """
+
+    turn: TurnRef
+    attempt: int
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """How far a turn is.
+
+    Attributes:
+        turn: Which.
+        status: Its state.
+        result: The JSON of the answer, or of the error, once it is over.
+        fingerprint: Of the body that began it, where it came with a key.
+    """
+
+    turn: TurnRef
+    status: str
+    result: str | None
+    fingerprint: bytes | None
