@@ -32,7 +32,8 @@ check: $(READY) ## formatter, linter, types, import rules, contracts
 	$(BIN)/taskchat contracts --check
 
 test: check ## everything: check, then the tests with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile \
+		--cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 format: $(READY) ## mend what the formatter and the linter can
 	$(BIN)/ruff format .
