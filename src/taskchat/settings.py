@@ -177,7 +177,12 @@ class Settings(BaseSettings):
 
 
 def variable_name(field: str) -> str:
-    """The environment variable of a setting: `lease_s` is TASKCHAT_LEASE_S."""
+    """The environment variable of a setting: `lease_s` is TASKCHAT_LEASE_S.
+
+    Also takes a variable's own name, by which pydantic calls a setting that has an alias.
+    """
+    if field not in Settings.model_fields:
+        return field
     alias = Settings.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])

@@ -1,6 +1,7 @@
 """The other commands: what they print, and the codes that they end with."""
 
 import json
+import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) ->
     [
         ({}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://h/d"}, "TASKCHAT_JWT_SECRET"),
+        ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
         (
             {"DATABASE_URL": "postgresql://h/d", "TASKCHAT_JWT_SECRET": "short"},
             "TASKCHAT_JWT_SECRET",
@@ -146,12 +148,48 @@ def test_serve_refuses_half_a_configuration_in_one_sentence(
     assert "Traceback" not in refused.stderr
 
 
+def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path, database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        env = {"DATABASE_URL": database_url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
+        for command in ("dev", "serve"):
+            refused = taskchat(command, "--port", port, cwd=tmp_path, env=env)
+            assert refused.returncode == 1
+            assert f"127.0.0.1:{port}" in refused.stderr.splitlines()[-1]
+            assert "Traceback" not in refused.stderr
+
+
+def test_a_login_that_the_database_refuses_is_said_in_one_sentence(
+    tmp_path: Path, database_url: str
+) -> None:
+    url = async_url(database_url).set(drivername="postgresql", username="nobody_of_that_name")
+    env = {
+        "DATABASE_URL": url.render_as_string(hide_password=False),
+        "TASKCHAT_JWT_SECRET": JWT_SECRET,
+    }
+    for command in ("serve", "migrate"):
+        refused = taskchat(command, cwd=tmp_path, env=env)
+        assert refused.returncode == 1, refused.stderr
+        assert refused.stderr.splitlines()[-1].startswith("taskchat: the database")
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_user_id_that_no_path_can_hold_gets_no_token(tmp_path: Path) -> None:
+    env = {"TASKCHAT_JWT_SECRET": JWT_SECRET}
+    refused = taskchat("token", "a/b", cwd=tmp_path, env=env)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
 def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
     assert "DATABASE_URL" in taskchat("migrate", cwd=tmp_path).stderr
     away = taskchat(
         "migrate", "--check", cwd=tmp_path, env={"DATABASE_URL": "postgresql://127.0.0.1:1/d"}
     )
     assert away.returncode == 1
+    apply = taskchat("migrate", cwd=tmp_path, env={"DATABASE_URL": "postgresql://127.0.0.1:1/d"})
+    assert apply.returncode == 1
+    assert "Traceback" not in apply.stderr
     assert "Traceback" not in away.stderr
 
 
