@@ -20,6 +20,7 @@ from taskchat.errors import (
     NotFound,
     RequestTimeout,
     ServiceError,
+    ShuttingDown,
 )
 from taskchat.problems import REQUEST_ID_HEADER, render
 from taskchat.requests import BODY_KEY, accept_of, request_id_of
@@ -86,6 +87,14 @@ class RequestGate:
                     raise
                 response = render(error, request_id=request_id, accept=accept_of(scope))
                 await response(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                # The server stops and gives up on what still waits. Without an answer of ours it
+                # would make up one of its own.
+                if not begun:
+                    stopping = ShuttingDown(retry_after_s=1)
+                    response = render(stopping, request_id=request_id, accept=accept_of(scope))
+                    await response(scope, receive, send_with_id)
+                raise
             except Exception:
                 log.exception("request.crashed")
                 if begun:

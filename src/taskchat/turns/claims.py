@@ -31,8 +31,10 @@ _IS_FREE = (
 )
 _TAKE = (
     "UPDATE turns AS t SET status = 'running', attempt = attempt + 1, owner = :process,"
-    # A lease that was released carries no death: its process handed the turn over.
-    " deaths = deaths + (status = 'running' AND lease_expires_at <> '-infinity')::int,"
+    # A lease that was released carries no death: its process handed the turn over. Nor does one
+    # that ran out under a process that is here to take it up again.
+    " deaths = deaths + (status = 'running' AND lease_expires_at <> '-infinity'"
+    " AND owner IS DISTINCT FROM CAST(:process AS uuid))::int,"
     " lease_expires_at = now() + make_interval(secs => :lease_s),"
     " started_at = coalesce(started_at, now())"
 )
