@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final, TypeAlias, cast
 
+from asyncpg import InternalClientError
 from sqlalchemy import MetaData, Row, Table, TextClause, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -122,7 +123,7 @@ class Database:
                 raise
             finally:
                 await connection.close()
-        except (OperationalError, InterfaceError, DBAPIError, PoolTimeoutError, OSError) as error:
+        except (DBAPIError, PoolTimeoutError, OSError, InternalClientError) as error:
             if isinstance(error, DBAPIError) and not is_transient(error):
                 raise
             raise DatabaseError(retry_after_s=1) from error
@@ -160,7 +161,7 @@ class Database:
 
 async def _roll_back(connection: AsyncConnection) -> None:
     # The error that brought us here is the one to report, not that the socket is gone too.
-    with contextlib.suppress(DBAPIError, OSError):
+    with contextlib.suppress(DBAPIError, OSError, InternalClientError):
         await connection.rollback()
 
 

@@ -412,7 +412,9 @@ class Chaos:
             )
         )
         await asyncio.sleep(self.draw.uniform(0, 0.1))
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        ):
             rows = await query(
                 self.url,
                 "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",

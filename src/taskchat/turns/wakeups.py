@@ -29,6 +29,15 @@ RECONNECT_S: Final = 2.0
 CHECK_S: Final = 10.0
 """How often an idle listener asks whether its connection still lives; a dead peer says nothing."""
 
+LOST: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What the driver raises when it is cut in the middle of a message.
+    asyncpg.InternalClientError,
+)
+"""How a connection ends."""
+
 Over = Callable[[UUID, int], None]
 
 
@@ -84,7 +93,7 @@ class Wakeups:
         while True:
             try:
                 connection = await asyncpg.connect(dsn_of(self._url), timeout=5, command_timeout=5)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except LOST as error:
                 log.warning("wakeups.unreachable", error=type(error).__name__)
             else:
                 await self._serve(connection)
@@ -102,7 +111,7 @@ class Wakeups:
                         await lost.wait()
                 if not lost.is_set():
                     await connection.execute("SELECT 1")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except LOST as error:
             log.warning("wakeups.lost", error=type(error).__name__)
         finally:
             self.listening.clear()
