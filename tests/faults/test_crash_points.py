@@ -572,11 +572,18 @@ async def test_sigterm_hands_over_what_it_cannot_finish_and_another_takes_it_at_
 ) -> None:
     first, second = stage.message_id(), stage.message_id()
     # By its lease alone nobody could take a turn within a minute.
-    victim = await stage.victim(**SHORT_TIMES | {"TASKCHAT_LEASE_S": "60"})
+    times = {
+        "TASKCHAT_LEASE_S": "60",
+        "TASKCHAT_MODEL_TIMEOUT_S": "6",
+        "TASKCHAT_QUEUE_TIMEOUT_S": "6",
+        "TASKCHAT_RUN_TIMEOUT_S": "7",
+        "TASKCHAT_DRAIN_TIMEOUT_S": "7.5",
+    }
+    victim = await stage.victim(**SHORT_TIMES | times)
     gate = Gate()
 
     async def dawdle(_call: ModelCall) -> None:
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(4.2)
 
     async def begin_late(call: ModelCall) -> None:
         await gate(call)
@@ -595,14 +602,14 @@ async def test_sigterm_hands_over_what_it_cannot_finish_and_another_takes_it_at_
 
     await until(accepted, what="the second message is stored")
     victim.terminate()
-    # The first takes 1.3 of the drain's 2.5 seconds, the second would need 1.3 more.
+    # The first takes 4.2 of the drain's 7.5 seconds, the second would need 4.2 more.
     gate.opened.set()
     finished, handed_over = await asyncio.gather(running, queued)
     assert await victim.exited() == 0
     assert finished.status_code == 200, finished.text
     assert (handed_over.status_code, handed_over.json()["error_code"]) == (503, "shutting_down")
     assert int(handed_over.headers["Retry-After"]) >= 1
-    stored = await stage.ended(second, within_s=5)
+    stored = await stage.ended(second, within_s=15)
     assert handed_over.json()["turn_id"] == str(stored.turn["id"])
     assert (stored.turn["status"], stored.turn["attempt"]) == ("completed", 2)
     assert stored.turn["deaths"] == 0
