@@ -38,11 +38,3 @@ class TaskChange(BaseModel):
     title: str | None = None
     description: str | None = None
     completed: bool | None = None
-
-
-class TaskPage(BaseModel):
-    """Tasks by number, oldest first."""
-
-    data: list[TaskOut]
-    has_more: bool
-    next_cursor: str | None
