@@ -100,7 +100,17 @@ async def database_url(
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
     """The defaults, on the tests' database, with the offline model."""
-    return Settings(_env_file=None, database_url=database_url, jwt_secret=JWT_SECRET, model=OFFLINE)
+    return Settings(
+        _env_file=None,
+        database_url=database_url,
+        jwt_secret=JWT_SECRET,
+        model=OFFLINE,
+        # Tests say more in a second than people in a minute; those of the limits set their own.
+        rate_user_per_minute=0,
+        rate_conversation_per_minute=0,
+        rate_channel_per_minute=0,
+        rate_tokens_per_minute=0,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from tests.factories import Person, person_in
 
 from taskchat.db import Database, async_url, is_transient
 from taskchat.errors import DatabaseError
+from taskchat.limits.buckets import RateLimits
+from taskchat.moments import new_id
 from taskchat.settings import Settings
 from taskchat.tables import metadata
 
@@ -23,6 +25,11 @@ async def fill(running: RunningApp) -> Person:
     person = Person()
     answer = await person.say(running.client, "Add task: Buy groceries")
     assert answer.status_code == 200
+    live = running.app.state.live
+    assert await live.presence.join(person.principal, "websocket", None)
+    limits = RateLimits(Settings(_env_file=None))
+    async with live.database.transaction(person.principal) as connection:
+        await limits.spend(connection, person.principal, new_id(), "rest")
     return person
 
 

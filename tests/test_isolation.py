@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import RunningApp
 from tests.factories import Person
 
-PUBLIC = {"/livez", "/readyz"}
+PUBLIC = {"/livez", "/readyz", "/metrics"}
 
 
 def operations(running: RunningApp) -> list[tuple[str, str]]:
@@ -30,6 +30,11 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
     }
 
 
+def accepted(path: str) -> dict[str, str]:
+    """What a route answers with."""
+    return {"Accept": "text/event-stream"} if path.endswith("/events") else {}
+
+
 def filled(path: str, user_id: str, ids: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda m: {"user_id": user_id, **ids}[m[1]], path)
 
@@ -49,7 +54,10 @@ async def test_no_route_answers_without_a_token(offline_app: RunningApp) -> None
     person, ids = await owned(offline_app)
     for method, path in operations(offline_app):
         answer = await offline_app.client.request(
-            method, filled(path, person.user_id, ids), json=BODIES.get(path)
+            method,
+            filled(path, person.user_id, ids),
+            json=BODIES.get(path),
+            headers=accepted(path),
         )
         assert (answer.status_code, answer.json()["error_code"]) == (401, "invalid_auth"), path
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -64,7 +72,7 @@ async def test_no_route_answers_under_another_users_path(offline_app: RunningApp
                 method,
                 filled(path, user_id, ids),
                 json=BODIES.get(path),
-                headers=stranger.headers,
+                headers=stranger.headers | accepted(path),
             )
             for user_id in (person.user_id, "nobody-of-that-name")
         ]
@@ -89,7 +97,7 @@ async def test_no_route_reaches_another_users_objects_by_id(offline_app: Running
             method,
             filled(path, stranger.user_id, ids),
             json=BODIES.get(path),
-            headers=stranger.headers,
+            headers=stranger.headers | accepted(path),
         )
         assert (answer.status_code, answer.json()["error_code"]) == (404, "not_found"), path
         assert "secret plan" not in answer.text

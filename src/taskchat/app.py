@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from taskchat import health, problems
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
@@ -16,20 +18,48 @@ from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.conversations import routes as conversation_routes
 from taskchat.db import Database
+from taskchat.housekeeping import EVERY_S as HOUSEKEEPING_S
+from taskchat.housekeeping import keep_house
+from taskchat.limits import routes as limit_routes
+from taskchat.limits.buckets import RateLimits
+from taskchat.listener import Listener
+from taskchat.live import routes as live_routes
+from taskchat.live import websocket
+from taskchat.live.connections import Connections
+from taskchat.live.deps import LiveDeps
+from taskchat.live.feed import Feed
+from taskchat.live.rows import SESSIONS_CHANNEL
+from taskchat.live.session import session_ended
 from taskchat.middleware import RequestGate
 from taskchat.moments import new_id
 from taskchat.openapi import document
+from taskchat.periodic import every
+from taskchat.presence.repository import EVENTS_CHANNEL
+from taskchat.presence.service import Presence
+from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER
 from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.turns import routes as turn_routes
 from taskchat.turns.deps import TurnDeps
+from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_leases
+from taskchat.turns.repository import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 
 log = structlog.get_logger()
+
+EXPOSED_HEADERS = [
+    REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+]
+"""Headers of ours that a page of an allowed origin may read."""
 
 DESCRIPTION = """A stateless chat API for a to-do list. `POST /api/{user_id}/chat` takes a message
 and answers with what the assistant said and the tool calls that it made."""
@@ -53,12 +83,24 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         docs_url=None,
         redoc_url=None,
     )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(settings.origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=EXPOSED_HEADERS,
+        )
     app.add_middleware(RequestGate, settings=settings)
     problems.install(app)
     document(app)
+    app.include_router(live_routes.streamed)
+    app.include_router(live_routes.router)
     app.include_router(turn_routes.router)
     app.include_router(conversation_routes.router)
     app.include_router(task_routes.router)
+    app.include_router(limit_routes.router)
+    app.include_router(websocket.router)
     app.include_router(health.router)
     return app
 
@@ -89,22 +131,46 @@ def _lifespan(
             models = chain
             if models is None:
                 models = await stack.enter_async_context(open_chain(names, settings))
-            wakeups = Wakeups(settings.direct_url.get_secret_value())
+            process = new_id()
+            wakeups = Wakeups()
+            listener = Listener(settings.direct_url.get_secret_value())
+            events = EventLog(database, process, interval_s=settings.event_interval_s)
+            limits = RateLimits(settings)
             turns = TurnDeps(
-                process=new_id(),
+                process=process,
                 database=database,
                 assistant=Assistant(settings, config, models, bridge),
                 settings=settings,
                 wakeups=wakeups,
                 jobs=TurnJobs(),
+                events=events,
+                limits=limits,
                 history_tokens_max=min(settings.history_tokens_max, config.history.tokens_max),
                 history_turns_max=min(settings.history_turns_max, config.history.turns_max),
             )
+            live = LiveDeps(
+                settings=settings,
+                database=database,
+                authenticator=Authenticator(verifier, database),
+                turns=turns,
+                limits=limits,
+                feed=Feed(database, listener.listening.is_set),
+                presence=Presence(
+                    database,
+                    process,
+                    lease_s=settings.lease_s,
+                    websockets_max=settings.websocket_connections_max,
+                ),
+                connections=Connections(),
+            )
             app.state.database = database
-            app.state.authenticator = Authenticator(verifier, database)
+            app.state.authenticator = live.authenticator
+            app.state.limits = limits
             app.state.turns = turns
-            await stack.enter_async_context(_turns_at_work(turns))
-            stack.enter_context(drained_on_signals(lambda: drain(turns)))
+            app.state.live = live
+            app.state.listener = listener
+            await stack.enter_async_context(_at_work(live, listener))
+            stack.enter_context(drained_on_signals(lambda: drain(live)))
             log.info("app.started", models=names)
             yield
         log.info("app.stopped")
@@ -113,26 +179,50 @@ def _lifespan(
 
 
 @contextlib.asynccontextmanager
-async def _turns_at_work(turns: TurnDeps) -> AsyncIterator[None]:
-    """Leases and wake-ups while the app lives; at its end, what runs is finished or handed over."""
+async def _at_work(live: LiveDeps, listener: Listener) -> AsyncIterator[None]:
+    """What goes on beside the requests; at its end, what runs is finished or handed over."""
+    turns, settings = live.turns, live.settings
     turns.wakeups.on_over(turns.jobs.turn_over)
-    turns.wakeups.start()
-    leases = lease_jobs(turns)
+    turns.events.on_events(live.feed.published)
+    listener.on(WAKE_CHANNEL, turns.wakeups.notified)
+    listener.on(EVENTS_CHANNEL, live.feed.notified)
+    listener.on(SESSIONS_CHANNEL, functools.partial(session_ended, live))
+    listener.on_listening(live.feed.look_at_all)
+    listener.start()
+    turns.events.start()
+    live.feed.start()
+
+    async def sweep_house() -> None:
+        await keep_house(live.database, settings)
+
+    jobs = [
+        *lease_jobs(turns),
+        asyncio.create_task(every(settings.lease_s / 3, live.presence.renew), name="presence"),
+        asyncio.create_task(every(HOUSEKEEPING_S, sweep_house), name="housekeeping"),
+    ]
     try:
         yield
     finally:
-        await drain(turns)
-        for job in leases:
+        await drain(live)
+        for job in jobs:
             job.cancel()
-        await asyncio.gather(*leases, return_exceptions=True)
-        await turns.wakeups.close()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await turns.events.close()
+        await listener.close()
 
 
-async def drain(turns: TurnDeps) -> None:
-    """Take no more turns, finish what runs in bounded time, hand the rest over. Idempotent."""
+async def drain(live: LiveDeps) -> None:
+    """Take no more turns, finish what runs in bounded time, hand the rest over. Idempotent.
+
+    Sockets are told at once to connect elsewhere, and closed with the streams at the end.
+    """
+    turns = live.turns
+    live.connections.announce_shutdown()
     left = await turns.jobs.drain(timeout_s=turns.settings.drain_timeout_s)
     with contextlib.suppress(Exception):
         # Without it the leases run out by themselves: later, not never.
         await release_leases(turns)
+    await live.feed.close()
+    await live.connections.close_all()
     if left:
         log.warning("app.handed_over", turns=left)

@@ -10,8 +10,8 @@
     ├── RequestTimeout 408          ├── InternalError 500
     ├── PayloadTooLarge 413         ├── ModelError 502
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
-    └── HeadersTooLarge 431         ├── ShuttingDown 503
-                                    └── RunTimeout 504
+    ├── RateLimited 429             ├── ShuttingDown 503
+    └── HeadersTooLarge 431         └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
 secret, a path or what the caller sent.
@@ -49,6 +49,7 @@ class ServiceError(Exception):
     Attributes:
         request_id: Of the request that it first answered, where it is told again.
         replayed: Whether it is the stored end of a turn, told again to a repeated key.
+        headers: What its answer carries besides.
     """
 
     status: ClassVar[int] = 500
@@ -71,6 +72,7 @@ class ServiceError(Exception):
         self.retry_after_s = retry_after_s
         self.request_id: str | None = None
         self.replayed = False
+        self.headers: dict[str, str] = {}
         super().__init__(self.message)
 
 
@@ -188,6 +190,14 @@ class UnsupportedMediaType(ServiceError):
     status = 415
     code = "unsupported_media_type"
     default = "Send the body as “Content-Type: application/json”, without a Content-Encoding."
+
+
+class RateLimited(ServiceError):
+    """One of the user's rate limits is used up; nothing was stored."""
+
+    status = 429
+    code = "rate_limited"
+    default = "Too many messages in a minute; send this one again later."
 
 
 class IdempotencyMismatch(ServiceError):

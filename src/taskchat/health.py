@@ -1,9 +1,13 @@
-"""Whether this process lives, and whether it should be given requests. Never asks a model."""
+"""Whether this process lives, whether it should be given requests, and its figures.
+
+None of it asks a model.
+"""
 
 import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from taskchat.errors import DatabaseError
@@ -54,3 +58,13 @@ async def readyz(request: Request, response: Response) -> Ready:
         ready.status = "not_ready"
         response.status_code = 503
     return ready
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics() -> Response:
+    """This process's figures, as Prometheus reads them."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -68,7 +68,7 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
     else:
         media_type = "application/json"
         body = {"status": "error", **facts}
-    headers = {REQUEST_ID_HEADER: request_id}
+    headers = {**error.headers, REQUEST_ID_HEADER: request_id}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.replayed:

@@ -120,7 +120,7 @@ def parse(model: type[Body], raw: bytes) -> Body:
     except ValidationError as error:
         raise InvalidRequest(details=_details(error)) from None
     # Only what the strict parser took, nesting and numbers included, is parsed once more.
-    if not _keys_are_unique(raw):
+    if not has_unique_keys(raw):
         raise InvalidRequest(details=[Detail("body", "has a key more than once")])
     return value
 
@@ -151,7 +151,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _keys_are_unique(raw: bytes) -> bool:
+def has_unique_keys(raw: bytes | str) -> bool:
+    """Whether no object of a JSON text, which a strict parser took, has a key twice."""
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except _DuplicateKey:

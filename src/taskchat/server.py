@@ -12,6 +12,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 from taskchat.app import create_app
 from taskchat.http_protocol import GuardedProtocol
 from taskchat.settings import Settings
+from taskchat.websocket_protocol import GuardedWebSocketProtocol
 
 IMPORT_NAME = "taskchat.main:app"
 """For workers and for reloading, which import the app anew."""
@@ -92,6 +93,12 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol,
+        ws=GuardedWebSocketProtocol,
+        ws_max_size=settings.websocket_frame_bytes_max,
+        ws_ping_interval=settings.websocket_ping_s,
+        ws_ping_timeout=settings.websocket_ping_s,
+        # Events are small; a compressor of its own for each idle socket is not.
+        ws_per_message_deflate=False,
         # Our own log lines carry what matters; an access log carries user ids and tokens.
         log_config=None,
         access_log=False,

@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     jwt_audience: OptionalText = None
     """The `aud` a token must carry; unset means any."""
 
+    allowed_origins: OptionalText = None
+    """Comma-separated origins of pages, such as https://app.example.org, that browsers may use this
+    service from, by HTTP and by WebSocket. The service's own origin always may."""
+
     # --- times, each inside the next ---
     statement_timeout_s: Seconds = 5
     """The longest one SQL statement may take; Postgres' own default is for ever."""
@@ -117,6 +121,41 @@ class Settings(BaseSettings):
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)
     """Hours for which an Idempotency-Key answers with its first turn."""
+
+    # --- rate limits, of one user; 0 switches one off ---
+    rate_user_per_minute: int = Field(30, ge=0, le=1_000_000)
+    """Turns a minute in all. A bucket of that many, refilled evenly."""
+    rate_conversation_per_minute: int = Field(10, ge=0, le=1_000_000)
+    """Turns a minute in one conversation."""
+    rate_channel_per_minute: int = Field(20, ge=0, le=1_000_000)
+    """Turns a minute by one channel: rest, sse or websocket."""
+    rate_tokens_per_minute: int = Field(100_000, ge=0, le=1_000_000_000)
+    """Model tokens a minute, input and output. They are counted when a turn is over; what was
+    overdrawn has to be refilled before the next one begins."""
+
+    # --- live: events, streams and sockets ---
+    event_interval_s: float = Field(0.05, gt=0, le=10)
+    """How often at most a turn's streamed text is written as an event. What comes first is written
+    at once; every other event within a few milliseconds."""
+    event_retention_h: int = Field(24, ge=1, le=8760)
+    """Hours for which the events of a finished turn can be read again; its end always can."""
+    sse_ping_s: Seconds = 15
+    """Seconds of silence after which an event stream carries a comment, lest a proxy close it."""
+    websocket_connections_max: int = Field(5, ge=1, le=1000)
+    """WebSockets of one user, over all processes; one more is closed with 4029."""
+    websocket_frame_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
+    """Bytes of one message from a client; a longer one closes the socket with 1009."""
+    websocket_frames_per_minute: int = Field(300, ge=0, le=1_000_000)
+    """Messages of any type that one socket may send in a minute; more are refused by an error
+    frame. 0 switches this off."""
+    websocket_queue_max: int = Field(1000, ge=10, le=100_000)
+    """Frames that wait to be sent on one socket; a reader that lets more pile up is closed with
+    1013 and can resume."""
+    websocket_ping_s: Seconds = 30
+    """Seconds between the server's pings; a peer that answers none for as long is gone."""
+    websocket_idle_timeout_s: Seconds = 600
+    """Seconds without a message from the client, and without a turn under way, after which a
+    socket is closed with 4008."""
 
     # --- running it ---
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -169,6 +208,12 @@ class Settings(BaseSettings):
     def direct_url(self) -> SecretStr | None:
         """The address for LISTEN and migrations."""
         return self.database_direct_url or self.database_url
+
+    @functools.cached_property
+    def origins(self) -> frozenset[str]:
+        """The origins of `TASKCHAT_ALLOWED_ORIGINS`."""
+        given = (self.allowed_origins or "").split(",")
+        return frozenset(origin.strip().rstrip("/").lower() for origin in given if origin.strip())
 
     @functools.cached_property
     def has_identity(self) -> bool:

@@ -6,16 +6,21 @@ Importing this module fills `metadata`; nothing else should need it.
 from taskchat.auth.models import User
 from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.db import metadata
+from taskchat.limits.models import RateBucket
+from taskchat.presence.models import LiveConnection
 from taskchat.tasks.models import Task
-from taskchat.turns.models import ModelAnswer, Turn
+from taskchat.turns.models import ModelAnswer, Turn, TurnEvent
 
 __all__ = [
     "Conversation",
+    "LiveConnection",
     "Message",
     "ModelAnswer",
+    "RateBucket",
     "Task",
     "ToolCall",
     "Turn",
+    "TurnEvent",
     "User",
     "metadata",
 ]

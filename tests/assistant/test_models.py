@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from agents import Agent, Model, RunConfig, Runner
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
-from openai.types.responses import ResponseFunctionToolCall
+from openai.types.responses import (
+    ResponseCreatedEvent,
+    ResponseFailedEvent,
+    ResponseFunctionToolCall,
+)
 from tests.factories import says
 
 from taskchat.assistant.models import NamedModel, RecordedChain, make_sound
@@ -20,10 +24,24 @@ from taskchat.errors import ModelError, RunTimeout
 class Record:
     """Keeps what a run tells it."""
 
+    streams = True
+
     def __init__(self, history: Sequence[InputItem] = ()) -> None:
         self.history = history
         self.answers: list[Answer] = []
+        self.asked: list[str] = []
+        self.pieces: list[str] = []
+        self.broken_off = 0
         self.broken: Exception | None = None
+
+    def asking(self, model: str) -> None:
+        self.asked.append(model)
+
+    def heard(self, delta: str) -> None:
+        self.pieces.append(delta)
+
+    def broke_off(self) -> None:
+        self.broken_off += 1
 
     def answered(self, answer: Answer) -> None:
         self.answers.append(answer)
@@ -32,57 +50,70 @@ class Record:
         raise AssertionError("no tool is offered here")
 
 
-async def streamed(record: Record, *models: Model, timeout_s: float = 5) -> tuple[str, list[str]]:
-    """The final text of a streamed run, and the pieces that it came in."""
+async def run(record: Record, *models: Model, timeout_s: float = 5) -> str:
+    """The final text of a run whose record streams."""
     chain = RecordedChain(
         [NamedModel(f"model-{number}", model) for number, model in enumerate(models)],
         attempt_timeout_s=timeout_s,
     )
-    pieces = []
     with recorded_in(record):
-        result = Runner.run_streamed(
+        result = await Runner.run(
             Agent(name="a"), "hello", run_config=RunConfig(model=chain, tracing_disabled=True)
         )
-        async for event in result.stream_events():
-            if event.type == "raw_response_event" and event.data.type.endswith("text.delta"):
-                pieces.append(str(event.data.delta))  # type: ignore[union-attr]
-    return str(result.final_output), pieces
+    return str(result.final_output)
 
 
-async def test_a_streamed_answer_is_recorded_and_comes_after_the_history() -> None:
+class Cut(OfflineModel):
+    """Ends its answer in the middle: by an error, by a failed event, or by nothing at all."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async for event in super().stream_response(*args, **kwargs):
+            if isinstance(event, ResponseCreatedEvent):
+                response = event.response
+            yield event
+            if event.type.endswith("text.delta"):
+                break
+        if self.how == "error":
+            raise ValueError("cut")
+        if self.how == "failed":
+            yield ResponseFailedEvent(type="response.failed", response=response, sequence_number=9)
+
+
+async def test_a_streamed_answer_is_heard_recorded_and_comes_after_the_history() -> None:
     model = ScriptedModel([says("Good morning to you.")])
     record = Record([{"role": "user", "content": "before"}, {"role": "assistant", "content": "!"}])
-    text, pieces = await streamed(record, model)
-    assert text == "".join(pieces) == "Good morning to you."
-    assert [answer.model for answer in record.answers] == ["model-0"]
+    assert await run(record, model) == "".join(record.pieces) == "Good morning to you."
+    assert record.asked == [answer.model for answer in record.answers] == ["model-0"]
     assert [item["content"] for item in model.calls[0].input] == ["before", "!", "hello"]
 
 
 async def test_the_offline_model_streams_word_by_word() -> None:
-    text, pieces = await streamed(Record(), OfflineModel())
-    assert len(pieces) > 3
-    assert "".join(pieces) == text
+    record = Record()
+    text = await run(record, OfflineModel())
+    assert len(record.pieces) > 3
+    assert "".join(record.pieces) == text
 
 
-async def test_a_stream_falls_back_before_its_first_event() -> None:
+async def test_a_stream_falls_back_before_its_first_word() -> None:
     failing = ScriptedModel([ModelStep.raise_error(ValueError("no"))])
     record = Record()
-    text, _ = await streamed(record, failing, ScriptedModel([says("Second.")]))
-    assert text == "Second."
+    assert await run(record, failing, ScriptedModel([says("Second.")])) == "Second."
+    assert record.asked == ["model-0", "model-1"]
     assert [answer.model for answer in record.answers] == ["model-1"]
+    assert not record.broken_off
 
 
-async def test_a_stream_that_breaks_in_the_middle_is_not_continued_by_another_model() -> None:
-    class Breaking(OfflineModel):
-        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async for event in super().stream_response(*args, **kwargs):
-                yield event
-                if event.type.endswith("text.delta"):
-                    raise ValueError("cut")
-
-    other = ScriptedModel([says("Never asked.")])
+@pytest.mark.parametrize("how", ["error", "failed", "nothing"])
+async def test_a_stream_that_breaks_in_the_middle_is_void_and_not_continued_by_another_model(
+    how: str,
+) -> None:
+    other, record = ScriptedModel([says("Never asked.")]), Record()
     with pytest.raises(ModelError):
-        await streamed(Record(), Breaking(), other)
+        await run(record, Cut(how), other)
+    assert (len(record.pieces), record.broken_off) == (1, 1)
     assert not other.calls
 
 
@@ -92,7 +123,12 @@ async def test_a_stream_that_never_begins_is_a_timeout() -> None:
         yield
 
     with pytest.raises(RunTimeout):
-        await streamed(Record(), ScriptedModel([ModelStep.stream(silent)]), timeout_s=0.05)
+        await run(Record(), ScriptedModel([ModelStep.stream(silent)]), timeout_s=0.05)
+
+
+def test_the_chain_is_asked_and_not_streamed() -> None:
+    with pytest.raises(NotImplementedError):
+        RecordedChain([], attempt_timeout_s=1).stream_response()
 
 
 def call(call_id: str, arguments: str = "{}") -> ResponseFunctionToolCall:

@@ -16,7 +16,7 @@ async def test_a_token_that_we_issue_is_one_that_we_accept() -> None:
     given: dict[str, Any] = {"_env_file": None, "jwt_secret": SECRET, "jwt_jwks_url": None}
     settings = Settings(**given, jwt_issuer="us", jwt_audience="tasks")
     token = issue_token("ada", secret=SECRET, ttl_s=60, issuer="us", audience="tasks")
-    assert (await TokenVerifier(settings).verify(token)).user_id == "ada"
+    assert (await TokenVerifier(settings).verify(token)).principal.user_id == "ada"
 
 
 def test_an_issued_token_holds_what_it_was_asked_for_and_nothing_else() -> None:

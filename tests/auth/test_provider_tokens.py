@@ -66,14 +66,14 @@ def test_the_two_families_share_no_algorithm() -> None:
 async def test_a_published_key_proves_a_subject(
     provider: "Provider", build: Verifiers, algorithm: str
 ) -> None:
-    assert (await build().verify(provider.token(algorithm))).user_id == "ada"
+    assert (await build().verify(provider.token(algorithm))).principal.user_id == "ada"
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
 async def test_a_token_without_a_key_id_is_verified_by_the_only_key_that_fits(
     provider: "Provider", build: Verifiers, algorithm: str
 ) -> None:
-    assert (await build().verify(provider.token(algorithm, {}))).user_id == "ada"
+    assert (await build().verify(provider.token(algorithm, {}))).principal.user_id == "ada"
 
 
 async def test_secret_and_published_keys_work_side_by_side(
@@ -81,8 +81,8 @@ async def test_secret_and_published_keys_work_side_by_side(
 ) -> None:
     both = build(jwt_secret=SECRET)
     ours = issue_token("bob", secret=SECRET, ttl_s=60, issuer=None, audience=None)
-    assert (await both.verify(ours)).user_id == "bob"
-    assert (await both.verify(provider.token("ES256"))).user_id == "ada"
+    assert (await both.verify(ours)).principal.user_id == "bob"
+    assert (await both.verify(provider.token("ES256"))).principal.user_id == "ada"
     assert "signed in a way" in await refusal(build(), ours)
     only_secret = build(jwt_secret=SECRET, jwt_jwks_url=None)
     assert "signed in a way" in await refusal(only_secret, provider.token("ES256"))
@@ -112,7 +112,7 @@ async def test_a_key_verifies_its_own_algorithm_only(
         for named in ASYMMETRIC:
             token = provider.token(signs, {"kid": named})
             if signs == named:
-                assert (await verifier.verify(token)).user_id == "ada"
+                assert (await verifier.verify(token)).principal.user_id == "ada"
             else:
                 assert "names no key" in await refusal(verifier, token)
     assert provider.fetches == 1
@@ -191,7 +191,7 @@ async def test_the_claims_of_a_provider_are_checked_like_ours(
 ) -> None:
     verifier = build(jwt_issuer="https://id.example", jwt_audience="tasks")
     good: dict[str, Any] = {"iss": "https://id.example", "aud": ["tasks", "mail"]}
-    assert (await verifier.verify(provider.token("RS256", **good))).user_id == "ada"
+    assert (await verifier.verify(provider.token("RS256", **good))).principal.user_id == "ada"
     for change in ({"iss": "https://evil.example"}, {"aud": "mail"}, {"exp": 1}, {"sub": "a/b"}):
         await refusal(verifier, provider.token("RS256", **good | change))
 

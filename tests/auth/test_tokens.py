@@ -53,7 +53,7 @@ async def refusal(token: str, **changes: Any) -> str:
 
 
 async def test_a_signed_token_proves_its_subject() -> None:
-    assert (await verifier().verify(signed(claims()))).user_id == "ada"
+    assert (await verifier().verify(signed(claims()))).principal.user_id == "ada"
 
 
 async def test_another_secret_proves_nothing() -> None:
@@ -105,7 +105,7 @@ async def test_a_token_over_the_limit_is_refused_however_good_it_is() -> None:
     room = (TOKEN_BYTES_MAX - len(padded(0))) * 3 // 4
     good = padded(room - 3)
     assert TOKEN_BYTES_MAX - 8 <= len(good) <= TOKEN_BYTES_MAX
-    assert (await verifier().verify(good)).user_id == "ada"
+    assert (await verifier().verify(good)).principal.user_id == "ada"
     await refusal(padded(room + 3))
 
 
@@ -118,13 +118,13 @@ async def test_an_expired_token_is_refused_and_says_so() -> None:
 async def test_a_token_from_the_future_is_refused(claim: str) -> None:
     soon = int(time.time())
     assert "future" in await refusal(signed(claims(**{claim: soon + LEEWAY_S + 30})))
-    assert (await verifier().verify(signed(claims(**{claim: soon})))).user_id == "ada"
+    assert (await verifier().verify(signed(claims(**{claim: soon})))).principal.user_id == "ada"
 
 
 async def test_clocks_may_differ_by_the_leeway() -> None:
     now = int(time.time())
     token = signed(claims(iat=now + LEEWAY_S, nbf=now + LEEWAY_S, exp=now - 1))
-    assert (await verifier().verify(token)).user_id == "ada"
+    assert (await verifier().verify(token)).principal.user_id == "ada"
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub"])
@@ -146,14 +146,16 @@ async def test_a_moment_is_a_number_that_a_date_can_hold(claim: str, value: str)
 
 
 async def test_a_moment_may_have_a_fraction() -> None:
-    assert (await verifier().verify(signed(claims(exp=time.time() + 60.5)))).user_id == "ada"
+    assert (
+        await verifier().verify(signed(claims(exp=time.time() + 60.5)))
+    ).principal.user_id == "ada"
 
 
 @pytest.mark.parametrize("setting", ["issuer", "audience"])
 async def test_issuer_and_audience_are_checked_where_they_are_set(setting: str) -> None:
     claim, configured = {"issuer": "iss", "audience": "aud"}[setting], {f"jwt_{setting}": "us"}
     good = await verifier(**configured).verify(signed(claims(**{claim: "us"})))
-    assert good.user_id == "ada"
+    assert good.principal.user_id == "ada"
     assert "lacks a claim" in await refusal(signed(claims()), **configured)
     for wrong in ("them", "US", "us ", 1, None, {"us": "us"}, ["us", 1], [], True):
         await refusal(signed(claims(**{claim: wrong})), **configured)
@@ -161,12 +163,12 @@ async def test_issuer_and_audience_are_checked_where_they_are_set(setting: str) 
 
 async def test_one_of_several_audiences_is_enough() -> None:
     token = signed(claims(aud=["them", "us"]))
-    assert (await verifier(jwt_audience="us").verify(token)).user_id == "ada"
+    assert (await verifier(jwt_audience="us").verify(token)).principal.user_id == "ada"
 
 
 async def test_an_audience_is_no_hindrance_where_none_is_configured() -> None:
     token = signed(claims(aud="authenticated", iss="https://id.example"))
-    assert (await verifier().verify(token)).user_id == "ada"
+    assert (await verifier().verify(token)).principal.user_id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ async def test_a_subject_that_is_no_user_id_is_refused(subject: object) -> None:
     "subject", ["a", "x" * 255, "auth0|7", "a b%2F", "Ünïcödé 👩‍👧", "..", "null"]
 )
 async def test_any_other_text_is_a_user_id(subject: str) -> None:
-    assert (await verifier().verify(signed(claims(sub=subject)))).user_id == subject
+    assert (await verifier().verify(signed(claims(sub=subject)))).principal.user_id == subject
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,7 @@ GOOD = b'{"alg": "HS256", "sub": "ada", "exp": 9999999999, "x": "?"}'
 
 
 async def test_the_part_that_is_spoiled_below_is_good_in_both_places() -> None:
-    assert (await verifier().verify(signed(GOOD, GOOD))).user_id == "ada"
+    assert (await verifier().verify(signed(GOOD, GOOD))).principal.user_id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ async def test_nesting_has_a_limit_of_ours(as_header: bool) -> None:
         value = json.loads("[" * levels + "]" * levels)
         return signed(claims(), {**PLAIN, "x": value}) if as_header else signed(claims(x=value))
 
-    assert (await verifier().verify(nested(31))).user_id == "ada"
+    assert (await verifier().verify(nested(31))).principal.user_id == "ada"
     await refusal(nested(32))
 
 
@@ -262,7 +264,7 @@ async def test_verify_raises_invalid_auth_and_nothing_else(
     whole = claims(**{"iss": "us", "aud": "us"} | payload) if isinstance(payload, dict) else payload
     for token in (signed(whole if raw is None else raw), signed(whole, {**header, **PLAIN})):
         try:
-            principal = await verifier(jwt_issuer="us", jwt_audience="us").verify(token)
+            verified = await verifier(jwt_issuer="us", jwt_audience="us").verify(token)
         except InvalidAuth:
             continue
-        assert 1 <= len(principal.user_id) <= 255
+        assert 1 <= len(verified.principal.user_id) <= 255

@@ -24,6 +24,15 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def sweep(running: RunningApp) -> None:
+    """Until it has taken up a turn: one whose row is locked at the moment is left for the next."""
+    async with asyncio.timeout(10):
+        await sweep_dead_turns(running.app.state.turns)
+        while not len(running.app.state.turns.jobs):
+            await asyncio.sleep(0.01)
+            await sweep_dead_turns(running.app.state.turns)
+
+
 def hangs_after(*steps: Any) -> tuple[ScriptedModel, list[NamedModel], asyncio.Event]:
     """A model that follows its script and then thinks for ever."""
     hanging = asyncio.Event()
@@ -105,7 +114,7 @@ async def test_the_sweeper_adopts_a_turn_that_nobody_asks_for_again(
         waiting = asyncio.create_task(person.say(one.client, "hello"))
         await asyncio.wait_for(hanging.wait(), 10)
         await expire(superuser, person)
-        await sweep_dead_turns(two.app.state.turns)
+        await sweep(two)
         answer = await waiting
     assert answer.status_code == 200, answer.text
     assert answer.json()["response"] == "Here I am."
@@ -138,7 +147,7 @@ async def test_a_process_that_lost_its_turn_writes_nothing_more(
         waiting = asyncio.create_task(person.say(one.client, "hello"))
         await asyncio.wait_for(asked.wait(), 10)
         await expire(superuser, person)
-        await sweep_dead_turns(two.app.state.turns)
+        await sweep(two)
         await _until(lambda: len(two.app.state.turns.jobs) == 0)
         go_on.set()
         answer = await waiting
@@ -201,7 +210,7 @@ async def test_three_deaths_end_a_turn_as_failed(
                 text("UPDATE turns SET deaths = 2 WHERE user_id = :o"), {"o": person.user_id}
             )
         await expire(superuser, person)
-        await sweep_dead_turns(two.app.state.turns)
+        await sweep(two)
         answer = await waiting
         assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_error")
         works = await person.say(
@@ -254,7 +263,7 @@ async def test_a_cancelled_turn_stops_wherever_it_runs_and_keeps_what_was_done(
     person = Person()
     _, dying, hanging = hangs_after([calls_tool("add_task", {"title": "Kept"})])
     async with running_app(chain=dying) as one, running_app() as two:
-        await asyncio.wait_for(one.app.state.turns.wakeups.listening.wait(), 10)
+        await asyncio.wait_for(one.app.state.listener.listening.wait(), 10)
         waiting = asyncio.create_task(person.say(one.client, "long work", key="k"))
         await asyncio.wait_for(hanging.wait(), 10)
         [(turn, _)] = one.app.state.turns.jobs.held()
@@ -378,6 +387,6 @@ async def test_a_turn_that_was_taken_up_too_often_fails(
                 ),
                 {"o": person.user_id},
             )
-        await sweep_dead_turns(two.app.state.turns)
+        await sweep(two)
         answer = await waiting
     assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_error")

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -14,20 +15,24 @@ from agents import (
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
 )
-from agents.exceptions import AgentsException
+from agents.exceptions import AgentsException, ModelBehaviorError
 from agents.items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
 from agents.models.default_models import gpt_5_reasoning_settings_required
 from agents.usage import Usage
 from openai import AsyncOpenAI, OpenAIError
 from openai.types.responses import (
+    Response,
     ResponseCompletedEvent,
+    ResponseFailedEvent,
     ResponseFunctionToolCall,
+    ResponseIncompleteEvent,
     ResponseOutputMessage,
+    ResponseTextDeltaEvent,
 )
 
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.offline.model import OfflineModel
-from taskchat.assistant.record import Answer, current_record
+from taskchat.assistant.record import Answer, RunRecord, current_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.moments import new_id
@@ -148,10 +153,14 @@ class RecordedChain(Model):
         """
         failure: ServiceError = ModelError()
         items = with_history(input)
+        record = current_record()
         for named in self._chain:
+            record.asking(named.name)
+            asked = _Asked(named, record)
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(self._attempt_timeout_s):
-                    response = await named.model.get_response(
+                    response = await asked.response(
                         system_instructions,
                         items,
                         model_settings.resolve(named.settings),
@@ -164,52 +173,57 @@ class RecordedChain(Model):
                 failure = _failed(named, ModelError(), error)
             else:
                 make_sound(response.output, items)
-                _note(named, response)
+                _note(named, response, duration_ms=round((time.monotonic() - began) * 1000))
                 return response
-        raise failure
-
-    async def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        *args: Any,
-        **kwargs: Any,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        """Ask the models in turn until one begins to answer, and pass its events on.
-
-        Raises:
-            RunTimeout: the last of them took too long.
-            ModelError: the last of them failed, or one failed in the middle of its answer.
-        """
-        failure: ServiceError = ModelError()
-        items = with_history(input)
-        for named in self._chain:
-            begun = False
-            try:
-                async with asyncio.timeout(self._attempt_timeout_s):
-                    async for event in named.model.stream_response(
-                        system_instructions,
-                        items,
-                        model_settings.resolve(named.settings),
-                        *args,
-                        **kwargs,
-                    ):
-                        begun = True
-                        if isinstance(event, ResponseCompletedEvent):
-                            make_sound(event.response.output, items)
-                            _note(named, _response(event))
-                        yield event
-            except TimeoutError as error:
-                failure = _failed(named, RunTimeout(), error)
-            except MODEL_FAILURES as error:
-                failure = _failed(named, ModelError(), error)
-            else:
-                return
-            if begun:
-                # The reader has seen half an answer; another model's would not continue it.
+            if asked.heard:
+                # Its readers have seen half an answer; another model's would not continue it.
+                record.broke_off()
                 break
         raise failure
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        """Not a way to ask this model: a run asks once, and its record hears the text.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError
+
+
+class _Asked:
+    """One model, asked once.
+
+    Attributes:
+        heard: Whether the record has heard any of its text.
+    """
+
+    def __init__(self, named: NamedModel, record: RunRecord) -> None:
+        self._model = named.model
+        self._record = record
+        self.heard = False
+
+    async def response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """Its answer; where the record streams, heard while it is made."""
+        if not self._record.streams:
+            return await self._model.get_response(*args, **kwargs)
+        answer: Response | None = None
+        events = self._model.stream_response(*args, **kwargs)
+        try:
+            async for event in events:
+                if isinstance(event, ResponseTextDeltaEvent):
+                    self.heard = True
+                    self._record.heard(event.delta)
+                elif isinstance(event, ResponseCompletedEvent):
+                    answer = event.response
+                elif isinstance(event, ResponseFailedEvent | ResponseIncompleteEvent):
+                    raise ModelBehaviorError(f"The answer ended as {event.type}.")
+        finally:
+            if isinstance(events, AsyncGenerator):
+                # Its connection is given back now, and not when it happens to be collected.
+                await events.aclose()
+        if answer is None:
+            raise ModelBehaviorError("The answer broke off.")
+        return _response(answer)
 
 
 def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputItem]:
@@ -218,13 +232,14 @@ def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputIt
     return cast("list[TResponseInputItem]", [*current_record().history, *turn])
 
 
-def _note(named: NamedModel, response: ModelResponse) -> None:
+def _note(named: NamedModel, response: ModelResponse, *, duration_ms: int) -> None:
     current_record().answered(
         Answer(
             model=named.name,
             items=[cast("InputItem", item) for item in response.to_input_items()],
             input_tokens=response.usage.input_tokens,
             output_tokens=response.usage.output_tokens,
+            duration_ms=duration_ms,
         )
     )
 
@@ -235,16 +250,16 @@ def _failed(named: NamedModel, error: ServiceError, cause: BaseException) -> Ser
     return error
 
 
-def _response(event: ResponseCompletedEvent) -> ModelResponse:
-    used = event.response.usage
+def _response(answer: Response) -> ModelResponse:
+    used = answer.usage
     return ModelResponse(
-        output=event.response.output,
+        output=answer.output,
         usage=Usage(
             requests=1,
             input_tokens=used.input_tokens if used else 0,
             output_tokens=used.output_tokens if used else 0,
         ),
-        response_id=event.response.id,
+        response_id=answer.id,
     )
 
 

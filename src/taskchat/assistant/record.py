@@ -19,12 +19,14 @@ class Answer:
         items: The answer as input items, whole: a provider wants its reasoning back unchanged.
         input_tokens: As the vendor counted; 0 where it does not.
         output_tokens: As the vendor counted; 0 where it does not.
+        duration_ms: How long the answer took; 0 for one from the record.
     """
 
     model: str
     items: Sequence[InputItem]
     input_tokens: int
     output_tokens: int
+    duration_ms: int = 0
 
 
 class RecordedCall(ToolCaller, Protocol):
@@ -48,6 +50,23 @@ class RunRecord(Protocol):
 
     broken: Exception | None
     """What makes going on pointless: the database is away, or the turn has another owner."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the model's text is wanted as it comes."""
+        ...
+
+    def asking(self, model: str) -> None:
+        """Note that a model is being asked."""
+        ...
+
+    def heard(self, delta: str) -> None:
+        """Note a piece of a model's text; what follows a whole answer belongs to the next."""
+        ...
+
+    def broke_off(self) -> None:
+        """Note that a model failed in the middle of its answer: its text so far is void."""
+        ...
 
     def answered(self, answer: Answer) -> None:
         """Note an answer; it is kept with the first tool commit that follows from it."""

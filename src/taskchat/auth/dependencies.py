@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from sqlalchemy import text
 
-from taskchat.auth.tokens import TokenVerifier
+from taskchat.auth.tokens import TokenVerifier, VerifiedToken
 from taskchat.db import Database
 from taskchat.errors import Forbidden, InvalidAuth
 from taskchat.principal import Principal
@@ -44,7 +44,15 @@ class Authenticator:
         scheme, _, token = authorization[0].partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise InvalidAuth
-        return await self._verifier.verify(token.strip())
+        return (await self.verified(token.strip())).principal
+
+    async def verified(self, token: str) -> VerifiedToken:
+        """The caller that a token proves, and for how long.
+
+        Raises:
+            InvalidAuth: it proves nothing.
+        """
+        return await self._verifier.verify(token)
 
     async def known(self, principal: Principal) -> Principal:
         """The same caller, with a row in `users`."""

@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,6 +77,19 @@ _HOSTILE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """What a token proves.
+
+    Attributes:
+        principal: Who its bearer is.
+        expires_at: Until when, in seconds since 1970.
+    """
+
+    principal: Principal
+    expires_at: float
+
+
 class TokenVerifier:
     """Turns a token into a principal, by the shared secret or by published keys."""
 
@@ -86,8 +100,8 @@ class TokenVerifier:
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
 
-    async def verify(self, token: str) -> Principal:
-        """The caller that a token proves.
+    async def verify(self, token: str) -> VerifiedToken:
+        """The caller that a token proves, and for how long.
 
         Args:
             token: What followed “Bearer ”, untouched.
@@ -112,7 +126,7 @@ class TokenVerifier:
         except _HOSTILE as error:
             # Without a cause: the library's errors quote what the caller sent.
             raise InvalidAuth(_SENTENCES.get(type(error), _NOT_VALID)) from None
-        return Principal(user_id=claims["sub"])
+        return VerifiedToken(Principal(user_id=claims["sub"]), float(claims["exp"]) + LEEWAY_S)
 
     async def close(self) -> None:
         """Let go of the connections to the identity provider."""

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, bindparam, func, literal_column, select, true, tuple_
+from sqlalchemy import (
+    JSON,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.conversations.models import Conversation, Message, ToolCall
@@ -230,6 +240,31 @@ async def find_conversation(
         )
     ).one_or_none()
     return _conversation(row) if row else None
+
+
+async def start_conversation(
+    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+) -> None:
+    """Start a conversation in which nothing has been said yet."""
+    await connection.execute(
+        insert(_conversations), {"user_id": principal.user_id, "id": conversation_id}
+    )
+
+
+async def resume_conversation(
+    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+) -> bool:
+    """Make a paused conversation active; False when it is ended or not there."""
+    resumed = await connection.execute(
+        update(_conversations)
+        .where(
+            _conversations.c.user_id == principal.user_id,
+            _conversations.c.id == conversation_id,
+            _conversations.c.status != "ended",
+        )
+        .values(status="active")
+    )
+    return resumed.rowcount > 0
 
 
 async def list_conversations(

@@ -5,8 +5,10 @@ import time
 import structlog
 
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
+from taskchat.limits.buckets import LimiterFailed, limiter_failed
 from taskchat.turns.claims import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.deps import TurnDeps
+from taskchat.turns.event_log import EventWriter
 from taskchat.turns.jobs import Job
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.resume import StartedTurn
@@ -24,9 +26,32 @@ async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: 
         DatabaseError: the record can't be written; what is committed stays.
     """
     began = time.monotonic()
+    events = EventWriter(
+        deps.events,
+        start.held,
+        last_seq=start.last_seq,
+        open_stream=start.open_stream,
+        status=start.status,
+    )
+    try:
+        return await _run(job, start, events, deps=deps, request_id=request_id, began=began)
+    finally:
+        events.close()
+
+
+async def _run(
+    job: Job,
+    start: StartedTurn,
+    events: EventWriter,
+    *,
+    deps: TurnDeps,
+    request_id: str,
+    began: float,
+) -> TurnState:
     ledger = TurnLedger(
         deps.database,
         start.held,
+        events,
         answers_kept=start.answers,
         calls=start.calls,
         tool_calls_max=deps.settings.tool_calls_max,
@@ -42,7 +67,9 @@ async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: 
         ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
     else:
         job.settling = True
+        events.status("responding")
         ended = await settle_completed(deps.database, ledger, start.message, reply)
+    deps.jobs.run_errand(_count_tokens(ledger, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
     log.info(
         f"turn.{ended.status}",
@@ -69,6 +96,19 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
     return await deps.assistant.reply(
         run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
     )
+
+
+async def _count_tokens(ledger: TurnLedger, deps: TurnDeps) -> None:
+    """Count what the turn has cost against the user's limit; a turn that is over stays over."""
+    tokens = sum(answer.input_tokens + answer.output_tokens for answer in ledger.answers)
+    if not (tokens and deps.limits.counts_tokens):
+        return
+    principal = ledger.held.turn.principal
+    try:
+        async with deps.database.transaction(principal) as connection:
+            await deps.limits.debit_tokens(connection, principal, tokens)
+    except (LimiterFailed, DatabaseError):
+        limiter_failed("tokens")
 
 
 async def _settle_failed(

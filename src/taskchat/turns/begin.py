@@ -20,13 +20,20 @@ from taskchat.errors import (
     ShuttingDown,
     TurnInProgress,
 )
+from taskchat.limits.buckets import RateLevel, RateLimits
 from taskchat.moments import new_id, utc_now
 from taskchat.principal import Principal
 from taskchat.turns import repository
+from taskchat.turns.events import AgentState, AgentStatus, StoredEvent, TurnStarted, stored
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
 TITLE_CHARS: Final = 80
 """A conversation is named after the beginning of its first message until somebody renames it."""
+
+
+AT_ONCE: Final[AgentState] = "thinking"
+IN_LINE: Final[AgentState] = "queued"
+"""What a turn is said to do once it is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,16 @@ class Begun:
     Attributes:
         turn: Which.
         message: The user's, as stored.
+        rate: The tightest of the user's rate limits; None where nothing is limited.
+        events: What has been told of the turn so far.
         claim: This process's hold on it; None while earlier turns are unfinished.
         history: What was said before, newest first, where it may start now.
     """
 
     turn: TurnRef
     message: MessageOut
+    rate: RateLevel | None
+    events: Sequence[StoredEvent]
     claim: Claim | None
     history: Sequence[PastTurn]
 
@@ -82,6 +93,7 @@ async def begin(
     principal: Principal,
     message: NewMessage,
     *,
+    limits: RateLimits | None,
     process: UUID,
     lease_s: float,
     queue_max: int,
@@ -94,6 +106,7 @@ async def begin(
         database: Where.
         principal: Who says it.
         message: What.
+        limits: What the turn counts against; None lets it in uncounted.
         process: This process, as the owner of what may start at once.
         lease_s: How long it owns that without a sign of life.
         queue_max: Turns of one conversation that may wait.
@@ -108,6 +121,8 @@ async def begin(
         ConversationEnded: it takes no more turns.
         ConversationBusy: too many turns wait in it already; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
+        RateLimited: one of the user's limits is used up; nothing was stored.
+        LimiterFailed: the limits could not be asked; nothing was stored.
         ShuttingDown: the turn is a new one, and this process takes no more.
         DatabaseError: nothing was stored, or the outcome is unknown and the key decides.
     """
@@ -120,6 +135,11 @@ async def begin(
             if draining:
                 raise ShuttingDown(retry_after_s=1)
             turn = await _numbered(connection, principal, message)
+            rate = None
+            if limits is not None:
+                rate = await limits.spend(
+                    connection, principal, turn.conversation_id, message.channel
+                )
             waiting = 0
             if message.conversation_id is not None:
                 waiting = await repository.count_waiting(
@@ -139,6 +159,7 @@ async def begin(
                 created_at=utc_now(),
                 tool_calls=[],
             )
+            events = _first_events(turn, message, said, starts=waiting == 0)
             inserted = await repository.insert_turn(
                 connection,
                 turn,
@@ -151,11 +172,12 @@ async def begin(
                 message_id=said.id,
                 content=said.content,
                 created_at=said.created_at,
+                events=events,
             )
             if not inserted:
                 raise _KeyTaken
             if waiting:
-                return Begun(turn, said, claim=None, history=())
+                return Begun(turn, said, rate, events, claim=None, history=())
             history: Sequence[PastTurn] = ()
             if turn.number > 1 and history_turns_max:
                 history = await past_turns(
@@ -165,9 +187,27 @@ async def begin(
                     before=turn.number,
                     turns_max=history_turns_max,
                 )
-            return Begun(turn, said, claim=Claim(turn, attempt=1, deaths=0), history=history)
+            claim = Claim(turn, attempt=1, deaths=0, channel=message.channel)
+            return Begun(turn, said, rate, events, claim, history)
     except _KeyTaken:
         return await _taken(database, principal, message)
+
+
+def _first_events(
+    turn: TurnRef, message: NewMessage, said: MessageOut, *, starts: bool
+) -> list[StoredEvent]:
+    started = stored(
+        TurnStarted,
+        turn,
+        1,
+        said.created_at,
+        number=turn.number,
+        channel=message.channel,
+        message_id=said.id,
+        content=said.content,
+    )
+    status = AT_ONCE if starts else IN_LINE
+    return [started, stored(AgentStatus, turn, 2, said.created_at, status=status)]
 
 
 async def _numbered(

@@ -38,7 +38,9 @@ _TAKE = (
     " lease_expires_at = now() + make_interval(secs => :lease_s),"
     " started_at = coalesce(started_at, now())"
 )
-_RETURNING = " RETURNING t.user_id, t.id, t.conversation_id, t.number, t.attempt, t.deaths"
+_RETURNING = (
+    " RETURNING t.user_id, t.id, t.conversation_id, t.number, t.attempt, t.deaths, t.channel"
+)
 _CLAIM = text(
     _TAKE
     + " WHERE t.user_id = :owner AND t.id = :turn AND "
@@ -58,7 +60,7 @@ _ADOPT = text(
 
 def _claim(row: AnyRow) -> Claim:
     turn = TurnRef(Principal(row.user_id), row.id, row.conversation_id, row.number)
-    return Claim(turn, row.attempt, row.deaths)
+    return Claim(turn, row.attempt, row.deaths, row.channel)
 
 
 async def claim(

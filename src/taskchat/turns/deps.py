@@ -5,7 +5,9 @@ from uuid import UUID
 
 from taskchat.assistant.run import Assistant
 from taskchat.db import Database
+from taskchat.limits.buckets import RateLimits
 from taskchat.settings import Settings
+from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.wakeups import Wakeups
 
@@ -21,6 +23,8 @@ class TurnDeps:
         settings: Limits.
         wakeups: How waiting turns hear of others.
         jobs: The turns that this process sees through.
+        events: Where turns tell what happens in them.
+        limits: How much a user may ask for in a minute.
         history_tokens_max: Budget of the history, in model tokens.
         history_turns_max: The most turns of history that are read.
     """
@@ -31,5 +35,7 @@ class TurnDeps:
     settings: Settings
     wakeups: Wakeups
     jobs: TurnJobs
+    events: EventLog
+    limits: RateLimits
     history_tokens_max: int
     history_turns_max: int

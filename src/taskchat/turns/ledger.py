@@ -7,7 +7,7 @@ to another writes nothing more into it.
 import time
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
+from uuid import uuid5
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,10 +16,11 @@ from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
 from taskchat.db import Database
 from taskchat.errors import ModelError
-from taskchat.moments import new_id
 from taskchat.principal import Principal
 from taskchat.tasks.tools import Effect, Result, ToolFailure
 from taskchat.turns import record
+from taskchat.turns.event_log import EventWriter
+from taskchat.turns.events import OpenAICall, OpenAIResponse, ToolCallEvent, ToolResultEvent
 from taskchat.turns.states import Claim
 
 
@@ -34,6 +35,7 @@ class TurnLedger:
         database: Where.
         held: The attempt.
         answers_kept: Answers on record from earlier attempts, with what they cost.
+        events: What is told of it.
         calls: Executed calls from earlier attempts, by the model's ids.
         tool_calls_max: The most tool calls of one turn.
     """
@@ -42,12 +44,14 @@ class TurnLedger:
         self,
         database: Database,
         held: Claim,
+        events: EventWriter,
         *,
         answers_kept: Sequence[Answer] = (),
         calls: Sequence[tuple[str, ToolCallOut]] = (),
         tool_calls_max: int,
     ) -> None:
         self.held = held
+        self.events = events
         self.answers = list(answers_kept)
         self.calls = dict(calls)
         self.history: Sequence[InputItem] = ()
@@ -56,8 +60,35 @@ class TurnLedger:
         self._kept = len(self.answers)
         self._tool_calls_max = tool_calls_max
 
+    @property
+    def streams(self) -> bool:
+        """Whether somebody reads along: then the model's text is wanted as it comes."""
+        return self.held.channel != "rest"
+
+    def asking(self, model: str) -> None:
+        """Note that a model is being asked."""
+        self.events.status("thinking")
+        self.events.tell(OpenAICall, model=model)
+
+    def heard(self, delta: str) -> None:
+        """Note a piece of a model's text."""
+        self.events.say(delta)
+
+    def broke_off(self) -> None:
+        """Note that a model failed in the middle of its answer."""
+        self.events.end_stream(dropped=True)
+
     def answered(self, answer: Answer) -> None:
         """Note an answer of the model's."""
+        self.events.end_stream()
+        self.events.tell(
+            OpenAIResponse,
+            model=answer.model,
+            prompt_tokens=answer.input_tokens,
+            completion_tokens=answer.output_tokens,
+            total_tokens=answer.input_tokens + answer.output_tokens,
+            duration_ms=answer.duration_ms,
+        )
         self.answers.append(answer)
 
     def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> "LedgerCall":
@@ -71,7 +102,12 @@ class TurnLedger:
                 f"The language model wanted more than {self._tool_calls_max} tool calls for one "
                 "message. What was done is kept; ask for the rest in another message."
             )
-        return LedgerCall(self, call_id, tool_name, arguments)
+        call = LedgerCall(self, call_id, tool_name, arguments)
+        if not call.recorded:
+            self.events.tell(
+                ToolCallEvent, tool_call_id=call.id, tool_name=tool_name, arguments=arguments
+            )
+        return call
 
     async def perform(
         self,
@@ -87,7 +123,10 @@ class TurnLedger:
             return result_type.model_validate(known.result)
         began = time.monotonic()
         try:
-            async with self._database.transaction(call.principal) as connection:
+            async with (
+                self.events.carried(),
+                self._database.transaction(call.principal) as connection,
+            ):
                 await self._fence(connection)
                 failure: ToolFailure | None = None
                 try:
@@ -109,7 +148,10 @@ class TurnLedger:
 
     async def refuse(self, call: "LedgerCall", text: str) -> None:
         """Record a call that came to nothing before any tool ran."""
-        async with self._database.transaction(call.principal) as connection:
+        async with (
+            self.events.carried(),
+            self._database.transaction(call.principal) as connection,
+        ):
             await self._fence(connection)
             recorded = await self._record(
                 connection, call, {"error": text}, "failed", time.monotonic()
@@ -129,23 +171,33 @@ class TurnLedger:
         began: float,
     ) -> ToolCallOut:
         await self._keep_answers(connection)
-        id_: UUID = new_id()
+        duration_ms = round((time.monotonic() - began) * 1000)
+        self.events.add(
+            ToolResultEvent,
+            tool_call_id=call.id,
+            tool_name=call.tool_name,
+            result=result,
+            duration_ms=duration_ms,
+            is_error=status != "completed",
+        )
         executed_at = await record.insert_call(
             connection,
             self.held.turn,
             {
-                "id": id_,
+                "id": call.id,
                 "call_id": call.call_id,
                 "position": len(self.calls),
                 "tool_name": call.tool_name,
                 "parameters": call.arguments,
                 "result": result,
                 "status": status,
-                "duration_ms": round((time.monotonic() - began) * 1000),
+                "duration_ms": duration_ms,
             },
+            self.events.pending(),
+            process=self.events.process,
         )
         return ToolCallOut(
-            id=id_,
+            id=call.id,
             tool_name=call.tool_name,
             parameters=call.arguments,
             result=result,
@@ -183,6 +235,8 @@ class LedgerCall:
     def __init__(
         self, ledger: TurnLedger, call_id: str, tool_name: str, arguments: dict[str, Any]
     ) -> None:
+        # The same in every attempt: whoever follows the turn sees one call, not two.
+        self.id = uuid5(ledger.held.turn.id, call_id)
         self.call_id = call_id
         self.tool_name = tool_name
         self.arguments = arguments

@@ -97,11 +97,37 @@ class Turn(SQLModel, table=True):
     input_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     output_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     result: str | None = Field(default=None, sa_column=Column(Text))
+    last_seq: int | None = Field(default=None, sa_column=Column(Integer))
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )
     started_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     finished_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class TurnEvent(SQLModel, table=True):
+    """One thing that happened in a turn, as it is told on every transport.
+
+    `data` is the event's JSON, byte for byte: whoever reads it, wherever, gets the same text.
+    """
+
+    __tablename__ = "turn_events"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+        # Rows come in order of time, so that a few pages of index serve the pruning of millions.
+        Index("turn_events_created_at_idx", "created_at", postgresql_using="brin"),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    turn_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    type: str = Field(sa_column=Column(String(32), nullable=False))
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )
 
 
 class ModelAnswer(SQLModel, table=True):

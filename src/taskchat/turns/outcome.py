@@ -24,7 +24,7 @@ STORED_FAILURES: dict[str, type[ServiceError]] = {
 """Errors that end a turn. All others leave it unfinished, or never began one."""
 
 
-def failure_json(error: ServiceError, turn: TurnRef, *, request_id: str) -> str:
+def failure_body(error: ServiceError, turn: TurnRef, *, request_id: str) -> ErrorBody:
     """The error as it is stored with the turn."""
     return ErrorBody(
         error_code=error.code,
@@ -33,7 +33,7 @@ def failure_json(error: ServiceError, turn: TurnRef, *, request_id: str) -> str:
         turn_id=turn.id,
         request_id=request_id,
         details=[],
-    ).model_dump_json()
+    )
 
 
 def stored_failure(result: str) -> ServiceError:

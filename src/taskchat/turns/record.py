@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from taskchat.conversations.models import Message, ToolCall
 from taskchat.conversations.schemas import ToolCallOut
 from taskchat.db import AnyRow, table_of
+from taskchat.presence.repository import TELL_FOLLOWERS
+from taskchat.turns.event_rows import INSERT_EVENTS, event_values
+from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import ModelAnswer
 from taskchat.turns.states import Claim, TurnRef
 
@@ -21,7 +25,31 @@ _FENCE = text(
     "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
     " AND status = 'running' FOR SHARE"
 )
-_INSERT_CALL = insert(_calls).returning(_calls.c.executed_at)
+# The call and what is told of it in one round trip.
+_INSERT_CALL = text(
+    "WITH held AS (SELECT user_id, id, conversation_id FROM turns"
+    " WHERE user_id = :owner AND id = :turn),"
+    " kept AS (INSERT INTO tool_calls (user_id, id, turn_id, call_id, position, tool_name,"
+    " parameters, result, status, duration_ms)"
+    " SELECT user_id, :id, id, :call_id, :position, :tool_name, :parameters, :result, :status,"
+    " :duration_ms FROM held RETURNING executed_at),"
+    " told AS (" + INSERT_EVENTS.format(turn="held") + ")"
+    " SELECT kept.executed_at, " + TELL_FOLLOWERS.format(turn="held") + " FROM kept, held"
+).bindparams(
+    *(
+        bindparam(name, type_=_calls.c[name].type)
+        for name in (
+            "id",
+            "call_id",
+            "position",
+            "tool_name",
+            "parameters",
+            "result",
+            "status",
+            "duration_ms",
+        )
+    )
+)
 _INSERT_ANSWER = insert(_answers)
 _SAID = select(_messages.c.content, _messages.c.id, _messages.c.created_at).where(
     _messages.c.user_id == bindparam("owner"),
@@ -66,10 +94,24 @@ async def insert_answers(
     )
 
 
-async def insert_call(connection: AsyncConnection, turn: TurnRef, call: dict[str, Any]) -> datetime:
-    """Record a tool call; returns the moment of its transaction."""
+async def insert_call(
+    connection: AsyncConnection,
+    turn: TurnRef,
+    call: dict[str, Any],
+    events: Sequence[StoredEvent],
+    *,
+    process: UUID,
+) -> datetime:
+    """Record a tool call, and what is told of it; returns the moment of its transaction."""
     moment = await connection.scalar(
-        _INSERT_CALL, {"user_id": turn.principal.user_id, "turn_id": turn.id, **call}
+        _INSERT_CALL,
+        {
+            "owner": turn.principal.user_id,
+            "turn": turn.id,
+            "process": process,
+            **call,
+            **event_values(events),
+        },
     )
     assert isinstance(moment, datetime)  # noqa: S101 - narrowed for the type checker
     return moment

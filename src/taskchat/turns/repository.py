@@ -1,5 +1,6 @@
 """SQL of a turn's beginning and end. Every statement names the owner, every write the attempt."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -9,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.conversations.models import Message
 from taskchat.db import table_of
+from taskchat.presence.repository import TELL_FOLLOWERS
 from taskchat.principal import Principal
+from taskchat.turns.event_rows import INSERT_EVENTS, event_values
+from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import Turn
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
@@ -36,8 +40,8 @@ _WAITING = text(
     "SELECT count(*) FROM turns WHERE user_id = :owner AND conversation_id = :conversation"
     " AND status IN ('queued', 'running', 'awaiting_feedback')"
 )
-# The row and the user's message in one round trip. A key that another request has just used makes
-# both come to nothing.
+# The row, the user's message and the first events in one round trip. A key that another request has
+# just used makes all of them come to nothing.
 _INSERT_TURN = text(
     "WITH turn AS ("
     " INSERT INTO turns (user_id, id, conversation_id, number, channel, status, attempt, owner,"
@@ -46,11 +50,13 @@ _INSERT_TURN = text(
     " now() + make_interval(secs => :lease_s),"
     " CASE WHEN :attempt = 1 THEN now() END, :key, :fingerprint)"
     " ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
-    " RETURNING user_id, id, conversation_id, number)"
-    " INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position, role,"
-    " content, created_at)"
+    " RETURNING user_id, id, conversation_id, number),"
+    " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
+    " role, content, created_at)"
     " SELECT user_id, :message, conversation_id, id, number, 0, 'user', :content, :created_at"
-    " FROM turn RETURNING turn_id"
+    " FROM turn),"
+    " told AS (" + INSERT_EVENTS.format(turn="turn") + ")"
+    " SELECT turn.id, " + TELL_FOLLOWERS.format(turn="turn") + " FROM turn"
 ).bindparams(
     bindparam("attempt", type_=_turns.c.attempt.type),
     bindparam("message", type_=_messages.c.id.type),
@@ -123,8 +129,13 @@ async def insert_turn(
     message_id: UUID,
     content: str,
     created_at: datetime,
+    events: Sequence[StoredEvent],
 ) -> bool:
-    """Insert the turn with the user's message; False when another turn has the key."""
+    """Insert the turn with the user's message and its first events.
+
+    Returns:
+        False when another turn has the key.
+    """
     inserted = await connection.scalar(
         _INSERT_TURN,
         {
@@ -142,6 +153,7 @@ async def insert_turn(
             "message": message_id,
             "content": content,
             "created_at": created_at,
+            **event_values(events),
         },
     )
     return inserted is not None
@@ -187,11 +199,14 @@ _WAKE = (
 )
 _INSERT_REPLY = insert(_messages)
 _SETTLE = text(
+    "WITH settled AS ("
     "UPDATE turns AS t SET status = :status, result = :result, model = :model,"
     " model_calls = :model_calls, input_tokens = :input_tokens, output_tokens = :output_tokens,"
-    " finished_at = now(), lease_expires_at = NULL"
+    " last_seq = :last_seq, finished_at = now(), lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn AND t.attempt = :attempt"
-    " AND t.status = 'running'" + _WAKE
+    " AND t.status = 'running'" + _WAKE + ", t.user_id, t.id, t.conversation_id),"
+    " told AS (" + INSERT_EVENTS.format(turn="settled") + ")"
+    " SELECT settled.id, " + TELL_FOLLOWERS.format(turn="settled") + " FROM settled"
 )
 _CANCEL = text(
     "UPDATE turns AS t SET status = 'cancelled', result = :result, finished_at = now(),"
@@ -211,6 +226,8 @@ async def settle(
     model_calls: int,
     input_tokens: int,
     output_tokens: int,
+    events: Sequence[StoredEvent],
+    process: UUID,
 ) -> bool:
     """End a turn that this attempt runs, and wake the next; False when it runs it no more."""
     rows = await connection.execute(
@@ -225,6 +242,9 @@ async def settle(
             "model_calls": model_calls,
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
+            "last_seq": events[-1].seq,
+            "process": process,
+            **event_values(events),
         },
     )
     return rows.one_or_none() is not None

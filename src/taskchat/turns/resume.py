@@ -14,8 +14,9 @@ from taskchat.conversations.history import InputItem, model_input, output_item, 
 from taskchat.conversations.repository import PastTurn, past_turns
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.db import Database
-from taskchat.turns import claims, record, repository
-from taskchat.turns.begin import Begun
+from taskchat.turns import claims, event_rows, record, repository
+from taskchat.turns.begin import AT_ONCE, Begun
+from taskchat.turns.events import STREAMING, AgentState
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
 UNREADABLE = "The arguments were not valid JSON; call the tool again."
@@ -29,6 +30,9 @@ class StartedTurn:
         held: The attempt.
         message: The user's.
         history: What was said before, newest first.
+        last_seq: How many events it has.
+        open_stream: Whether its last attempt died while it streamed a text.
+        status: What was last told of what the agent does, where that is known.
         answers: The model's answers on record.
         calls: The executed calls, by the model's ids.
     """
@@ -36,6 +40,9 @@ class StartedTurn:
     held: Claim
     message: MessageOut
     history: Sequence[PastTurn]
+    last_seq: int
+    open_stream: bool = False
+    status: AgentState | None = None
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
 
@@ -99,7 +106,13 @@ def started(begun: Begun) -> StartedTurn | None:
     """The turn that may start as it was accepted; None when it has to wait."""
     if begun.claim is None:
         return None
-    return StartedTurn(begun.claim, begun.message, begun.history)
+    return StartedTurn(
+        begun.claim,
+        begun.message,
+        begun.history,
+        last_seq=len(begun.events),
+        status=AT_ONCE,
+    )
 
 
 async def claim_turn(
@@ -154,4 +167,13 @@ async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int
     message = MessageOut(
         id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
     )
-    return StartedTurn(held, message, history, answers, calls)
+    seq, type_ = await event_rows.last_event(connection, turn)
+    return StartedTurn(
+        held,
+        message,
+        history,
+        last_seq=seq,
+        open_stream=type_ in STREAMING,
+        answers=answers,
+        calls=calls,
+    )

@@ -35,6 +35,8 @@ def _message(value: str) -> str:
 
 
 PlainUUID = Annotated[UUID, BeforeValidator(_plain_uuid)]
+MessageText = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_message)]
+"""What a user says, trimmed and checked."""
 
 
 class ChatRequest(BaseModel):
@@ -45,9 +47,7 @@ class ChatRequest(BaseModel):
         json_schema_extra={"examples": [{"message": "Add task: Buy groceries"}]},
     )
 
-    message: Annotated[str, Field(strict=True, min_length=1), AfterValidator(_message)] = Field(
-        description="1 to 5,000 characters after trimming."
-    )
+    message: MessageText = Field(description="1 to 5,000 characters after trimming.")
     conversation_id: PlainUUID | None = Field(
         None, description="The conversation to go on with; absent or null starts one."
     )

@@ -24,11 +24,13 @@ class Claim:
         turn: Which.
         attempt: The fencing token.
         deaths: How often its process died while it ran.
+        channel: How its message came in.
     """
 
     turn: TurnRef
     attempt: int
     deaths: int
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ by another.
 import asyncio
 import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -22,18 +23,19 @@ from taskchat.errors import (
     TurnInProgress,
     TurnNotCancellable,
 )
+from taskchat.limits.buckets import LimiterFailed, RateLevel, RateLimits, limiter_failed
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.turns import claims, repository
 from taskchat.turns.attempt import run_turn
-from taskchat.turns.begin import NewMessage, begin
+from taskchat.turns.begin import Begun, NewMessage, begin
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.jobs import Job
 from taskchat.turns.ledger import TurnLost
 from taskchat.turns.models import UNFINISHED
 from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, started
 from taskchat.turns.settle import cancel
-from taskchat.turns.states import Claim, TurnState
+from taskchat.turns.states import Claim, TurnRef, TurnState
 from taskchat.turns.wakeups import pause
 
 log = structlog.get_logger()
@@ -44,19 +46,25 @@ GIVE_BACK_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class CompletedTurn:
-    """How a turn ended, whatever way.
+class AcceptedTurn:
+    """A turn that will be answered, whatever becomes of its client and its process.
 
     Attributes:
-        state: Its end.
+        turn: Which.
+        state: How it ended, where its key was used before and it is over.
+        job: What sees it through here, where it is not over.
         replayed: Whether its key had been used before.
+        rate: The tightest of the user's rate limits, where one was spent from.
     """
 
-    state: TurnState
+    turn: TurnRef
+    state: TurnState | None
+    job: Job | None
     replayed: bool
+    rate: RateLevel | None
 
 
-async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps) -> CompletedTurn:
+async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps) -> TurnState:
     """Answer one user message: begin, run, settle.
 
     No transaction is open while the model thinks: a run takes seconds and would hold a pooled
@@ -68,25 +76,81 @@ async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps
     Raises:
         ServiceError: as `begin`; or that the wait ran out, while the turn goes on.
     """
-    begun = await begin(
-        deps.database,
-        principal,
-        message,
-        process=deps.process,
-        lease_s=deps.settings.lease_s,
-        queue_max=deps.settings.queue_max,
-        history_turns_max=deps.history_turns_max,
-        draining=deps.jobs.draining,
-    )
+    return await ended_turn(await accept_turn(message, principal=principal, deps=deps), deps)
+
+
+async def accept_turn(
+    message: NewMessage,
+    *,
+    principal: Principal,
+    deps: TurnDeps,
+    acknowledge: Callable[[AcceptedTurn], None] | None = None,
+) -> AcceptedTurn:
+    """Begin: the message is committed, and a job of this process sees to its answer.
+
+    Args:
+        message: What is said.
+        principal: By whom.
+        deps: What a turn needs.
+        acknowledge: Told of the turn before anybody is told of what happens in it.
+
+    Raises:
+        ServiceError: as `begin`.
+    """
+    begun = await _begun(message, principal, deps)
     if isinstance(begun, TurnState):
-        return CompletedTurn(await _same_turn(begun, deps), replayed=True)
+        job = None if begun.status not in UNFINISHED else _job_of(begun, deps)
+        over = begun if job is None else None
+        accepted = AcceptedTurn(begun.turn, over, job, replayed=True, rate=None)
+        if acknowledge is not None:
+            acknowledge(accepted)
+        return accepted
     start = started(begun)
     job = deps.jobs.start(
         begun.turn,
         0 if start is None else start.held.attempt,
         functools.partial(see_through, start=start, deps=deps, request_id=message.request_id),
     )
-    return CompletedTurn(await _answered(job, deps.settings), replayed=False)
+    accepted = AcceptedTurn(begun.turn, None, job, replayed=False, rate=begun.rate)
+    if acknowledge is not None:
+        acknowledge(accepted)
+    deps.events.publish(begun.turn, begun.events)
+    return accepted
+
+
+async def _begun(message: NewMessage, principal: Principal, deps: TurnDeps) -> Begun | TurnState:
+    limits: RateLimits | None = deps.limits
+    while True:
+        try:
+            return await begin(
+                deps.database,
+                principal,
+                message,
+                limits=limits,
+                process=deps.process,
+                lease_s=deps.settings.lease_s,
+                queue_max=deps.settings.queue_max,
+                history_turns_max=deps.history_turns_max,
+                draining=deps.jobs.draining,
+            )
+        except LimiterFailed:
+            # Better a message too many than a service that stands still with its limiter.
+            limiter_failed("turns")
+            limits = None
+
+
+async def ended_turn(accepted: AcceptedTurn, deps: TurnDeps) -> TurnState:
+    """Wait for the end of a turn that was accepted; says how it ended.
+
+    Raises:
+        ServiceError: the wait ran out, while the turn goes on.
+    """
+    if accepted.job is None:
+        assert accepted.state is not None  # noqa: S101 - there is one or the other
+        return accepted.state
+    if accepted.replayed:
+        return await _ended(accepted.job, deps.settings.queue_timeout_s)
+    return await _answered(accepted.job, deps.settings)
 
 
 async def _answered(job: Job, settings: Settings) -> TurnState:
@@ -111,17 +175,14 @@ async def _answered(job: Job, settings: Settings) -> TurnState:
     return await _ended(job, settings.run_timeout_s + settings.lease_s)
 
 
-async def _same_turn(known: TurnState, deps: TurnDeps) -> TurnState:
-    """The turn that a repeated key belongs to: over, waited for, or taken up where it lies dead."""
-    if known.status not in UNFINISHED:
-        return known
+def _job_of(known: TurnState, deps: TurnDeps) -> Job:
+    """What sees the turn of a repeated key through: waits for it, or takes it up where it lies."""
     job = deps.jobs.get(known.turn.id)
     if job is None and deps.jobs.draining:
         raise ShuttingDown(retry_after_s=1)
-    job = job or deps.jobs.start(
+    return job or deps.jobs.start(
         known.turn, None, functools.partial(see_through, start=None, deps=deps, request_id="")
     )
-    return await _ended(job, deps.settings.queue_timeout_s)
 
 
 async def _ended(job: Job, timeout_s: float) -> TurnState:
@@ -242,7 +303,7 @@ async def cancel_turn(
     if state is None:
         raise NotFound(f"No turn {turn_id}.")
     turn = state.turn
-    if not await cancel(deps.database, turn, request_id=request_id):
+    if not await cancel(deps.events, turn, request_id=request_id):
         raise TurnNotCancellable(conversation_id=turn.conversation_id, turn_id=turn.id)
     deps.wakeups.wake(turn.conversation_id, turn.number, turn.number + 1)
     log.info("turn.cancelled", turn_id=str(turn.id))

@@ -1,0 +1,44 @@
+"""Forgetting what nobody will ask for again: keys, events, buckets, connections of the dead."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.db import Database
+from taskchat.limits import buckets
+from taskchat.presence import repository as presence
+from taskchat.settings import Settings
+from taskchat.turns import claims, event_rows
+
+ROWS_AT_ONCE: Final = 1000
+"""Rows forgotten in one transaction, so that none of them is long."""
+
+EVERY_S: Final = 300.0
+"""What lives five minutes longer than it must harms nobody."""
+
+
+async def keep_house(database: Database, settings: Settings) -> None:
+    """Forget whatever is past its time."""
+    await _all(
+        database,
+        lambda connection: claims.forget_keys(
+            connection, retention_h=settings.idempotency_retention_h, keys_max=ROWS_AT_ONCE
+        ),
+    )
+    await _all(
+        database,
+        lambda connection: event_rows.prune(
+            connection, retention_h=settings.event_retention_h, rows_max=ROWS_AT_ONCE
+        ),
+    )
+    await _all(database, lambda connection: buckets.forget_idle(connection, rows_max=ROWS_AT_ONCE))
+    async with database.system_transaction() as connection:
+        await presence.forget_dead(connection, lease_s=settings.lease_s)
+
+
+async def _all(database: Database, forget: Callable[[AsyncConnection], Awaitable[int]]) -> None:
+    forgotten = ROWS_AT_ONCE
+    while forgotten >= ROWS_AT_ONCE:
+        async with database.system_transaction() as connection:
+            forgotten = await forget(connection)

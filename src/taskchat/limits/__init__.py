@@ -1,0 +1,1 @@
+"""How much a user may ask for in a minute."""

@@ -1,0 +1,233 @@
+"""Following conversations: one reader a conversation and process, however many look on.
+
+What is committed in this process is passed on as it is. What others commit is read when they
+notify, with a poll behind it. Either way everybody gets every event of a turn once, in order,
+without gaps.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from taskchat.db import Database
+from taskchat.errors import DatabaseError
+from taskchat.live.rows import Place, events_since, place_now
+from taskchat.principal import Principal
+from taskchat.turns.event_rows import EVENTS_MAX
+from taskchat.turns.events import StoredEvent
+from taskchat.turns.states import TurnRef
+
+TICK_S: Final = 0.5
+"""How often it is asked whose time has come to look."""
+
+SOON_S: Final = 1.0
+"""After following begins: a turn that began at the same moment may not have known of it."""
+
+ACTIVE_S: Final = (5.0, 1.0)
+"""Between looks while a turn is under way: with notifications, and without."""
+
+IDLE_S: Final = (60.0, 5.0)
+"""The same where nothing is under way."""
+
+RETRY_S: Final = 0.5
+"""Between attempts to read while the database is away."""
+
+Follower = Callable[[Sequence[StoredEvent]], None]
+"""Told what is new; it must not wait."""
+
+
+class Feed:
+    """What happens in conversations, for those who follow them in this process.
+
+    Args:
+        database: Where events are.
+        listening: Whether notifications arrive.
+    """
+
+    def __init__(self, database: Database, listening: Callable[[], bool]) -> None:
+        self._database = database
+        self._listening = listening
+        self._tails: dict[UUID, dict[str, Tail]] = {}
+        self._job: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to look from time to time, in a job of its own."""
+        self._job = asyncio.create_task(self._look(), name="feed")
+
+    async def close(self) -> None:
+        """Tell nobody anything more; whoever follows finds `closed` set."""
+        self.closed.set()
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.gather(self._job, return_exceptions=True)
+        for tail in list(self._all()):
+            await tail.close()
+
+    @contextlib.contextmanager
+    def following(
+        self, principal: Principal, conversation_id: UUID, follower: Follower
+    ) -> Iterator["Tail"]:
+        """Follow a conversation of the principal's while the block lasts.
+
+        What happens after the tail is `ready` is told; what happened before can be read.
+        """
+        of_conversation = self._tails.setdefault(conversation_id, {})
+        tail = of_conversation.get(principal.user_id)
+        if tail is None:
+            tail = Tail(self._database, principal, conversation_id, self._listening)
+            of_conversation[principal.user_id] = tail
+        tail.followers.append(follower)
+        try:
+            yield tail
+        finally:
+            tail.followers.remove(follower)
+            if not tail.followers:
+                tail.stop()
+                del of_conversation[principal.user_id]
+                if not of_conversation:
+                    self._tails.pop(conversation_id, None)
+
+    def published(self, turn: TurnRef, events: Sequence[StoredEvent]) -> None:
+        """This process has committed events of a turn."""
+        tail = self._tails.get(turn.conversation_id, {}).get(turn.principal.user_id)
+        if tail is not None and events:
+            tail.offer(events)
+
+    def notified(self, conversation_id: str) -> None:
+        """Another process has: see `presence.repository.EVENTS_CHANNEL`."""
+        for tail in self._tails.get(UUID(conversation_id), {}).values():
+            tail.look()
+
+    def look_at_all(self) -> None:
+        """Notifications may have been lost."""
+        for tail in self._all():
+            tail.look()
+
+    def _all(self) -> Iterator["Tail"]:
+        for of_conversation in self._tails.values():
+            yield from of_conversation.values()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = asyncio.get_running_loop().time()
+            for tail in list(self._all()):
+                if tail.look_at <= now:
+                    tail.look()
+
+
+class Tail:
+    """The end of one conversation, as it grows.
+
+    Attributes:
+        followers: Who is told.
+        ready: Set once everything that happens is told.
+        look_at: When to look without having been notified, by the loop's clock.
+        place: How far it has been told.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        principal: Principal,
+        conversation_id: UUID,
+        listening: Callable[[], bool],
+    ) -> None:
+        self.followers: list[Follower] = []
+        self.ready = asyncio.Event()
+        self.place = Place(1)
+        self.look_at = asyncio.get_running_loop().time() + SOON_S
+        self._database = database
+        self._principal = principal
+        self._conversation_id = conversation_id
+        self._listening = listening
+        self._early: list[Sequence[StoredEvent]] = []
+        self._again = False
+        self._reading: asyncio.Task[None] | None = asyncio.create_task(self._begin())
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a turn of the conversation is unfinished."""
+        return bool(self.place.seen)
+
+    def offer(self, events: Sequence[StoredEvent]) -> None:
+        """Events of one turn, just committed in this process."""
+        if not self.ready.is_set():
+            self._early.append(events)
+            return
+        fresh = self.place.take(events)
+        if fresh is None:
+            # Those between were committed by another process.
+            self.look()
+        elif fresh:
+            self._tell(fresh)
+
+    def look(self) -> None:
+        """Read what is new, now or as soon as the reading at hand is done."""
+        self._again = True
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+
+    def stop(self) -> None:
+        """Nobody follows any more."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def close(self) -> None:
+        """The same, and wait for it."""
+        self.stop()
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        while True:
+            try:
+                async with self._database.transaction(self._principal) as connection:
+                    self.place = await place_now(connection, self._principal, self._conversation_id)
+                break
+            except DatabaseError:
+                await asyncio.sleep(RETRY_S)
+        self.ready.set()
+        for events in self._early:
+            self.offer(events)
+        self._early.clear()
+        if self._again:
+            await self._read()
+
+    async def _read(self) -> None:
+        while self._again:
+            self._again = False
+            try:
+                async with self._database.transaction(self._principal) as connection:
+                    events = await events_since(
+                        connection, self._principal, self._conversation_id, self.place
+                    )
+            except DatabaseError:
+                await asyncio.sleep(RETRY_S)
+                self._again = True
+                continue
+            self._again = self._again or len(events) == EVENTS_MAX
+            self._take(events)
+        self._plan()
+
+    def _take(self, events: Sequence[StoredEvent]) -> None:
+        start = 0
+        for end in range(1, len(events) + 1):
+            if end == len(events) or events[end].turn_id != events[start].turn_id:
+                fresh = self.place.take(events[start:end])
+                if fresh:
+                    self._tell(fresh)
+                start = end
+
+    def _tell(self, events: Sequence[StoredEvent]) -> None:
+        self._plan()
+        for follower in tuple(self.followers):
+            follower(events)
+
+    def _plan(self) -> None:
+        notified, alone = ACTIVE_S if self.under_way else IDLE_S
+        wait_s = notified if self._listening() else alone
+        self.look_at = asyncio.get_running_loop().time() + wait_s

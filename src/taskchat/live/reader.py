@@ -1,0 +1,123 @@
+"""Reading one turn's events from a place on: every one, once, in order, until the last."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from taskchat.db import Database
+from taskchat.errors import NotFound
+from taskchat.live.feed import Feed
+from taskchat.turns import event_rows
+from taskchat.turns.event_rows import EVENTS_MAX
+from taskchat.turns.events import StoredEvent
+from taskchat.turns.states import TurnRef
+
+BUFFER_MAX: Final = 1000
+"""Events that wait for a reader. One that is slower reads them from the log when it gets there."""
+
+
+class TurnReader:
+    """One reader of one turn.
+
+    Args:
+        database: Where the events are.
+        feed: How it hears of new ones.
+        turn: Which turn.
+        after: The last event that the reader has.
+    """
+
+    def __init__(self, database: Database, feed: Feed, turn: TurnRef, *, after: int) -> None:
+        self._database = database
+        self._feed = feed
+        self._turn = turn
+        self._after = after
+        self._heard: list[StoredEvent] = []
+        self._news = asyncio.Event()
+        self._behind = False
+
+    async def events(self, *, silence_s: float) -> AsyncGenerator[Sequence[StoredEvent], None]:
+        """Events as they come; an empty sequence after each silence.
+
+        Ends behind the turn's last event, or when this process stops telling.
+
+        Args:
+            silence_s: The longest between two.
+
+        Raises:
+            NotFound: the turn was deleted.
+            DatabaseError: the log can't be read at the moment.
+        """
+        turn = self._turn
+        with self._feed.following(turn.principal, turn.conversation_id, self._hear) as tail:
+            await tail.ready.wait()
+            self._behind = True
+            while not self._feed.closed.is_set():
+                events = await self._next()
+                if events:
+                    self._after = events[-1].seq
+                    yield events
+                    if events[-1].ends_turn:
+                        return
+                elif not await self._wait(silence_s):
+                    yield ()
+
+    def _hear(self, events: Sequence[StoredEvent]) -> None:
+        if events[0].turn_id != self._turn.id:
+            return
+        if len(self._heard) < BUFFER_MAX:
+            self._heard.extend(events)
+        else:
+            self._heard.clear()
+            self._behind = True
+        self._news.set()
+
+    async def _next(self) -> Sequence[StoredEvent]:
+        self._news.clear()
+        heard = [event for event in self._heard if event.seq > self._after]
+        self._heard.clear()
+        if not self._behind and (not heard or heard[0].seq == self._after + 1):
+            return heard
+        events = await read_after(self._database, self._turn, self._after)
+        self._behind = len(events) == EVENTS_MAX
+        return events
+
+    async def _wait(self, silence_s: float) -> bool:
+        """Until there is news, or none for too long."""
+        waits = [
+            asyncio.ensure_future(self._news.wait()),
+            asyncio.ensure_future(self._feed.closed.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(
+                waits, timeout=silence_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*waits, return_exceptions=True)
+        return bool(done)
+
+
+async def read_after(database: Database, turn: TurnRef, after: int) -> Sequence[StoredEvent]:
+    """Events of a turn behind one, as many as are read at once.
+
+    Of a turn whose events are pruned, the last is made anew from the turn itself.
+
+    Raises:
+        NotFound: the principal has no such turn.
+        DatabaseError: they can't be read at the moment.
+    """
+    async with database.transaction(turn.principal) as connection:
+        events = await event_rows.read_after(connection, turn, after)
+        if events:
+            return events
+        found = await event_rows.find_turn(connection, turn.principal, turn.id)
+    if found is None:
+        raise NotFound("The turn was deleted.", turn_id=turn.id)
+    _, row = found
+    if row.finished_at is None:
+        return ()
+    last = event_rows.last_of(turn, row)
+    return (last,) if last.seq > after else ()

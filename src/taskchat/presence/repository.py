@@ -1,0 +1,103 @@
+"""SQL of who is connected. Only the database's clock decides who still is."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.principal import Principal
+
+EVENTS_CHANNEL: Final = "taskchat_events"
+"""Payload: the id of a conversation in which something happened."""
+
+# Told only where another process has somebody to tell: committing a notification takes a lock that
+# all of the cluster's committing notifiers share, and most turns have no onlookers.
+TELL_FOLLOWERS: Final = (
+    "(SELECT pg_notify('" + EVENTS_CHANNEL + "', follower.conversation_id::text)"
+    " FROM live_connections AS follower WHERE follower.user_id = {turn}.user_id"
+    " AND follower.conversation_id = {turn}.conversation_id"
+    " AND follower.process IS DISTINCT FROM CAST(:process AS uuid) LIMIT 1)"
+)
+"""A part of a statement that has a row of `turns`: format it with that row's name."""
+
+# One user's connections are counted one after another: who joins holds the user's row.
+_LOCK_USER = text("SELECT 1 FROM users WHERE id = :owner FOR NO KEY UPDATE")
+_COUNT = text(
+    "SELECT count(*) FROM live_connections WHERE user_id = :owner AND kind = :kind"
+    " AND expires_at > now()"
+)
+_JOIN = text(
+    "INSERT INTO live_connections (user_id, id, kind, conversation_id, process, expires_at)"
+    " VALUES (:owner, :id, :kind, :conversation, :process, now() + make_interval(secs => :lease_s))"
+)
+_MOVE = text(
+    "UPDATE live_connections SET conversation_id = :conversation"
+    " WHERE user_id = :owner AND id = :id"
+)
+_LEAVE = text("DELETE FROM live_connections WHERE user_id = :owner AND id = :id")
+_RENEW = text(
+    "UPDATE live_connections SET expires_at = now() + make_interval(secs => :lease_s)"
+    " WHERE process = :process AND id = ANY (CAST(:ids AS uuid[]))"
+)
+_FORGET = text(
+    "DELETE FROM live_connections WHERE expires_at < now() - make_interval(secs => :lease_s)"
+)
+
+
+async def join(
+    connection: AsyncConnection,
+    principal: Principal,
+    id_: UUID,
+    *,
+    kind: str,
+    conversation_id: UUID | None,
+    process: UUID,
+    lease_s: float,
+    connections_max: int | None,
+) -> bool:
+    """Note a connection; False when the user has as many of its kind as they may."""
+    if connections_max is not None:
+        await connection.execute(_LOCK_USER, {"owner": principal.user_id})
+        count = await connection.scalar(_COUNT, {"owner": principal.user_id, "kind": kind})
+        if int(count or 0) >= connections_max:
+            return False
+    await connection.execute(
+        _JOIN,
+        {
+            "owner": principal.user_id,
+            "id": id_,
+            "kind": kind,
+            "conversation": conversation_id,
+            "process": process,
+            "lease_s": lease_s,
+        },
+    )
+    return True
+
+
+async def move(
+    connection: AsyncConnection, principal: Principal, id_: UUID, conversation_id: UUID
+) -> None:
+    """Note that a connection follows this conversation now."""
+    await connection.execute(
+        _MOVE, {"owner": principal.user_id, "id": id_, "conversation": conversation_id}
+    )
+
+
+async def leave(connection: AsyncConnection, principal: Principal, id_: UUID) -> None:
+    """Note that a connection is gone."""
+    await connection.execute(_LEAVE, {"owner": principal.user_id, "id": id_})
+
+
+async def renew(
+    connection: AsyncConnection, ids: Sequence[UUID], *, process: UUID, lease_s: float
+) -> None:
+    """Renew connections of a process. A system transaction."""
+    await connection.execute(_RENEW, {"ids": ids, "process": process, "lease_s": lease_s})
+
+
+async def forget_dead(connection: AsyncConnection, *, lease_s: float) -> int:
+    """Forget connections of processes that died; returns how many. A system transaction."""
+    return (await connection.execute(_FORGET, {"lease_s": lease_s})).rowcount

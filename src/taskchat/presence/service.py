@@ -1,0 +1,79 @@
+"""Who is connected to this process, told to all the others."""
+
+import contextlib
+from uuid import UUID
+
+from taskchat.db import Database
+from taskchat.errors import DatabaseError
+from taskchat.moments import new_id
+from taskchat.presence import repository
+from taskchat.principal import Principal
+
+
+class Presence:
+    """The connections of one process, on record for as long as it lives.
+
+    Args:
+        database: Where.
+        process: Which process.
+        lease_s: How long its connections count without a sign of life.
+        websockets_max: WebSockets of one user, over all processes.
+    """
+
+    def __init__(
+        self, database: Database, process: UUID, *, lease_s: float, websockets_max: int
+    ) -> None:
+        self._database = database
+        self._process = process
+        self._lease_s = lease_s
+        self._websockets_max = websockets_max
+        self._here: set[UUID] = set()
+
+    async def join(
+        self, principal: Principal, kind: str, conversation_id: UUID | None
+    ) -> UUID | None:
+        """Note a connection; None when the user has as many WebSockets as they may.
+
+        Raises:
+            DatabaseError: it could not be noted.
+        """
+        id_ = new_id()
+        async with self._database.transaction(principal) as connection:
+            joined = await repository.join(
+                connection,
+                principal,
+                id_,
+                kind=kind,
+                conversation_id=conversation_id,
+                process=self._process,
+                lease_s=self._lease_s,
+                connections_max=self._websockets_max if kind == "websocket" else None,
+            )
+        if not joined:
+            return None
+        self._here.add(id_)
+        return id_
+
+    async def move(self, principal: Principal, id_: UUID, conversation_id: UUID) -> None:
+        """Note that a connection follows this conversation now.
+
+        Raises:
+            DatabaseError: it could not be noted.
+        """
+        async with self._database.transaction(principal) as connection:
+            await repository.move(connection, principal, id_, conversation_id)
+
+    async def leave(self, principal: Principal, id_: UUID) -> None:
+        """Note that a connection is gone; where that fails, its lease runs out."""
+        self._here.discard(id_)
+        with contextlib.suppress(DatabaseError):
+            async with self._database.transaction(principal) as connection:
+                await repository.leave(connection, principal, id_)
+
+    async def renew(self) -> None:
+        """Give a sign of life for all connections that are here."""
+        if self._here:
+            async with self._database.system_transaction() as connection:
+                await repository.renew(
+                    connection, list(self._here), process=self._process, lease_s=self._lease_s
+                )

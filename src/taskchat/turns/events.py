@@ -1,0 +1,267 @@
+"""What happens in a turn: one vocabulary for the log, for SSE and for WebSocket.
+
+Every event is a JSON object that begins with these fields:
+
+    type             which of the events below
+    turn_id          the turn that it happened in
+    conversation_id  the conversation of that turn
+    seq              its place in the turn: 1, 2, 3 … without gaps
+    timestamp        when, in UTC
+
+and goes on with those of its type:
+
+    turn_started      number, channel, message_id, content: accepted, and the user's message stored
+    agent_status      status: queued, thinking, responding or awaiting_feedback
+    openai_call       model: this model is being asked
+    openai_response   model, prompt_tokens, completion_tokens, total_tokens, duration_ms
+    tool_call         tool_call_id, tool_name, arguments: the model wants this done
+    tool_result       tool_call_id, tool_name, result, duration_ms, is_error: it is done, and stored
+    stream_start      a model begins to say something
+    stream_chunk      delta: more of what it says
+    stream_end        dropped: it has said it; or, where dropped is true, forget this text
+    feedback_request  feedback_id, kind, question, expires_at: the user is asked
+    assistant         message_id, content: the whole reply
+    turn_completed    result: the JSON answer with ?messages=turn          (the last event, or)
+    error             error_code, error, request_id: how the turn ended    (the last event)
+
+A turn that is taken over from a process that died tells the same tool calls under the same ids;
+what had been streamed of an unfinished reply ends with `dropped`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from taskchat.turns.schemas import ChatAnswer, ErrorBody
+from taskchat.turns.states import TurnRef
+
+
+class EventBase(BaseModel):
+    """What every event has."""
+
+    type: str
+    turn_id: UUID
+    conversation_id: UUID
+    seq: int = Field(ge=1, description="Its place in the turn, without gaps.")
+    timestamp: datetime
+
+
+class TurnStarted(EventBase):
+    """The turn is accepted, and the user's message stored."""
+
+    type: Literal["turn_started"] = "turn_started"
+    number: int = Field(description="The turn's place in the conversation, from 1.")
+    channel: Literal["rest", "sse", "websocket"]
+    message_id: UUID
+    content: str
+
+
+AgentState = Literal["queued", "thinking", "responding", "awaiting_feedback"]
+
+
+class AgentStatus(EventBase):
+    """What the turn waits for, or does."""
+
+    type: Literal["agent_status"] = "agent_status"
+    status: AgentState
+
+
+class OpenAICall(EventBase):
+    """A model is asked. The name is the protocol's: it may be anybody's model."""
+
+    type: Literal["openai_call"] = "openai_call"
+    model: str
+
+
+class OpenAIResponse(EventBase):
+    """A model has answered; tokens as its vendor counts, 0 where it doesn't."""
+
+    type: Literal["openai_response"] = "openai_response"
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    duration_ms: int
+
+
+class ToolCallEvent(EventBase):
+    """The model wants a tool called."""
+
+    type: Literal["tool_call"] = "tool_call"
+    tool_call_id: UUID
+    tool_name: str
+    arguments: dict[str, Any]
+
+
+class ToolResultEvent(EventBase):
+    """A tool call is over and on record."""
+
+    type: Literal["tool_result"] = "tool_result"
+    tool_call_id: UUID
+    tool_name: str
+    result: dict[str, Any]
+    duration_ms: int
+    is_error: bool
+
+
+class StreamStart(EventBase):
+    """A model begins to say something."""
+
+    type: Literal["stream_start"] = "stream_start"
+
+
+class StreamChunk(EventBase):
+    """More of what the model says."""
+
+    type: Literal["stream_chunk"] = "stream_chunk"
+    delta: str
+
+
+class StreamEnd(EventBase):
+    """The model has said it; or what it had said so far is to be forgotten."""
+
+    type: Literal["stream_end"] = "stream_end"
+    dropped: bool = False
+
+
+class FeedbackRequest(EventBase):
+    """The user is asked for an approval, or a question."""
+
+    type: Literal["feedback_request"] = "feedback_request"
+    feedback_id: UUID
+    kind: Literal["approval", "question"]
+    question: str
+    expires_at: datetime
+
+
+class AssistantReply(EventBase):
+    """The whole reply."""
+
+    type: Literal["assistant"] = "assistant"
+    message_id: UUID
+    content: str
+
+
+class TurnCompleted(EventBase):
+    """The turn ended well."""
+
+    type: Literal["turn_completed"] = "turn_completed"
+    result: ChatAnswer
+
+
+class TurnFailed(EventBase):
+    """The turn ended otherwise: an error that the JSON answer would have been."""
+
+    type: Literal["error"] = "error"
+    error_code: str
+    error: str
+    request_id: str
+
+
+Event = Annotated[
+    TurnStarted
+    | AgentStatus
+    | OpenAICall
+    | OpenAIResponse
+    | ToolCallEvent
+    | ToolResultEvent
+    | StreamStart
+    | StreamChunk
+    | StreamEnd
+    | FeedbackRequest
+    | AssistantReply
+    | TurnCompleted
+    | TurnFailed,
+    Field(discriminator="type"),
+]
+"""Any event."""
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+"""Reads an event, and has the schema of them all."""
+
+TERMINAL: Final = frozenset({"turn_completed", "error"})
+"""Types of the last event of a turn."""
+
+STREAMING: Final = frozenset({"stream_start", "stream_chunk"})
+"""Types after which a streamed text is still open."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it is kept and sent.
+
+    Attributes:
+        turn_id: The turn that it happened in.
+        number: That turn's place in its conversation.
+        seq: Its place in the turn.
+        type: Which event.
+        data: The event's JSON, byte for byte.
+    """
+
+    turn_id: UUID
+    number: int
+    seq: int
+    type: str
+    data: str
+
+    @property
+    def ends_turn(self) -> bool:
+        """Whether none follows."""
+        return self.type in TERMINAL
+
+
+def stored(
+    event: type[EventBase], turn: TurnRef, seq: int, moment: datetime, **fields: Any
+) -> StoredEvent:
+    """An event of a turn, made into JSON once."""
+    made = event.model_construct(
+        turn_id=turn.id,
+        conversation_id=turn.conversation_id,
+        seq=seq,
+        timestamp=moment,
+        **fields,
+    )
+    return StoredEvent(turn.id, turn.number, seq, made.type, made.model_dump_json())
+
+
+def completed(turn: TurnRef, seq: int, moment: datetime, *, result: str) -> StoredEvent:
+    """The event of a turn that ended well.
+
+    Args:
+        turn: Which.
+        seq: Its place.
+        moment: When.
+        result: The JSON of the answer, put in as it is.
+    """
+    head = EventBase.model_construct(
+        type="turn_completed",
+        turn_id=turn.id,
+        conversation_id=turn.conversation_id,
+        seq=seq,
+        timestamp=moment,
+    ).model_dump_json()
+    data = f'{head[:-1]},"result":{result}}}'
+    return StoredEvent(turn.id, turn.number, seq, "turn_completed", data)
+
+
+def failed(turn: TurnRef, seq: int, moment: datetime, *, body: ErrorBody) -> StoredEvent:
+    """The event of a turn that ended otherwise.
+
+    Args:
+        turn: Which.
+        seq: Its place.
+        moment: When.
+        body: The error as it is stored with the turn.
+    """
+    told = body.model_dump(include={"error_code", "error", "request_id"})
+    return stored(TurnFailed, turn, seq, moment, **told)
+
+
+def ended(turn: TurnRef, seq: int, moment: datetime, *, status: str, result: str) -> StoredEvent:
+    """The last event of a turn, from what is stored with the turn itself."""
+    if status == "completed":
+        return completed(turn, seq, moment, result=result)
+    return failed(turn, seq, moment, body=ErrorBody.model_validate_json(result))
