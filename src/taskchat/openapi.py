@@ -4,9 +4,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 
 from taskchat import errors
 from taskchat.errors import ServiceError
+from taskchat.live.frames import CLIENT_FRAME, SERVER_FRAME
+from taskchat.live.sse import EVENT_STREAM
+from taskchat.turns.events import EVENT
 from taskchat.turns.schemas import ErrorBody
 
 EVERYWHERE: tuple[type[ServiceError], ...] = (
@@ -26,16 +30,42 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
     errors.UnsupportedMediaType,
 )
 
+RATE_HEADERS: dict[str, Any] = {
+    "X-RateLimit-Limit": "Turns a minute that the tightest of the user's limits allows.",
+    "X-RateLimit-Remaining": "How many of them are left.",
+    "X-RateLimit-Reset": "When all of them are back, in seconds since 1970.",
+}
+"""What every answer to a message carries."""
+
 OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
     errors.ConversationEnded,
     errors.TurnInProgress,
     errors.TurnCancelled,
     errors.IdempotencyMismatch,
+    errors.RateLimited,
     errors.ModelError,
     errors.ShuttingDown,
     errors.RunTimeout,
 )
+
+
+UNIONS: dict[str, TypeAdapter[Any]] = {
+    "Event": EVENT,
+    "ClientFrame": CLIENT_FRAME,
+    "ServerFrame": SERVER_FRAME,
+}
+"""What streams and sockets carry; OpenAPI has no place for sockets but its schemas."""
+
+STREAM_OF_EVENTS: dict[str, Any] = {
+    "schema": {
+        "type": "string",
+        "description": "Server-sent events: `event` is the type, `id` the seq, `data` the JSON of "
+        "an Event.",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/Event"},
+    }
+}
 
 
 def document(app: FastAPI) -> None:
@@ -67,6 +97,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(name, None)
     components["schemas"]["ErrorBody"] = ErrorBody.model_json_schema()
+    for name, adapter in UNIONS.items():
+        union = adapter.json_schema(ref_template="#/components/schemas/{model}")
+        components["schemas"].update(union.pop("$defs"))
+        components["schemas"][name] = union
     return schema
 
 
@@ -85,6 +119,12 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
         possible += WITH_BODY
     if path.endswith("/chat"):
         possible += OF_CHAT
+        done = operation["responses"]["200"]
+        done["headers"] = {
+            name: {"description": meaning, "schema": {"type": "integer"}}
+            for name, meaning in RATE_HEADERS.items()
+        }
+        done["content"][EVENT_STREAM] = STREAM_OF_EVENTS
         operation["parameters"].append(
             {
                 "name": "Idempotency-Key",
@@ -92,6 +132,17 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
                 "required": False,
                 "description": "The same key is the same turn: its answer is given again.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    if path.endswith("/events"):
+        operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
+        operation["parameters"].append(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "description": "The last event that the client has; what followed is sent.",
+                "schema": {"type": "integer", "minimum": 0},
             }
         )
     if path.endswith("/cancel"):

@@ -39,10 +39,7 @@ router = APIRouter(prefix="/api/{user_id}", tags=["chat"], dependencies=[Authent
 
 EVENTS_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The turn's events, each with its `seq` as `id` and its `type` as `event`.",
-        "content": {
-            EVENT_STREAM: {"schema": {"type": "string"}},
-        },
+        "description": "The turn's events, each with its `seq` as `id` and its `type` as `event`."
     },
     204: {"description": "The turn is over, and Last-Event-ID was its last event."},
 }
