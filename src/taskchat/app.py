@@ -184,7 +184,13 @@ async def _at_work(live: LiveDeps, listener: Listener) -> AsyncIterator[None]:
     turns, settings = live.turns, live.settings
     turns.wakeups.on_over(turns.jobs.turn_over)
     turns.events.on_events(live.feed.published)
-    listener.on(WAKE_CHANNEL, turns.wakeups.notified)
+
+    def woken(payload: str) -> None:
+        conversation_id = turns.wakeups.notified(payload)
+        # Cancelled elsewhere, perhaps: whoever follows it here need not wait for the next look.
+        live.feed.look_at(conversation_id)
+
+    listener.on(WAKE_CHANNEL, woken)
     listener.on(EVENTS_CHANNEL, live.feed.notified)
     listener.on(SESSIONS_CHANNEL, functools.partial(session_ended, live))
     listener.on_listening(live.feed.look_at_all)

@@ -177,7 +177,7 @@ async def test_a_failing_model_ends_the_stream_with_an_error_and_its_text_is_dro
 ) -> None:
     person, speaker = Person(), Speaker("Half ", "an answer")
     async with (
-        running_app(chain=speaker.chain, model_timeout_s=1, tool_timeout_s=0.9) as running,
+        running_app(chain=speaker.chain, model_timeout_s=3) as running,
         served(running) as url,
         posting(url, person, "hello") as source,
     ):

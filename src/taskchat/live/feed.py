@@ -26,7 +26,7 @@ SOON_S: Final = 1.0
 """After following begins: a turn that began at the same moment may not have known of it."""
 
 ACTIVE_S: Final = (5.0, 1.0)
-"""Between looks while a turn is under way: with notifications, and without."""
+"""Between looks while a turn is under way: where we are notified, and where we are not."""
 
 IDLE_S: Final = (60.0, 5.0)
 """The same where nothing is under way."""
@@ -68,11 +68,17 @@ class Feed:
 
     @contextlib.contextmanager
     def following(
-        self, principal: Principal, conversation_id: UUID, follower: Follower
+        self, principal: Principal, conversation_id: UUID, follower: Follower, *, noted: bool
     ) -> Iterator["Tail"]:
         """Follow a conversation of the principal's while the block lasts.
 
         What happens after the tail is `ready` is told; what happened before can be read.
+
+        Args:
+            principal: Whose it is.
+            conversation_id: Which.
+            follower: Who is told.
+            noted: Whether other processes know that it is followed here, and so notify.
         """
         of_conversation = self._tails.setdefault(conversation_id, {})
         tail = of_conversation.get(principal.user_id)
@@ -80,10 +86,12 @@ class Feed:
             tail = Tail(self._database, principal, conversation_id, self._listening)
             of_conversation[principal.user_id] = tail
         tail.followers.append(follower)
+        tail.noted += noted
         try:
             yield tail
         finally:
             tail.followers.remove(follower)
+            tail.noted -= noted
             if not tail.followers:
                 tail.stop()
                 del of_conversation[principal.user_id]
@@ -98,7 +106,11 @@ class Feed:
 
     def notified(self, conversation_id: str) -> None:
         """Another process has: see `presence.repository.EVENTS_CHANNEL`."""
-        for tail in self._tails.get(UUID(conversation_id), {}).values():
+        self.look_at(UUID(conversation_id))
+
+    def look_at(self, conversation_id: UUID) -> None:
+        """Something has happened in a conversation, who knows where."""
+        for tail in self._tails.get(conversation_id, {}).values():
             tail.look()
 
     def look_at_all(self) -> None:
@@ -124,6 +136,7 @@ class Tail:
 
     Attributes:
         followers: Who is told.
+        noted: How many of them other processes know of.
         ready: Set once everything that happens is told.
         look_at: When to look without having been notified, by the loop's clock.
         place: How far it has been told.
@@ -137,6 +150,7 @@ class Tail:
         listening: Callable[[], bool],
     ) -> None:
         self.followers: list[Follower] = []
+        self.noted = 0
         self.ready = asyncio.Event()
         self.place = Place(1)
         self.look_at = asyncio.get_running_loop().time() + SOON_S
@@ -229,5 +243,5 @@ class Tail:
 
     def _plan(self) -> None:
         notified, alone = ACTIVE_S if self.under_way else IDLE_S
-        wait_s = notified if self._listening() else alone
+        wait_s = notified if self.noted and self._listening() else alone
         self.look_at = asyncio.get_running_loop().time() + wait_s

@@ -101,7 +101,7 @@ class Following:
         self._behind = True
         self._connection.conversation_id = conversation_id
         self._tail = self._follows.enter_context(
-            self._feed.following(self._principal, conversation_id, self._told)
+            self._feed.following(self._principal, conversation_id, self._told, noted=True)
         )
         await self._tail.ready.wait()
 

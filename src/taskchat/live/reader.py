@@ -36,20 +36,25 @@ class TurnReader:
         self._news = asyncio.Event()
         self._behind = False
 
-    async def events(self, *, silence_s: float) -> AsyncGenerator[Sequence[StoredEvent], None]:
+    async def events(
+        self, *, silence_s: float, noted: bool
+    ) -> AsyncGenerator[Sequence[StoredEvent], None]:
         """Events as they come; an empty sequence after each silence.
 
         Ends behind the turn's last event, or when this process stops telling.
 
         Args:
             silence_s: The longest between two.
+            noted: Whether other processes know of this reader.
 
         Raises:
             NotFound: the turn was deleted.
             DatabaseError: the log can't be read at the moment.
         """
         turn = self._turn
-        with self._feed.following(turn.principal, turn.conversation_id, self._hear) as tail:
+        with self._feed.following(
+            turn.principal, turn.conversation_id, self._hear, noted=noted
+        ) as tail:
             await tail.ready.wait()
             self._behind = True
             while not self._feed.closed.is_set():

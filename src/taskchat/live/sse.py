@@ -84,8 +84,8 @@ async def _lines(
     reader = TurnReader(live.database, live.feed, turn, after=after)
     with metrics.EVENT_STREAMS.track_inprogress():
         try:
-            async with _noted(live, turn):
-                events = reader.events(silence_s=live.settings.sse_ping_s)
+            async with _noted(live, turn) as noted:
+                events = reader.events(silence_s=live.settings.sse_ping_s, noted=noted)
                 async with contextlib.aclosing(events):
                     async for batch in events:
                         yield _encoded(batch) if batch else KEEPALIVE_COMMENT
@@ -95,15 +95,19 @@ async def _lines(
 
 
 @contextlib.asynccontextmanager
-async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[None]:
-    """Let other processes know of this reader, where one of them may run the turn."""
+async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[bool]:
+    """Let other processes know of this reader, where one of them may run the turn.
+
+    Yields:
+        Whether they do.
+    """
     job = live.turns.jobs.get(turn.id)
     if job is not None and job.attempt is not None:
-        yield
+        yield False
         return
     id_ = await live.presence.join(turn.principal, "sse", turn.conversation_id)
     try:
-        yield
+        yield True
     finally:
         if id_ is not None:
             await live.presence.leave(turn.principal, id_)

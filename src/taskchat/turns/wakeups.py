@@ -45,10 +45,16 @@ class Wakeups:
         for callback in self._over:
             callback(conversation_id, over)
 
-    def notified(self, payload: str) -> None:
-        """The same, told by another process: see `repository.WAKE_CHANNEL`."""
-        conversation_id, over, following = payload.split(" ")
-        self.wake(UUID(conversation_id), int(over), int(following))
+    def notified(self, payload: str) -> UUID:
+        """The same, told by another process: see `repository.WAKE_CHANNEL`.
+
+        Returns:
+            The conversation.
+        """
+        conversation, over, following = payload.split(" ")
+        conversation_id = UUID(conversation)
+        self.wake(conversation_id, int(over), int(following))
+        return conversation_id
 
 
 async def pause(event: asyncio.Event, *, at_most_s: float = POLL_S) -> None:
