@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from taskchat import health, problems
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
@@ -30,13 +29,12 @@ from taskchat.live.deps import LiveDeps
 from taskchat.live.feed import Feed
 from taskchat.live.rows import SESSIONS_CHANNEL
 from taskchat.live.session import session_ended
-from taskchat.middleware import RequestGate
+from taskchat.middleware import AllowedOrigins, RequestGate
 from taskchat.moments import new_id
 from taskchat.openapi import document
 from taskchat.periodic import every
 from taskchat.presence.repository import EVENTS_CHANNEL
 from taskchat.presence.service import Presence
-from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER
 from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
@@ -50,16 +48,6 @@ from taskchat.turns.repository import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 
 log = structlog.get_logger()
-
-EXPOSED_HEADERS = [
-    REQUEST_ID_HEADER,
-    REPLAYED_HEADER,
-    "Retry-After",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-]
-"""Headers of ours that a page of an allowed origin may read."""
 
 DESCRIPTION = """A stateless chat API for a to-do list. `POST /api/{user_id}/chat` takes a message
 and answers with what the assistant said and the tool calls that it made."""
@@ -84,13 +72,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         redoc_url=None,
     )
     if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(settings.origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-            expose_headers=EXPOSED_HEADERS,
-        )
+        app.add_middleware(AllowedOrigins, origins=settings.origins)
     app.add_middleware(RequestGate, settings=settings)
     problems.install(app)
     document(app)

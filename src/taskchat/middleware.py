@@ -6,11 +6,14 @@ Pure ASGI: nothing is buffered, and a stream stays a stream.
 import asyncio
 import re
 import time
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskchat.errors import (
@@ -22,7 +25,7 @@ from taskchat.errors import (
     ServiceError,
     ShuttingDown,
 )
-from taskchat.problems import REQUEST_ID_HEADER, render
+from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER, render
 from taskchat.requests import BODY_KEY, accept_of, request_id_of
 from taskchat.settings import Settings
 
@@ -39,6 +42,45 @@ TARGET_TOO_LONG: Final = "The address is too long; send less in its path and que
 """An address has the limit that all headers have together."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+EXPOSED_HEADERS: Final = (
+    REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+)
+"""Headers of ours that a page of an allowed origin may read."""
+
+
+class AllowedOrigins(CORSMiddleware):
+    """Lets browsers use the service from pages of these origins; refuses others in our own form.
+
+    Args:
+        app: What is behind it.
+        origins: Such as https://app.example.org.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=sorted(origins),
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+            expose_headers=EXPOSED_HEADERS,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """What a browser is told before it sends the request itself."""
+        response = super().preflight_response(request_headers)
+        if response.status_code != 200:
+            raise InvalidRequest(
+                "This origin, method or header is not allowed from a page; see "
+                "TASKCHAT_ALLOWED_ORIGINS."
+            )
+        return response
 
 
 class RequestGate:

@@ -73,12 +73,12 @@ _TURN = text(
     " WHERE user_id = :owner AND id = :turn"
 )
 _PRUNE = text(
-    "DELETE FROM turn_events AS e USING (SELECT old.user_id, old.turn_id FROM"
-    " (SELECT DISTINCT user_id, turn_id FROM (SELECT user_id, turn_id FROM turn_events"
-    " WHERE created_at < now() - make_interval(hours => :retention_h) LIMIT :rows_max) AS aged)"
-    " AS old JOIN turns AS t ON t.user_id = old.user_id AND t.id = old.turn_id"
-    " WHERE t.finished_at < now() - make_interval(hours => :retention_h)) AS over"
-    " WHERE e.user_id = over.user_id AND e.turn_id = over.turn_id"
+    "DELETE FROM turn_events AS e USING (SELECT DISTINCT user_id, turn_id FROM"
+    " (SELECT aged.user_id, aged.turn_id FROM turn_events AS aged"
+    " JOIN turns AS t ON t.user_id = aged.user_id AND t.id = aged.turn_id"
+    " WHERE aged.created_at < now() - make_interval(hours => :retention_h)"
+    " AND t.finished_at < now() - make_interval(hours => :retention_h) LIMIT :rows_max) AS first)"
+    " AS over WHERE e.user_id = over.user_id AND e.turn_id = over.turn_id"
 )
 
 
