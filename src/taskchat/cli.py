@@ -268,3 +268,35 @@ def contracts(check: bool, folder: Path) -> None:
     differing = files.differing(folder, wanted)
     if differing:
         _refuse(f"{', '.join(differing)}: out of date; run taskchat contracts", 1)
+
+
+@main.command(name="eval")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--at-once", default=4, show_default=True, help="Cases that run beside each other.")
+@click.option("--least", default=0.0, help="Exit 1 below this share of right cases, such as 0.97.")
+def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
+    """Run a file of phrasings against the configured model, and print the score.
+
+    Each case is a conversation of a user of its own, through the whole service, on an embedded
+    Postgres that is removed at the end.
+    """
+    from taskchat.evaluation.cases import CasesError, read_cases
+    from taskchat.evaluation.report import as_data, as_text
+
+    settings = _settings()
+    _check_agent(settings)
+    try:
+        cases = read_cases(file)
+    except CasesError as error:
+        _refuse(str(error))
+    from taskchat.evaluation.place import evaluated
+    from taskchat.telemetry.logs import configure_logs
+
+    # A miss is told by the report; the log would only stand in its way.
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    with click.progressbar(length=len(cases), label="Cases", file=sys.stderr) as bar:
+        report = evaluated(cases, settings, at_once=at_once, progress=lambda _: bar.update(1))
+    click.echo(as_data(report) if as_json else as_text(report))
+    if report.intents["all"].share < least:
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""How well a model understands what people say: phrasing files against the real pipeline."""

@@ -1,0 +1,51 @@
+"""Where cases run: a Postgres of their own, so that nobody's tasks are touched."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from taskchat.embedded import start_postgres
+from taskchat.evaluation.cases import Case
+from taskchat.evaluation.run import Outcome, Report, evaluate
+from taskchat.migrations import upgrade
+from taskchat.settings import Settings
+
+UNLIMITED = dict.fromkeys(
+    (
+        "rate_user_per_minute",
+        "rate_conversation_per_minute",
+        "rate_channel_per_minute",
+        "rate_tokens_per_minute",
+    ),
+    0,
+)
+"""A case says in a second what a person says in ten minutes."""
+
+
+def evaluated(
+    cases: Sequence[Case],
+    settings: Settings,
+    *,
+    at_once: int,
+    progress: Callable[[Outcome], None],
+) -> Report:
+    """Run cases on an embedded Postgres that is removed at the end.
+
+    Raises:
+        click.ClickException: the extra `embedded` is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="taskchat-eval-", ignore_cleanup_errors=True) as folder:
+        url = start_postgres(Path(folder), remove_at_exit=True)
+        upgrade(url)
+        place = {"database_url": SecretStr(url), "database_direct_url": None, **UNLIMITED}
+        return asyncio.run(
+            evaluate(
+                cases,
+                settings.model_copy(update=place),
+                at_once=at_once,
+                progress=progress,
+            )
+        )
