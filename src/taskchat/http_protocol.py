@@ -40,6 +40,12 @@ SEPARATOR_BYTES: Final = 4
 REQUEST_LINE_BYTES: Final = 64
 """Method, version and separators of a request line, generously."""
 
+UPGRADE_LINE_BYTES_MAX: Final = 8192
+"""One line of a WebSocket's request, for the parser behind: it breaks at a longer one."""
+
+UPGRADE_ONCE: Final = (b"host", b"origin", b"sec-websocket-key", b"sec-websocket-version")
+"""Headers of a WebSocket's request of which two would mean two things."""
+
 WIRE_BYTES_PER_BODY_BYTE: Final = 8
 """A chunk of one byte takes six on the wire. What takes more is padding: extensions, trailers."""
 
@@ -169,15 +175,32 @@ class GuardedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; the limits on headers hold for this request too."""
         self._disarm()
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        if (
-            len(self.headers) > self._settings.header_count_max
-            or size > self._settings.header_bytes_max
-        ):
-            self._refuse(HeadersTooLarge())
+        try:
+            self._check_upgrade()
+        except ServiceError as error:
+            self._refuse(error)
             return
         self._deaf = True
         super().handle_websocket_upgrade()
+
+    def _check_upgrade(self) -> None:
+        """What the parser behind would not take, it would not answer either."""
+        sizes = [len(name) + len(value) for name, value in self.headers]
+        if (
+            len(self.headers) > self._settings.header_count_max
+            or sum(sizes) > self._settings.header_bytes_max
+            or max(sizes, default=0) + SEPARATOR_BYTES > UPGRADE_LINE_BYTES_MAX
+        ):
+            raise HeadersTooLarge
+        if len(self.url) + REQUEST_LINE_BYTES > UPGRADE_LINE_BYTES_MAX:
+            raise InvalidRequest(TARGET_TOO_LONG)
+        names = [name for name, _ in self.headers]
+        if {b"content-length", b"transfer-encoding"} & set(names):
+            raise InvalidRequest("A WebSocket's request has no body; leave its headers out.")
+        if not all(value.isascii() for _, value in self.headers) or not self.url.isascii():
+            raise InvalidRequest("Headers and address of a WebSocket's request are ASCII.")
+        if any(names.count(name) > 1 for name in UPGRADE_ONCE):
+            raise InvalidRequest("A header of this WebSocket's request stands there twice.")
 
     # --- limits ---
 

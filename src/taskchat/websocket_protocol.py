@@ -1,24 +1,93 @@
-"""WebSocket on a connection: a peer that takes nothing more is let go of.
+"""WebSocket on a connection: a peer gets its share of this process, and not more.
 
-Uvicorn waits for ever until a peer reads what was sent to it, and keeps the connection and all that
-is behind it for as long.
+Uvicorn parses whatever has arrived at once, answers every ping however many come, and waits for
+ever until a peer reads what was sent to it: one peer could hold up all others, admitted or not.
 """
 
 import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 STALL_S: Final = 10.0
 """How long a peer may leave unread what the operating system holds for it."""
 
+SLICE_BYTES: Final = 16_384
+"""Parsed at once, before others have their turn. At the worst, frames of six bytes, this takes some
+nine milliseconds, and such a peer is refused behind it."""
+
+FRAMES_BURST: Final = 500
+FRAMES_PER_S: Final = 100.0
+"""Frames of any kind that a peer may send, pings and pieces of messages among them. Who types,
+pings and resumes needs some few a second."""
+
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455, section 7.4.1: a message that violates the server's policy."""
+
 
 class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol, with a limit on a peer's silence while it has something to read."""
+    """Uvicorn's protocol, with limits on what a peer can make it do."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._stall: asyncio.TimerHandle | None = None
+        self._unparsed = bytearray()
+        self._next_slice: asyncio.Handle | None = None
+        self._frames_left = float(FRAMES_BURST)
+        self._frames_at = self.loop.time()
+
+    # --- what comes in ---
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a slice now, and what is left when others have had their turn."""
+        self._unparsed += data
+        if self._next_slice is None:
+            self._parse()
+        else:
+            # Uvicorn reads on once the app has taken a message; there is enough to parse.
+            self.transport.pause_reading()
+
+    def _parse(self) -> None:
+        self._next_slice = None
+        if self.transport.is_closing():
+            self._unparsed.clear()
+            return
+        piece = bytes(self._unparsed[:SLICE_BYTES])
+        del self._unparsed[: len(piece)]
+        super().data_received(piece)
+        if self._unparsed and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._next_slice = self.loop.call_soon(self._parse)
+        elif not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def handle_events(self) -> None:
+        """Act on the frames of a slice, while the peer keeps to its share."""
+        frames = sum(isinstance(event, Frame) for event in self.conn.events)
+        if self._may_send(frames):
+            super().handle_events()
+        else:
+            self.conn.events_received()
+            self._refuse()
+
+    def _may_send(self, frames: int) -> bool:
+        now = self.loop.time()
+        refilled = self._frames_left + (now - self._frames_at) * FRAMES_PER_S
+        self._frames_left, self._frames_at = min(float(FRAMES_BURST), refilled) - frames, now
+        return self._frames_left >= 0
+
+    def _refuse(self) -> None:
+        """Say why, and hang up: what such a peer still sends is not read."""
+        self._unparsed.clear()
+        if not self.close_sent:
+            self.conn.send_close(POLICY_VIOLATION, "Too many frames.")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": POLICY_VIOLATION})
+        self.transport.close()
+
+    # --- what goes out ---
 
     def pause_writing(self) -> None:
         """The peer does not read as fast as it is written to."""
@@ -33,6 +102,8 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._forget_stall()
+        if self._next_slice is not None:
+            self._next_slice.cancel()
         super().connection_lost(exc)
 
     def _forget_stall(self) -> None:

@@ -119,6 +119,7 @@ async def test_an_ended_session_is_told_to_its_own_sockets_but_the_one_that_know
     knows, told, other = (Connection(wire.send, queue_max=10) for wire in wires)
     knows.conversation_id = told.conversation_id = conversation
     other.conversation_id = new_id()
+    knows.greeted = told.greeted = other.greeted = True
     with connections.holding(knows), connections.holding(told), connections.holding(other):
         assert len(connections) == 3
         assert set(connections.of(conversation)) == {knows, told}
@@ -141,7 +142,9 @@ async def test_a_shutdown_is_told_once_and_closes_all_in_bounded_time(
     reading, stuck = Wire(), Wire()
     stuck.reads.clear()
     one, two = (Connection(wire.send, queue_max=10) for wire in (reading, stuck))
-    with connections.holding(one), connections.holding(two):
+    three = Connection(Wire().send, queue_max=10)
+    one.greeted = two.greeted = True
+    with connections.holding(one), connections.holding(two), connections.holding(three):
         connections.announce_shutdown()
         connections.announce_shutdown()
         await asyncio.wait_for(connections.close_all(), 10)

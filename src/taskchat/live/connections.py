@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from starlette.types import Message, Send
+from starlette.websockets import WebSocketDisconnect
 
 from taskchat.live.frames import ServerFrame, SessionEnded, SystemNotice
 from taskchat.telemetry import metrics
@@ -29,11 +30,13 @@ class Connection:
 
     Attributes:
         conversation_id: Which conversation it follows; None before it has one.
+        greeted: Whether its first frame is in line, behind which others may come.
         gone: Set once nothing more can be sent.
     """
 
     def __init__(self, send: Send, *, queue_max: int) -> None:
         self.conversation_id: UUID | None = None
+        self.greeted = False
         self.gone = asyncio.Event()
         self._asgi_send = send
         self._queue_max = queue_max
@@ -97,8 +100,8 @@ class Connection:
                 closing: Message = {"type": "websocket.close", "code": code, "reason": reason}
                 await self._asgi_send(closing)
                 self.lost()
-        except (OSError, RuntimeError):
-            # What the server raises once the peer is gone.
+        except (WebSocketDisconnect, OSError, RuntimeError):
+            # What framework and server raise once the peer is gone.
             self.lost()
 
 
@@ -129,7 +132,10 @@ class Connections:
 
     def of(self, conversation_id: UUID) -> list[Connection]:
         """The sockets that follow a conversation."""
-        return [one for one in self._all if one.conversation_id == conversation_id]
+        return [one for one in self._greeted() if one.conversation_id == conversation_id]
+
+    def _greeted(self) -> list[Connection]:
+        return [one for one in self._all if one.greeted]
 
     def session_ended(self, conversation_id: UUID, *, but: Connection | None = None) -> None:
         """Tell the sockets of a conversation that it was ended; one of them knows."""
@@ -141,7 +147,7 @@ class Connections:
         """Tell every socket to connect again elsewhere. Idempotent."""
         if not self.stopping:
             self.stopping = True
-            for connection in self._all:
+            for connection in self._greeted():
                 connection.send(shutdown_notice())
 
     async def close_all(self) -> None:

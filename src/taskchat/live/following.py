@@ -31,6 +31,9 @@ class Following:
         principal: Whose conversation it is.
         database: Where past events are.
         feed: How new ones are heard of.
+
+    Attributes:
+        told_at: When something last happened in it, by the loop's clock.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Following:
         self._catching_up = asyncio.Lock()
         self._settled = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
+        self.told_at = float("-inf")
 
     @property
     def under_way(self) -> bool:
@@ -54,11 +58,15 @@ class Following:
         return self._tail is not None and self._tail.under_way
 
     async def begin(self, conversation_id: UUID) -> None:
-        """Hear of everything that happens from now on; telling it begins with `settle`."""
+        """Hear of everything that happens from now on, to `tell` it a moment later."""
         await self._follow(conversation_id)
         assert self._tail is not None  # noqa: S101 - just set
         self._place = self._tail.place.copy()
-        self._start(self._settle_in())
+
+    def tell(self) -> None:
+        """Send what has happened and what will; behind the socket's first frame."""
+        if self._tail is not None:
+            self._start(self._settle_in())
 
     def settle(self) -> None:
         """The client has said something: if it wanted to go back, it has said so."""
@@ -106,6 +114,7 @@ class Following:
         await self._tail.ready.wait()
 
     def _told(self, events: Sequence[StoredEvent]) -> None:
+        self.told_at = asyncio.get_running_loop().time()
         if self._behind:
             self._missed = True
             return

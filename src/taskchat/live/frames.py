@@ -24,6 +24,7 @@ From the server, besides every event of `taskchat.turns.events`:
     error                  code, error, request_id: a frame was refused
 """
 
+import json
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -31,7 +32,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from taskchat.limits.schemas import RateLevelOut
 from taskchat.requests import has_unique_keys
+from taskchat.texts import is_storable
 from taskchat.turns.schemas import MessageText, PlainUUID
+
+ID_CHARS_MAX: Final = 64
+"""Of a client's own id for a frame; a UUID has 36."""
 
 
 class ClientFrame(BaseModel):
@@ -39,7 +44,7 @@ class ClientFrame(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: Annotated[str, Field(max_length=64)] | None = Field(
+    id: Annotated[str, Field(max_length=ID_CHARS_MAX)] | None = Field(
         None, description="Echoed as reply_to by what answers this frame."
     )
 
@@ -232,9 +237,9 @@ class RefusedFrame(Exception):
         reply_to: Its id, as far as it could be read.
     """
 
-    def __init__(self, code: str, sentence: str, reply_to: str | None = None) -> None:
+    def __init__(self, code: str, sentence: str) -> None:
         self.code = code
-        self.reply_to = reply_to
+        self.reply_to: str | None = None
         super().__init__(sentence)
 
 
@@ -248,12 +253,24 @@ def read_frame(text: str) -> AnyClientFrame:
         frame = CLIENT_FRAME.validate_json(text)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise _refusal(problems[0]) from None
+        refused = _refusal(problems[0])
+        refused.reply_to = _id_in(text)
+        raise refused from None
     except ValueError:
         raise RefusedFrame("INVALID_JSON", "The frame is not valid JSON.") from None
     if not has_unique_keys(text):
         raise RefusedFrame("INVALID_MESSAGE", "The frame has a key more than once.")
     return frame
+
+
+def _id_in(text: str) -> str | None:
+    """The id of a frame that is refused, where it can be read."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    id_ = found.get("id") if isinstance(found, dict) else None
+    return id_ if isinstance(id_, str) and len(id_) <= ID_CHARS_MAX and is_storable(id_) else None
 
 
 def _refusal(problem: Any) -> RefusedFrame:

@@ -79,6 +79,11 @@ class Session:
         """Whether a turn of its conversation is unfinished."""
         return self._following.under_way
 
+    @property
+    def told_at(self) -> float:
+        """When something last happened in its conversation, by the loop's clock."""
+        return self._following.told_at
+
     async def hear(self, text: str) -> None:
         """Act on one frame; whatever comes of it, the socket stays."""
         if not self._bucket.take():
@@ -89,7 +94,9 @@ class Session:
         try:
             frame = read_frame(text)
         except RefusedFrame as refused:
-            self.connection.send(error_frame(code=refused.code, sentence=str(refused)))
+            self.connection.send(
+                error_frame(code=refused.code, sentence=str(refused), reply_to=refused.reply_to)
+            )
             return
         metrics.WEBSOCKET_FRAMES.labels(frame.type).inc()
         try:

@@ -120,6 +120,11 @@ async def _attend(
                 unfinished_turns=unfinished,
             )
         )
+        connection.greeted = True
+        if live.connections.stopping:
+            # It was announced while this socket was being admitted.
+            connection.send(shutdown_notice())
+        following.tell()
         await _listen(websocket, session, live.settings.websocket_idle_timeout_s)
     finally:
         expiry.cancel()
@@ -146,7 +151,7 @@ async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float)
 
 
 class Idleness:
-    """Closes a socket on which nothing was said for too long, and nothing is under way.
+    """Closes a socket on which nothing was said or told for too long, and nothing is under way.
 
     One timer a socket, set anew when it fires and not at every frame.
 
@@ -171,7 +176,8 @@ class Idleness:
         self._timer.cancel()
 
     def _look(self) -> None:
-        left_s = self._heard_at + self._timeout_s - self._loop.time()
+        last = max(self._heard_at, self._session.told_at)
+        left_s = last + self._timeout_s - self._loop.time()
         if left_s <= 0 and not self._session.under_way:
             self._session.connection.close(4008, "Nothing was said for too long; connect again.")
         else:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -246,6 +246,10 @@ async def _taken(database: Database, principal: Principal, message: NewMessage) 
 
 
 def _same_body(known: TurnState, message: NewMessage) -> TurnState:
-    if known.fingerprint != message.fingerprint:
+    said = [message]
+    if message.channel == "websocket" and message.conversation_id == known.turn.conversation_id:
+        # A socket has its conversation by the time it repeats the message that began it.
+        said.append(replace(message, conversation_id=None))
+    if known.fingerprint not in [one.fingerprint for one in said]:
         raise IdempotencyMismatch
     return known
