@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock bench chaos clean
+.PHONY: help run test check format lock bench bench-live chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ format: $(READY) ## mend what the formatter and the linter can
 
 bench: $(READY) ## processor time of a turn beside the leanest one that can be written
 	$(BIN)/python -m benchmarks.turn $(ARGS)
+
+bench-live: $(READY) ## sockets and streams: memory, acknowledgments, added delay
+	$(BIN)/python -m benchmarks.live $(ARGS)
 
 chaos: $(READY) ## kill, freeze and restart real processes under load, then check twelve invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)

@@ -15,9 +15,10 @@ from taskchat.principal import Principal
 from taskchat.turns.event_rows import EVENTS_MAX
 from taskchat.turns.events import StoredEvent
 
-SETTLE_S: Final = 0.25
+SETTLE_S: Final = 1.0
 """How long events of turns that were under way before wait for a client's first frame: one that
-comes back resumes first, and would otherwise get later events before those that it missed."""
+comes back resumes first, from however far away, and would otherwise get later events before those
+that it missed."""
 
 RETRY_S: Final = 0.5
 """Between attempts to read what a client has missed while the database is away."""
@@ -79,23 +80,23 @@ class Following:
         self._place = Place(turn_number)
         await self._catch_up()
 
-    async def go_back(self, turn_number: int, seq: int, pruned: StoredEvent | None) -> None:
+    async def go_back(self, turn_number: int, seq: int, only_end: StoredEvent | None) -> None:
         """Tell again what followed an event, and go on from there.
 
         Args:
             turn_number: Its turn.
             seq: Its place in it.
-            pruned: The last event of that turn, where it is the only one that is left of it.
+            only_end: The last event of that turn, where nothing else of it is left to tell.
         """
         self._behind = True
         self._settled.set()
         async with self._catching_up:
             self._behind = True
             self._place = self._place.rewound(turn_number, seq)
-            if pruned is not None:
-                if pruned.seq > seq:
-                    self._connection.send_text(pruned.data)
-                self._place.note([pruned])
+            if only_end is not None:
+                if only_end.seq > seq:
+                    self._connection.send_text(only_end.data)
+                self._place.note([only_end])
         await self._catch_up()
 
     async def close(self) -> None:

@@ -254,7 +254,7 @@ def read_frame(text: str) -> AnyClientFrame:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         refused = _refusal(problems[0])
-        refused.reply_to = _id_in(text)
+        refused.reply_to = id_in(text)
         raise refused from None
     except ValueError:
         raise RefusedFrame("INVALID_JSON", "The frame is not valid JSON.") from None
@@ -263,7 +263,7 @@ def read_frame(text: str) -> AnyClientFrame:
     return frame
 
 
-def _id_in(text: str) -> str | None:
+def id_in(text: str) -> str | None:
     """The id of a frame that is refused, where it can be read."""
     try:
         found = json.loads(text)

@@ -36,6 +36,7 @@ from taskchat.live.frames import (
     SessionEnded,
     SessionStarted,
     StartSession,
+    id_in,
     read_frame,
 )
 from taskchat.moments import new_id
@@ -89,7 +90,9 @@ class Session:
         if not self._bucket.take():
             most = self._live.settings.websocket_frames_per_minute
             sentence = f"{most} frames a minute are allowed; slow down."
-            self.connection.send(error_frame(code="RATE_LIMITED", sentence=sentence))
+            self.connection.send(
+                error_frame(code="RATE_LIMITED", sentence=sentence, reply_to=id_in(text))
+            )
             return
         try:
             frame = read_frame(text)
@@ -213,7 +216,7 @@ class Session:
         await self._go_back(frame.turn_id, frame.after_seq)
 
     async def _go_back(self, turn_id: UUID, seq: int) -> None:
-        pruned = None
+        only_end = None
         async with self._live.database.transaction(self._principal) as transaction:
             found = await event_rows.find_turn(transaction, self._principal, turn_id)
             if found is None or found[0].conversation_id != self.connection.conversation_id:
@@ -223,9 +226,11 @@ class Session:
                 )
             turn, row = found
             if row.finished_at is not None:
-                last_seq, _ = await event_rows.last_event(transaction, turn)
-                pruned = event_rows.last_of(turn, row) if last_seq == 0 else None
-        await self._following.go_back(turn.number, seq, pruned)
+                kept, _ = await event_rows.last_event(transaction, turn)
+                end = event_rows.last_of(turn, row)
+                # Nothing of it is left to read: its end is all there is, and may be known.
+                only_end = end if kept == 0 or seq >= end.seq else None
+        await self._following.go_back(turn.number, seq, only_end)
 
     async def _cancel(self, frame: Cancel) -> None:
         await cancel_turn(

@@ -69,9 +69,9 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
         live.connections.holding(connection),
     ):
         try:
-            verified = await _verified(live, tokens)
             if not origin_is_allowed(websocket, live.settings.origins):
                 raise Closed(4003, "This page's origin is not allowed to connect.")
+            verified = await _verified(live, tokens)
             if live.connections.stopping:
                 connection.send(shutdown_notice())
                 raise Closed(1012, "This server restarts; connect again.")

@@ -1,0 +1,132 @@
+"""One browser, one slow model and one service for all of these tests; each has its own user."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from playwright.async_api import Browser, async_playwright
+from tests.browser.slow_model import SlowModel
+from tests.browser.stage import Visitor, page_server
+from tests.e2e.processes import ready, running
+from tests.factories import JWT_SECRET, Person
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where they are.
+
+    Attributes:
+        open: One that the page may use.
+        closed: One that knows nothing of the page.
+    """
+
+    open: str
+    closed: str
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """The machine's own browser, without a window."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(
+            "no browser found; install Chromium (apt-get install chromium) or Chrome, so that one "
+            f"of {', '.join(BROWSERS)} is on the PATH"
+        )
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="module")
+def page_origin() -> Iterator[str]:
+    """Where the page comes from."""
+    with page_server() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module")
+async def model() -> AsyncIterator[SlowModel]:
+    """The model that services ask."""
+    async with SlowModel() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+async def database_of_services(
+    empty_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """One that no other test's process looks after."""
+    async with empty_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def services(
+    browser: Browser,
+    page_origin: str,
+    model: SlowModel,
+    database_of_services: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Services]:
+    """Two services, started at once; none where there is no browser."""
+    configured = {
+        "DATABASE_URL": database_of_services,
+        "OPENAI_API_KEY": "a-key",
+        "OPENAI_BASE_URL": model.url,
+        "TASKCHAT_MODEL": "slow",
+        "TASKCHAT_JWT_SECRET": JWT_SECRET,
+        "TASKCHAT_LOG_LEVEL": "warning",
+    }
+    folder = tmp_path_factory.mktemp("services")
+    files = [folder / "open.json", folder / "closed.json"]
+    origins = [{"TASKCHAT_ALLOWED_ORIGINS": page_origin}, {}]
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                running(
+                    *("dev", "--ephemeral", "--port", "0", "--ready-file", str(file)),
+                    cwd=folder,
+                    env=configured | allowed,
+                )
+            )
+            for file, allowed in zip(files, origins, strict=True)
+        ]
+        told = [
+            await asyncio.to_thread(ready, file, process)
+            for file, process in zip(files, processes, strict=True)
+        ]
+        yield Services(*(one["url"] for one in told))
+        # Both at once; each is waited for when its block ends.
+        for process in processes:
+            process.terminate()
+
+
+@pytest.fixture
+async def visitor(
+    browser: Browser, page_origin: str, services: Services, model: SlowModel
+) -> AsyncIterator[Visitor]:
+    """Somebody with a browser."""
+    context = await browser.new_context(viewport={"width": 720, "height": 640})
+    async with httpx.AsyncClient(base_url=services.open, timeout=30) as client:
+        yield Visitor(Person(), context, page_origin, client)
+    await context.close()
+    # Services wait for turns that are under way before they stop.
+    model.let_go()
