@@ -12,9 +12,7 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ import asyncpg
 import psutil
 
 from benchmarks.lean_app import SCHEMA
+from benchmarks.processes import AMPLE_LIMITS, PostgresClock, cpu_s, free_port, launched
 from taskchat.auth.tokens import issue_token
 from taskchat.db import async_url
 from taskchat.embedded import start_postgres
@@ -41,7 +40,6 @@ WARM_UP: Final = 40
 HISTORY_TURNS: Final = 9
 """Turns before the tenth."""
 
-START_TIMEOUT_S: Final = 30
 MESSAGE: Final = "Add task: Buy groceries"
 
 
@@ -109,10 +107,10 @@ class Connection:
 class Side:
     """One of the two servers: its process, its database, its connections."""
 
-    def __init__(self, name: str, url: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, url: str, process: psutil.Process) -> None:
         self.name = name
         self._url = url
-        self._server = psutil.Process(process.pid)
+        self._server = process
         self._connections: list[Connection] = []
         self._tenths: dict[str, list[Any]] = {}
         self.turns = 0
@@ -145,7 +143,7 @@ class Side:
         finally:
             await database.close()
 
-    async def round(self, case: Case, turns: int, postgres: "PostgresClock") -> Cost:
+    async def round(self, case: Case, turns: int, postgres: PostgresClock) -> Cost:
         latencies: list[float] = []
 
         async def load(connection: Connection) -> None:
@@ -155,9 +153,9 @@ class Side:
                 await connection.say(conversation_id, case.query)
                 latencies.append(time.perf_counter() - began)
 
-        before, postgres_before = _cpu_s(self._server), postgres.cpu_s()
+        before, postgres_before = cpu_s(self._server), postgres.cpu_s()
         await asyncio.gather(*(load(connection) for connection in self._connections))
-        after, postgres_after = _cpu_s(self._server), postgres.cpu_s()
+        after, postgres_after = cpu_s(self._server), postgres.cpu_s()
         done = len(latencies)
         self.turns += done
         return Cost(
@@ -249,61 +247,18 @@ def _derived(id_: str) -> str:
     return f"md5({id_}::text || ' ' || copy.number)::uuid"
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-class PostgresClock:
-    """Processor time of a whole cluster."""
-
-    def __init__(self, data_dir: Path) -> None:
-        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-        self._postmaster = psutil.Process(pid)
-
-    def cpu_s(self) -> float:
-        times = self._postmaster.cpu_times()
-        # What has ended counts too, or an autovacuum worker would be seen only while it lives.
-        total = times.user + times.system + times.children_user + times.children_system
-        for child in self._postmaster.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += _cpu_s(child)
-        return total
-
-
 @contextlib.contextmanager
-def serving(app: str, url: str, secret: str, log: Path) -> Iterator[tuple[Any, int]]:
-    """A server of its own process; its log is shown when it does not start."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TASKCHAT_", "OPENAI_"))
-    }
-    environment |= {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": secret, "TASKCHAT_MODEL": "offline"}
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
+def serving(app: str, url: str, secret: str, log: Path) -> Iterator[tuple[psutil.Process, int]]:
+    """A server of its own process."""
+    port = free_port()
+    command = ["uvicorn", app, "--port", str(port), "--no-access-log"]
     # A server idles while the other is loaded, for longer than the default allows.
     command += ["--timeout-keep-alive", "600"]
     command += ["--http", "httptools", "--loop", "uvloop", "--log-level", "warning"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        try:
-            _await_port(port, process, log)
-            yield process, port
-        finally:
-            process.terminate()
-            process.wait(timeout=START_TIMEOUT_S)
-
-
-def _await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"a server did not start:\n{log.read_text()}")
+    variables = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": secret, "TASKCHAT_MODEL": "offline"}
+    with launched(command, port, variables | AMPLE_LIMITS, log) as server:
+        server.await_port()
+        yield server.process, port
 
 
 async def _databases(server_url: str) -> dict[str, str]:

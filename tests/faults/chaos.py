@@ -13,16 +13,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import asyncpg
 import httpx
 from tests.factories import Person
-from tests.faults.checker import Evidence, Request, Violation, check
-from tests.faults.cluster import Cluster, query, terminate_backends
+from tests.faults.checker import Evidence, Request, Stream, Violation, check
+from tests.faults.cluster import Cluster, all_rows, query, terminate_backends
+from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
 from tests.faults.model_server import Manner, ModelServer
 from tests.faults.mutants import MUTANTS
 from tests.faults.processes import Fleet, Service
@@ -59,6 +60,7 @@ FAULTS: Mapping[str, float] = {
     "model_fails": 1,
     "model_hangs_up": 1,
     "model_hangs": 1,
+    "model_breaks_off": 1,
     "model_slow": 2,
 }
 """What the nemesis does, by weight. Clients that leave are counted besides."""
@@ -80,6 +82,12 @@ SCRIPTS = (
 
 USERS, CONVERSATIONS = 15, 40
 
+STREAMS_EVERY = 3
+"""Of so many clients one hears events; the others wait for their answers."""
+
+HEARD_AGAIN = 60
+"""Turns that are heard once more after the storm."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,6 +103,7 @@ class Plan:
         faults: Weights, by kind.
         points: Where processes are struck down.
         model_delay_s: How long the model thinks when nothing is wrong with it.
+        model_pace_s: How long it then takes over a word, where it streams.
     """
 
     seconds: float
@@ -106,6 +115,7 @@ class Plan:
     faults: Mapping[str, float] = field(default_factory=lambda: FAULTS)
     points: Sequence[str] = tuple(POINTS)
     model_delay_s: float = 0.05
+    model_pace_s: float = 0.02
 
 
 @dataclass
@@ -158,6 +168,7 @@ class Chaos:
         self.faults: Counter[str] = Counter()
         self.exits: Counter[int] = Counter()
         self.requests: list[Request] = []
+        self.streams: list[Stream] = []
         self.services: list[Service] = []
         self.gone: list[Service] = []
         self.calm = asyncio.Event()
@@ -297,8 +308,12 @@ class Chaos:
     async def _model_hangs(self) -> None:
         await self._model(Manner(hanging=True), 1.0)
 
+    async def _model_breaks_off(self) -> None:
+        await self._model(Manner(cutting=True, pace_s=self.plan.model_pace_s), 1.0)
+
     async def _model_slow(self) -> None:
-        await self._model(Manner(delay_s=self.draw.uniform(0.3, 1.5)), 3.0)
+        delay_s = self.draw.uniform(0.3, 1.5)
+        await self._model(Manner(delay_s=delay_s, pace_s=delay_s / 15), 3.0)
 
     async def _model(self, manner: Manner, for_s: float) -> None:
         usual, self.model.manner = self.model.manner, manner
@@ -330,7 +345,7 @@ class Chaos:
     ) -> Request:
         service = self._victim()
         headers = person.headers | ({"Idempotency-Key": key} if key else {})
-        status, body, replayed = 0, b"", False
+        told = Answer()
         try:
             answer = await self._http.post(
                 f"{service.url}{person.chat_path}",
@@ -339,54 +354,106 @@ class Chaos:
                 headers=headers,
                 timeout=timeout_s,
             )
-        except httpx.TimeoutException:
+        except LEFT:
             self.faults["client_left"] += 1
-        except (httpx.TransportError, httpx.UnsupportedProtocol):
+        except BROKEN:
             # Between two processes in one place nobody listens.
             await asyncio.sleep(0.05)
         else:
-            status, body = answer.status_code, answer.content
             replayed = answer.headers.get("Idempotent-Replayed") == "true"
-        request = Request(kind, person.user_id, message, key, scope, status, body, replayed)
+            told = Answer(answer.status_code, answer.content, replayed)
+        return self._note(kind, person, message, key, scope, told)
+
+    def _note(
+        self,
+        kind: Literal["say", "other_body", "foreign", "follow"],
+        person: Person,
+        message: str,
+        key: str | None,
+        scope: str,
+        told: Answer,
+    ) -> Request:
+        request = Request(
+            kind, person.user_id, message, key, scope, told.status, told.body, told.replayed
+        )
         self.requests.append(request)
         return request
 
-    async def _talk(self, threads: Sequence[Thread], foreign: Sequence[Thread]) -> None:
+    async def _hear(
+        self,
+        person: Person,
+        message: str,
+        text: str,
+        conversation_id: str | None,
+        *,
+        key: str | None,
+        timeout_s: float,
+    ) -> Request:
+        """Say something and hear it to its end, over as many connections as that takes."""
+        hearing = Hearing(self._http, person)
+        refusal = await self._heard(
+            hearing.say(self._victim().url, text, conversation_id, key), timeout_s
+        )
+        while hearing.told and not hearing.is_over and time.monotonic() < self.deadline:
+            if self.draw.random() < 0.05:
+                break
+            await self._go_on(hearing, message, self.draw.choice((0.5, 2, 10, 20)))
+        told = refusal or Answer()
+        if hearing.told:
+            self.streams.append(hearing.stream)
+            told = hearing.answer()
+        return self._note("say", person, message, key, "turn", told)
+
+    async def _go_on(self, hearing: Hearing, message: str, timeout_s: float) -> None:
+        refusal = await self._heard(hearing.go_on(self._victim().url), timeout_s)
+        if refusal is not None:
+            self._note("follow", hearing.person, message, None, "turn", refusal)
+            await asyncio.sleep(0.1)
+
+    async def _heard(
+        self, hearing: Coroutine[Any, Any, Answer | None], timeout_s: float
+    ) -> Answer | None:
+        """Hear for as long as the client has patience, and the process lives."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await hearing
+        except LEFT:
+            self.faults["client_left"] += 1
+        except BROKEN:
+            await asyncio.sleep(0.05)
+        return None
+
+    async def _talk(
+        self, threads: Sequence[Thread], foreign: Sequence[Thread], *, hears: bool
+    ) -> None:
         while not self.calm.is_set():
             thread = self.draw.choice(threads)
-            await self._say(thread)
+            await self._say(thread, hears=hears)
             if self.draw.random() < 0.02:
                 await self._intrude(thread.person, self.draw.choice(foreign))
             await asyncio.sleep(self.draw.uniform(0, 0.3))
 
-    async def _say(self, thread: Thread) -> None:
+    async def _say(self, thread: Thread, *, hears: bool) -> None:
         """One message, until its turn has ended or its client has given up."""
         person = thread.person
         message = self._message_id(person)
         text = f"[{message}] {self.draw.choice(SCRIPTS)}"
         key = message if self.draw.random() < 0.9 else None
         # The whole conversation now and then: its bytes must be the same, too.
-        scope = "all" if self.draw.random() < 0.1 else "turn"
+        scope = "all" if self.draw.random() < 0.1 and not hears else "turn"
         conversation_id = thread.id
+
+        async def send(timeout_s: float) -> Request:
+            what = (person, message, text, conversation_id)
+            if hears:
+                return await self._hear(*what, key=key, timeout_s=timeout_s)
+            return await self._send("say", *what, key=key, timeout_s=timeout_s, scope=scope)
+
         accepted = False
         while True:
             timeout_s = self.draw.choice((0.1, 0.5, 2, 10, 20))
             at_once = 3 if key and self.draw.random() < 0.05 else 1
-            answers = await asyncio.gather(
-                *(
-                    self._send(
-                        "say",
-                        person,
-                        message,
-                        text,
-                        conversation_id,
-                        key=key,
-                        timeout_s=timeout_s,
-                        scope=scope,
-                    )
-                    for _ in range(at_once)
-                )
-            )
+            answers = await asyncio.gather(*(send(timeout_s) for _ in range(at_once)))
             for answer in answers:
                 accepted = accepted or answer.turn_id is not None
                 if answer.turn_id and thread.id is None:
@@ -403,31 +470,26 @@ class Chaos:
         if accepted:
             thread.count()
         if self.draw.random() < 0.03:
-            await self._cancel_in_flight(thread)
+            await self._cancel_in_flight(thread, hears=hears)
         if key and accepted and self.draw.random() < 0.05:
             await self._send(
                 "other_body", person, message, f"{text} list", conversation_id, key=key, timeout_s=5
             )
         if key and ended and self.draw.random() < 0.1:
-            await self._send(
-                "say", person, message, text, conversation_id, key=key, timeout_s=20, scope=scope
-            )
+            await send(20)
 
-    async def _cancel_in_flight(self, thread: Thread) -> None:
+    async def _cancel_in_flight(self, thread: Thread, *, hears: bool) -> None:
         """Begin a message and cancel it from another connection while it runs."""
         message = self._message_id(thread.person)
+        # A text takes its time to be told, and so is cut short by some of these.
+        steps = self.draw.choice(("add:1 add:1 add:1", "think"))
+        what = (thread.person, message, f"[{message}] {steps}", thread.id)
         post = asyncio.create_task(
-            self._send(
-                "say",
-                thread.person,
-                message,
-                f"[{message}] add:1 add:1 add:1",
-                thread.id,
-                key=message,
-                timeout_s=20,
-            )
+            self._hear(*what, key=message, timeout_s=20)
+            if hears
+            else self._send("say", *what, key=message, timeout_s=20)
         )
-        await asyncio.sleep(self.draw.uniform(0, 0.1))
+        await asyncio.sleep(self.draw.uniform(0, 0.3 if hears else 0.1))
         with contextlib.suppress(
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
         ):
@@ -467,7 +529,7 @@ class Chaos:
         """Rage, grow calm, look."""
         people = [Person(f"u{number:02}") for number in range(USERS)]
         threads = [Thread(people[number % USERS]) for number in range(CONVERSATIONS)]
-        self.model.manner = Manner(delay_s=self.plan.model_delay_s)
+        self.model.manner = Manner(self.plan.model_delay_s, self.plan.model_pace_s)
         self.services = [self._launch() for _ in range(self.plan.processes)]
         for service in self.services:
             with contextlib.suppress(AssertionError):
@@ -482,7 +544,8 @@ class Chaos:
             person = people[number % USERS]
             own = [thread for thread in threads if thread.person is person]
             others = [thread for thread in threads if thread.person is not person]
-            talking.append(asyncio.create_task(self._talk(own, others)))
+            hears = number % STREAMS_EVERY == 0
+            talking.append(asyncio.create_task(self._talk(own, others, hears=hears)))
         try:
             await self._watch(begun, [nemesis, *talking])
             self.calm.set()
@@ -495,7 +558,8 @@ class Chaos:
             await self._settled()
             settled_s = time.monotonic() - healed
             await self._ask_again(people)
-            rows = await self._rows()
+            await self._hear_again(people)
+            rows = await all_rows(self.url)
             log = [line for service in (*self.gone, *self.services) for line in crashes(service)]
             log += [f"exit code {code}" for code in self.exits if code not in EXPECTED_EXITS]
         finally:
@@ -505,6 +569,7 @@ class Chaos:
             await self._http.aclose()
         evidence = Evidence(
             requests=self.requests,
+            streams=self.streams,
             asked=self.model.calls,
             items=self.model.items,
             decided={
@@ -579,24 +644,23 @@ class Chaos:
                 if answer.status != 422:
                     break
 
-    async def _rows(self) -> dict[str, list[dict[str, Any]]]:
-        tables = {
-            "turns": "turns",
-            "messages": "messages",
-            "calls": "tool_calls",
-            "answers": "model_answers",
-            "tasks": "tasks",
-            "conversations": "conversations",
-        }
-        found = {}
-        for name, table in tables.items():
-            rows = [dict(row) for row in await query(self.url, f"SELECT * FROM {table}")]
-            for row in rows:
-                for column in ("items", "result", "parameters"):
-                    if table != "turns" and column in row:
-                        row[column] = json.loads(row[column])
-            found[name] = rows
-        return found
+    async def _hear_again(self, people: Sequence[Person]) -> None:
+        """What was told during the storm, to whomever, can be heard after it."""
+        of_user = {person.user_id: person for person in people}
+        rows = await query(
+            self.url, "SELECT user_id, id FROM turns WHERE finished_at IS NOT NULL ORDER BY id"
+        )
+
+        async def hear(row: Any) -> Stream:
+            hearing = Hearing(self._http, of_user[row["user_id"]], str(row["id"]))
+            for _ in range(3):
+                if not hearing.is_over:
+                    await self._go_on(hearing, "", 20)
+            # Nobody stops any more, and the turn is over: what was not heard by now is not told.
+            return replace(hearing.stream, closed=True)
+
+        chosen = self.draw.sample(rows, min(len(rows), HEARD_AGAIN))
+        self.streams += await asyncio.gather(*(hear(row) for row in chosen))
 
     def _summary(
         self, evidence: Evidence, violations: Sequence[Violation], settled_s: float
@@ -625,6 +689,11 @@ class Chaos:
                     if turn["status"] == "failed"
                 )
             ),
+            "events": len(evidence.events),
+            "streams": len(self.streams),
+            "streams_whole": sum(stream.is_whole for stream in self.streams),
+            "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
+            "texts_dropped": sum('"dropped":true' in event["data"] for event in evidence.events),
             "takeovers": sum(turn["attempt"] > 1 for turn in turns),
             "deaths": sum(turn["deaths"] for turn in turns),
             "tasks": len(evidence.tasks),
@@ -646,7 +715,9 @@ BUGS = (
     "turn.crashed",
     "turn.job_crashed",
     "request.crashed",
-    "lease.crashed",
+    "periodic.crashed",
+    "events.crashed",
+    "websocket.crashed",
     "Task exception was never retrieved",
     "Traceback (most recent call last)",
 )
@@ -692,6 +763,7 @@ def mutated(name: str, plan: Plan) -> Plan:
         faults=mutant.faults,
         points=mutant.points,
         model_delay_s=mutant.model_delay_s,
+        model_pace_s=mutant.model_pace_s,
     )
 
 

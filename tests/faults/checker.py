@@ -23,6 +23,7 @@ from tests.faults.scripts import (
     text_of,
     unsound,
 )
+from tests.live.served import Told
 
 Row = Mapping[str, Any]
 
@@ -31,6 +32,9 @@ MODEL_CALLS_MAX, TOOL_CALLS_MAX, DEATHS_MAX = 10, 60, 3
 
 FINAL = {200, 500, 502, 504}
 """Statuses of a turn's end, besides 409 turn_cancelled."""
+
+TERMINAL = {"turn_completed", "error"}
+"""Types of the last event of a turn."""
 
 USER = re.compile(r"\b(u\d+)\.\d+")
 """The owner's tag, which is in every message, title, call id and reply of theirs."""
@@ -42,17 +46,18 @@ class Request:
 
     Attributes:
         kind: A message; the same key with another body; a message to somebody else's conversation;
-            or a cancellation.
+            a cancellation; or a stream of a turn that was refused.
         user: Who sent it.
         message: The id of the message, or of the one whose key was used.
         key: Its Idempotency-Key, if it had one.
         scope: Which messages were asked for.
-        status: Of the answer; 0 when none came.
+        status: Of the answer; 0 when none came. What a stream told is noted as the answer that a
+            plain request would have had.
         body: Of the answer.
         replayed: Whether it said that it was told again.
     """
 
-    kind: Literal["say", "other_body", "foreign", "cancel"]
+    kind: Literal["say", "other_body", "foreign", "cancel", "follow"]
     user: str
     message: str
     key: str | None
@@ -84,12 +89,38 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """A turn as one client heard it, over all the connections that it took.
+
+    Attributes:
+        user: Who listened.
+        turn_id: Which turn.
+        told: The events, in the order in which they came.
+        closed: Whether it was told that nothing follows the last of them (204).
+        connections: How many it took.
+    """
+
+    user: str
+    turn_id: str
+    told: Sequence[Told]
+    closed: bool = False
+    connections: int = 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was heard to its end."""
+        return bool(self.told) and self.told[-1].type in TERMINAL
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that was seen.
 
     Attributes:
         requests: By clients, in order of their ends.
-        turns, messages, calls, answers, tasks, conversations: Rows of the database at the end.
+        streams: That clients heard.
+        turns, messages, calls, answers, tasks, conversations, events: Rows of the database at the
+            end.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
@@ -103,6 +134,8 @@ class Evidence:
     answers: Sequence[Row] = ()
     tasks: Sequence[Row] = ()
     conversations: Sequence[Row] = ()
+    events: Sequence[Row] = ()
+    streams: Sequence[Stream] = ()
     asked: Sequence[ModelCall] = ()
     items: Sequence[Item] = ()
     decided: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -130,6 +163,14 @@ class Evidence:
         for call in sorted(self.calls, key=lambda call: int(call["position"])):
             calls[str(call["turn_id"])].append(call)
         return calls
+
+    @cached_property
+    def events_of(self) -> dict[str, list[Row]]:
+        """What is told of each turn, in order."""
+        events: dict[str, list[Row]] = defaultdict(list)
+        for event in sorted(self.events, key=lambda event: int(event["seq"])):
+            events[str(event["turn_id"])].append(event)
+        return events
 
     @cached_property
     def turns_of(self) -> dict[str, list[Row]]:
@@ -483,6 +524,13 @@ def nothing_crosses_users(evidence: Evidence) -> Found:
         text = str(row.get("content", row.get("title", row.get("result"))))
         if others := foreign(text, row["user_id"]):
             yield Violation(9, f"a row of {row['user_id']} speaks of {sorted(others)}")
+    for event in evidence.events:
+        if others := foreign(event["data"], event["user_id"]):
+            yield Violation(9, f"an event of {event['user_id']} speaks of {sorted(others)}")
+    for stream in evidence.streams:
+        for told in stream.told:
+            if others := foreign(told.data, stream.user):
+                yield Violation(9, f"{stream.user} heard of {sorted(others)}")
     for request in evidence.requests:
         if others := foreign(request.body.decode("utf-8", "replace"), request.user):
             yield Violation(9, f"an answer to {request.user} speaks of {sorted(others)}")
@@ -527,6 +575,133 @@ def counters_are_within_limits(evidence: Evidence) -> Found:
                 yield Violation(12, f"{script.id} counts {turn['model_calls']}, not {expected}")
 
 
+def events_tell_the_turns(evidence: Evidence) -> Found:
+    """13: a turn's events are what happened in it, and every reader hears the same."""
+    for turn in evidence.turns:
+        turn_id = str(turn["id"])
+        rows = evidence.events_of[turn_id]
+        problems = list(_miscounted(turn, rows))
+        if not problems:
+            events = [json.loads(row["data"]) for row in rows]
+            calls = evidence.calls_of[turn_id]
+            reply = evidence.replies.get(turn_id)
+            problems = [
+                *_ended_otherwise(turn, rows, events),
+                *_other_tools(calls, events),
+                *_other_text(turn, reply, events),
+            ]
+        for problem in problems:
+            yield Violation(13, f"turn {turn_id} ({turn['status']}): {problem}")
+    for stream in evidence.streams:
+        for problem in _heard_otherwise(stream, evidence.events_of.get(stream.turn_id)):
+            yield Violation(13, f"{stream.user} heard of turn {stream.turn_id}: {problem}")
+    for request in evidence.requests:
+        if request.kind == "follow" and request.status not in {0, 503}:
+            yield Violation(13, f"{request.user} could not follow a turn: {request.status}")
+
+
+def _miscounted(turn: Row, rows: Sequence[Row]) -> Iterator[str]:
+    seqs = [row["seq"] for row in rows]
+    over = turn["finished_at"] is not None
+    if seqs != list(range(1, len(seqs) + 1)) or not seqs:
+        told = ", ".join(f"{row['seq']} {row['type']}" for row in rows)
+        yield f"attempt {turn['attempt']} left the events {told or 'none'}"
+    elif over and turn["last_seq"] != seqs[-1]:
+        yield f"it has {seqs[-1]} events and counts {turn['last_seq']}"
+    for row in rows:
+        event = json.loads(row["data"])
+        named = (event["type"], event["turn_id"], event["conversation_id"], event["seq"])
+        if named != (row["type"], str(turn["id"]), str(turn["conversation_id"]), row["seq"]):
+            yield f"event {row['seq']} says that it is {named}"
+
+
+def _ended_otherwise(
+    turn: Row, rows: Sequence[Row], events: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    types = [row["type"] for row in rows]
+    if types[0] != "turn_started" or types.count("turn_started") > 1:
+        yield f"it begins with {types[0]}, {types.count('turn_started')} times"
+    ends = [place for place, type_ in enumerate(types, 1) if type_ in TERMINAL]
+    if turn["finished_at"] is None:
+        if ends:
+            yield "its end is told, and it goes on"
+        return
+    if ends != [len(types)]:
+        yield f"its ends are told at {ends} of {len(types)}"
+    elif turn["status"] == "completed":
+        if types[-1] != "turn_completed" or not rows[-1]["data"].endswith(
+            f',"result":{turn["result"]}}}'
+        ):
+            yield f"its end is told otherwise: {rows[-1]['data'][:200]}"
+    else:
+        stored = json.loads(turn["result"])
+        fields = ("error_code", "error", "request_id")
+        if any(events[-1].get(field) != stored.get(field) for field in fields):
+            yield f"its end is told otherwise: {rows[-1]['data'][:200]}"
+
+
+def _other_tools(calls: Sequence[Row], events: Sequence[dict[str, Any]]) -> Iterator[str]:
+    wanted: set[str] = set()
+    results = []
+    for event in events:
+        if event["type"] == "tool_call":
+            wanted.add(event["tool_call_id"])
+        elif event["type"] == "tool_result":
+            results.append((event["tool_call_id"], event["is_error"], event["result"]))
+            if event["tool_call_id"] not in wanted:
+                yield f"the result of {event['tool_call_id']} is told before the call"
+    recorded = [(str(call["id"]), call["status"] != "completed", call["result"]) for call in calls]
+    if results != recorded:
+        yield f"it tells the results {results} of the calls {recorded}"
+
+
+def _other_text(turn: Row, reply: Row | None, events: Sequence[dict[str, Any]]) -> Iterator[str]:
+    open_text: str | None = None
+    text: str | None = None
+    replies = []
+    for event in events:
+        type_, seq = event["type"], event["seq"]
+        if type_ == "stream_start":
+            if open_text is not None:
+                yield f"a text begins at {seq} inside another"
+            open_text = ""
+        elif type_ == "stream_chunk":
+            if open_text is None:
+                yield f"there is text at {seq} and none has begun"
+            open_text = (open_text or "") + event["delta"]
+        elif type_ == "stream_end":
+            if open_text is None:
+                yield f"a text ends at {seq} and none has begun"
+            text = None if event["dropped"] else open_text
+            open_text = None
+        elif type_ == "assistant":
+            replies.append((event["message_id"], event["content"]))
+    # Who cancels a turn does not know whether its model is speaking.
+    if open_text is not None and turn["status"] in {"completed", "failed"}:
+        yield "its text never ends"
+    if replies != ([(str(reply["id"]), reply["content"])] if reply else []):
+        yield f"it tells the replies {replies}"
+    elif text is not None and reply is not None and text.strip() != reply["content"]:
+        yield f"it streamed {text!r} and replied {reply['content']!r}"
+
+
+def _heard_otherwise(stream: Stream, rows: Sequence[Row] | None) -> Iterator[str]:
+    ids = [told.id for told in stream.told]
+    if rows is None:
+        yield "it is not there"
+        return
+    if ids != list(range(1, len(ids) + 1)):
+        yield f"events {ids}"
+        return
+    for told in stream.told:
+        row = rows[told.id - 1] if told.id <= len(rows) else None
+        if row is None or (told.type, told.data) != (row["type"], row["data"]):
+            yield f"{told.data[:300]} where {row['data'][:300] if row else 'nothing'} is stored"
+            return
+    if stream.closed and not stream.is_whole:
+        yield f"that nothing follows event {ids[-1] if ids else 0}"
+
+
 CHECKS: Sequence[Callable[[Evidence], Found]] = (
     nothing_crashed,
     acknowledged_messages_are_kept,
@@ -541,5 +716,6 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     inputs_are_sound,
     nothing_stays_unfinished,
     counters_are_within_limits,
+    events_tell_the_turns,
 )
 """In the order of their numbers."""

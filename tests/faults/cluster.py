@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 from pathlib import Path
@@ -128,3 +129,30 @@ async def terminate_backends(url: str, chance: random.Random | None = None) -> i
         keep,
     )
     return len(rows)
+
+
+TABLES = {
+    "turns": "turns",
+    "messages": "messages",
+    "calls": "tool_calls",
+    "answers": "model_answers",
+    "tasks": "tasks",
+    "conversations": "conversations",
+    "events": "turn_events",
+}
+"""What a checker compares, by its names for them."""
+
+
+async def all_rows(url: str, user_id: str | None = None) -> dict[str, Any]:
+    """All that the tables hold, or what one user has in them."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, table in TABLES.items():
+        rows = await query(
+            url, f"SELECT * FROM {table} WHERE $1::text IS NULL OR user_id = $1", user_id
+        )
+        found[name] = [dict(row) for row in rows]
+        for row in found[name]:
+            for column in ("items", "result", "parameters"):
+                if table != "turns" and column in row:
+                    row[column] = json.loads(row[column])
+    return found

@@ -1,20 +1,31 @@
 """A language model behind a socket: OpenAI's Responses API, as strict as a provider, never wrong.
 
-What it answers follows from the input alone (see `scripts`). What can be told to it from outside is
-how slowly it answers, that it fails, and what else happens at the moment when it is asked.
+What it answers follows from the input alone (see `scripts`), whether it streams from the request.
+What can be told to it from outside is how slowly it answers, that it fails or breaks off, and what
+else happens at the moment when it is asked, or has said some words.
 """
 
 import asyncio
 import contextlib
+import itertools
 import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.scripts import Item, last_user, next_calls, reply_to, script_of, text_of, unsound
+from tests.faults.scripts import (
+    Item,
+    last_user,
+    next_calls,
+    pieces_of,
+    reply_to,
+    script_of,
+    text_of,
+    unsound,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,7 @@ class ModelCall:
         caller: Who asks: the API key it came with.
         places: Its input, as places in `ModelServer.items`: histories share most of what they hold.
         problems: What is unsound in the input.
+        streamed: Whether it asks for a stream.
     """
 
     message: str
@@ -34,6 +46,7 @@ class ModelCall:
     caller: str
     places: tuple[int, ...]
     problems: tuple[str, ...]
+    streamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,13 +65,17 @@ class Manner:
 
     Attributes:
         delay_s: From the question to the answer.
+        pace_s: Between two words of a stream.
         failing: The status that every call gets, where there is one; 0 hangs up.
         hanging: Whether it does not answer at all.
+        cutting: Whether it hangs up in the middle of every stream.
     """
 
     delay_s: float = 0.0
+    pace_s: float = 0.0
     failing: int | None = None
     hanging: bool = False
+    cutting: bool = False
 
 
 class ModelServer:
@@ -71,6 +88,7 @@ class ModelServer:
         self._place_of: dict[str, int] = {}
         self._asked: Counter[str] = Counter()
         self._hooks: dict[tuple[str, int], Hook] = {}
+        self._in_streams: dict[tuple[str, int], tuple[int, Hook]] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.decided: dict[str, list[Item]] = {}
@@ -94,6 +112,17 @@ class ModelServer:
     def when(self, message: str, number: int, hook: Hook) -> None:
         """Call the hook when the n-th request for a message arrives, before it is answered."""
         self._hooks[message, number] = hook
+
+    def when_saying(self, message: str, number: int, hook: Hook, *, words: int = 3) -> None:
+        """Call the hook in the middle of the stream that answers the n-th request for a message.
+
+        Args:
+            message: Its id.
+            number: Of the request, from 1.
+            hook: What to do. A failure that it returns cuts the stream.
+            words: How many have been said by then; of a tool call, how many pieces.
+        """
+        self._in_streams[message, number] = (words, hook)
 
     def asked(self, message: str) -> list[ModelCall]:
         """The requests for one message, in order."""
@@ -124,7 +153,7 @@ class ModelServer:
         }
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))))
         caller = headers.get("authorization", "").removeprefix("Bearer ")
-        answer = await self._answer(body, caller)
+        call, answer = await self._answer(body, caller)
         if isinstance(answer, Failure):
             if not answer.status:
                 writer.transport.abort()
@@ -132,6 +161,8 @@ class ModelServer:
             status, answer = answer.status, {"error": {"message": "told to fail", "type": "x"}}
         else:
             status = 400 if "error" in answer and answer.get("object") != "response" else 200
+        if call.streamed and status == 200:
+            return await self._stream(writer, call, answer)
         content = json.dumps(answer).encode()
         writer.write(
             f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n"
@@ -142,7 +173,40 @@ class ModelServer:
         await writer.drain()
         return True
 
-    async def _answer(self, body: dict[str, Any], caller: str) -> dict[str, Any] | Failure:
+    async def _stream(
+        self, writer: asyncio.StreamWriter, call: ModelCall, answer: dict[str, Any]
+    ) -> bool:
+        """Tell an answer piece by piece; False when the connection was cut in the middle."""
+        manner = self.manner
+        words, hook = self._in_streams.get((call.message, call.number), (0, None))
+        events = list(stream_of(answer))
+        in_all = sum(is_piece(event) for event in events)
+        writer.write(
+            b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+            b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        said = 0
+        for event in events:
+            if is_piece(event):
+                failure = None
+                if hook is not None and said == words:
+                    failure = await hook(call)
+                if failure is not None or (manner.cutting and said == in_all // 2):
+                    writer.transport.abort()
+                    return False
+                if manner.pace_s and said:
+                    await asyncio.sleep(manner.pace_s)
+                said += 1
+            line = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+    async def _answer(
+        self, body: dict[str, Any], caller: str
+    ) -> tuple[ModelCall, dict[str, Any] | Failure]:
         items: list[Item] = body["input"]
         script = script_of(text_of(items[last_user(items)]))
         assert script is not None, "a message that is no script"
@@ -153,6 +217,7 @@ class ModelServer:
             caller,
             tuple(self._place(item) for item in items),
             (*unsound(items), *self._unfaithful(items)),
+            streamed=bool(body.get("stream")),
         )
         self.calls.append(call)
         manner = self.manner
@@ -160,15 +225,16 @@ class ModelServer:
         if hook is not None:
             failure = await hook(call)
             if failure is not None:
-                return failure
+                return call, failure
         if manner.hanging:
             await asyncio.sleep(3600)
         if manner.delay_s:
             await asyncio.sleep(manner.delay_s)
         if manner.failing is not None:
-            return Failure(manner.failing)
+            return call, Failure(manner.failing)
         if call.problems:
-            return {"error": {"message": "; ".join(call.problems), "type": "invalid_request"}}
+            error = {"message": "; ".join(call.problems), "type": "invalid_request"}
+            return call, {"error": error}
         mark = secrets.token_hex(4)
         output = next_calls(script, items, mark)
         if output and script.thinks:
@@ -184,7 +250,7 @@ class ModelServer:
         if not output:
             output = [_message(reply_to(script, items), mark)]
         self.decided.setdefault(script.id, []).extend(output)
-        return _response(output, str(body.get("model")), mark)
+        return call, _response(output, str(body.get("model")), mark)
 
     def _place(self, item: Item) -> int:
         text = json.dumps(item, sort_keys=True)
@@ -249,12 +315,69 @@ def _response(output: list[Item], model: str, mark: str) -> dict[str, Any]:
     }
 
 
+def stream_of(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events in which OpenAI's Responses API streams a response."""
+    unfinished = {**response, "status": "in_progress", "output": [], "usage": None}
+    numbers = itertools.count()
+    for type_, fields in (
+        ("created", {"response": unfinished}),
+        ("in_progress", {"response": unfinished}),
+        *(
+            event
+            for index, item in enumerate(response["output"])
+            for event in _item_events(item, {"item_id": item["id"], "output_index": index})
+        ),
+        ("completed", {"response": response}),
+    ):
+        yield {"type": f"response.{type_}", "sequence_number": next(numbers), **fields}
+
+
+def _item_events(item: Item, place: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    index = {"output_index": place["output_index"]}
+    if item["type"] == "message":
+        [part] = item["content"]
+        told = {**place, "content_index": 0}
+        yield (
+            "output_item.added",
+            {**index, "item": {**item, "status": "in_progress", "content": []}},
+        )
+        yield "content_part.added", {**told, "part": {**part, "text": ""}}
+        for piece in pieces_of(part["text"]):
+            yield "output_text.delta", {**told, "delta": piece, "logprobs": []}
+        yield "output_text.done", {**told, "text": part["text"], "logprobs": []}
+        yield "content_part.done", {**told, "part": part}
+    elif item["type"] == "function_call":
+        unfinished = {**item, "status": "in_progress", "arguments": ""}
+        yield "output_item.added", {**index, "item": unfinished}
+        for piece in pieces_of(item["arguments"]):
+            yield "function_call_arguments.delta", {**place, "delta": piece}
+        told = {**place, "name": item["name"], "arguments": item["arguments"]}
+        yield "function_call_arguments.done", told
+    else:
+        [part] = item["summary"]
+        told = {**place, "summary_index": 0}
+        yield "output_item.added", {**index, "item": {**item, "summary": []}}
+        yield "reasoning_summary_part.added", {**told, "part": {**part, "text": ""}}
+        yield "reasoning_summary_text.delta", {**told, "delta": part["text"]}
+        yield "reasoning_summary_text.done", {**told, "text": part["text"]}
+        yield "reasoning_summary_part.done", {**told, "part": part}
+    yield "output_item.done", {**index, "item": item}
+
+
+def is_piece(event: dict[str, Any]) -> bool:
+    """Whether an event is a piece of what the model says or calls, and so a place to stop at."""
+    return event["type"] in {
+        "response.output_text.delta",
+        "response.function_call_arguments.delta",
+    }
+
+
 @dataclass
 class Gate:
-    """A hook that holds the model's answer back until it is opened.
+    """A hook that holds the model's answer, or the rest of it, back until it is opened.
 
     Attributes:
-        reached: Set when the request has arrived.
+        reached: Set when the request has arrived, or so much has been said.
         opened: Set it to let the answer go.
     """
 

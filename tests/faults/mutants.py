@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import select, text
@@ -20,6 +21,7 @@ class Mutant:
         faults: Weights of the faults under which it shows; none for a mutant that needs no fault.
         points: Crash points that processes are struck at.
         model_delay_s: How long the model thinks: longer, where two owners must meet in one turn.
+        model_pace_s: How long it takes over a word of a stream, for the same reason.
     """
 
     breaks: str
@@ -27,6 +29,7 @@ class Mutant:
     faults: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[str] = ()
     model_delay_s: float = 0.05
+    model_pace_s: float = 0.02
 
 
 def swap(owner: object, **replacements: object) -> None:
@@ -191,6 +194,44 @@ def no_record() -> None:
     swap(record, recorded_answers=nothing, recorded_calls=nothing)
 
 
+def unfenced_events() -> None:
+    from taskchat.turns import event_rows
+
+    fenced = str(event_rows._APPEND)
+    loose = fenced.replace(
+        "t.attempt = mine.attempt AND t.status = 'running'", "mine.attempt IS NOT NULL"
+    )
+    assert loose != fenced
+    swap(event_rows, _APPEND=text(loose))
+
+
+def counts_anew() -> None:
+    from taskchat.turns import resume
+
+    async def none_yet(*_args: Any) -> tuple[int, str]:
+        return 0, ""
+
+    swap(resume, event_rows=SimpleNamespace(last_event=none_yet))
+
+
+def open_text() -> None:
+    from taskchat.turns import resume
+
+    swap(resume, STREAMING=frozenset())
+
+
+def told_early() -> None:
+    from taskchat.turns.event_log import EventWriter
+
+    add_made = EventWriter.add_made
+
+    def told(self: EventWriter, make: Any) -> None:
+        add_made(self, make)
+        self._log.publish(self.held.turn, self._pending[-1:])
+
+    swap(EventWriter, add_made=told)
+
+
 MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
@@ -222,6 +263,31 @@ MUTANTS: dict[str, Mutant] = {
         no_record,
         {"kill": 1, "crash_point": 1},
         ("tool.committed",),
+    ),
+    "unfenced_events": Mutant(
+        "events are written by the attempt that runs the turn",
+        unfenced_events,
+        {"freeze": 1, "freeze_point": 1},
+        ("text.heard",),
+        model_pace_s=0.1,
+    ),
+    "counts_anew": Mutant(
+        "a takeover counts its events on from those that are there",
+        counts_anew,
+        {"kill": 1, "crash_point": 1},
+        ("text.heard",),
+    ),
+    "open_text": Mutant(
+        "a takeover drops the text that was open",
+        open_text,
+        {"kill": 1, "crash_point": 1},
+        ("text.heard",),
+    ),
+    "told_early": Mutant(
+        "an event is told once it is committed",
+        told_early,
+        {"kill": 1, "crash_point": 1},
+        ("events.in_transaction",),
     ),
 }
 """By name."""

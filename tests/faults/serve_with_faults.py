@@ -29,6 +29,8 @@ POINTS = {
     "model.answered": Place("taskchat.turns.ledger:TurnLedger", "answered"),
     "tool.in_transaction": Place("taskchat.turns.record", "insert_call"),
     "tool.committed": Place("taskchat.turns.ledger:TurnLedger", "_committed"),
+    "text.heard": Place("taskchat.turns.ledger:TurnLedger", "heard"),
+    "events.in_transaction": Place("taskchat.turns.event_rows", "append"),
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
     "settle.in_transaction": Place("taskchat.turns.repository", "insert_reply"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),

@@ -27,6 +27,8 @@ async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder:
     assert outcome.violations == []
     assert outcome.summary["by_status"].get("completed", 0) > 50, outcome.summary
     assert outcome.summary["takeovers"] > 0, outcome.summary
+    assert outcome.summary["streams_whole"] > 50, outcome.summary
+    assert outcome.summary["reconnects"] > 0, outcome.summary
     assert len(outcome.summary["fault_kinds"]) >= 4, outcome.summary
 
 
