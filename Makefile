@@ -34,7 +34,7 @@ check: $(READY) ## formatter, linter, types, import rules, contracts
 test: check ## everything: check, then the tests with coverage
 	# What kills and freezes processes has the machine to itself: its times are short.
 	$(BIN)/python -m pytest tests/faults --cov --cov-report= $(ARGS)
-	$(BIN)/python -m pytest --ignore=tests/faults -n auto --maxprocesses=4 --dist=loadfile \
+	$(BIN)/python -m pytest --ignore=tests/faults -n 3 --dist=loadfile \
 		--cov --cov-append --cov-report=term --cov-fail-under=90 $(ARGS)
 
 format: $(READY) ## mend what the formatter and the linter can

@@ -21,7 +21,7 @@ import uvloop
 
 from benchmarks.live_clients import open_socket
 from benchmarks.live_figures import Chat, Delay, Found, Idle, Readers, report, table
-from benchmarks.live_sockets import SOCKETS_EACH, chat, open_idle, warm_up
+from benchmarks.live_sockets import SOCKETS_EACH, chat, close_all, open_idle, warm_up
 from benchmarks.live_stage import Stage, staged
 from benchmarks.live_tokens import measure_readers, measure_ways
 from benchmarks.token_server import Recitation
@@ -96,14 +96,16 @@ async def measure_sockets(stage: Stage, size: Size) -> tuple[list[Idle], list[Ch
         for _ in range(size.rounds):
             chats.append(await chat(stage, server, chatters, pinger, size.chat_s))
             step()
+        await close_all([*sockets, pinger])
     found = [idle]
     if size.thorough:
         with stage.serving() as server:
             await warm_up(stage, server)
             new = [(person, "new") for person, _ in places]
-            idle, _ = await open_idle(server, new, address="/new", idle_s=size.idle_s)
+            idle, sockets = await open_idle(server, new, address="/new", idle_s=size.idle_s)
             found.append(idle)
             step()
+            await close_all(sockets)
     return found, chats
 
 

@@ -34,6 +34,11 @@ async def warm_up(stage: Stage, server: Server) -> None:
     people = [stage.person(f"warm-{server.port}-{number}") for number in range(WARM_UP)]
     sockets = await asyncio.gather(*(open_socket(server, person) for person in people))
     await asyncio.gather(*(socket.say(MESSAGE) for socket in sockets))
+    await close_all(sockets)
+
+
+async def close_all(sockets: Sequence[Socket]) -> None:
+    """Leave, before the server stops and would wait for everybody to."""
     await asyncio.gather(*(socket.close() for socket in sockets))
 
 

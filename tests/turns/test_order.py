@@ -37,7 +37,14 @@ async def test_a_hundred_posts_at_once_over_three_apps_are_a_hundred_turns_in_on
     person = Person()
     model = echoing(101)
     chain = [NamedModel("echo", model)]
-    options = {"chain": chain, "history_tokens_max": 1_000_000, "history_turns_max": 1000}
+    options = {
+        "chain": chain,
+        "history_tokens_max": 1_000_000,
+        "history_turns_max": 1000,
+        # They wait for one lock: on a busy machine longer than a limit meant for people.
+        "statement_timeout_s": 60,
+        "pool_timeout_s": 60,
+    }
     async with (
         running_app(**options) as one,
         running_app(**options) as two,

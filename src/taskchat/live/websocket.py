@@ -5,8 +5,10 @@ else.
 """
 
 import asyncio
+import contextlib
 import functools
 import time
+from collections.abc import Iterator
 from typing import Final, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -144,8 +146,8 @@ async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float)
             text = message.get("text")
             if text is None:
                 raise Closed(1003, "Send JSON as text frames.")
-            idleness.heard()
-            await session.hear(text)
+            with idleness.hearing():
+                await session.hear(text)
     finally:
         idleness.stop()
 
@@ -166,10 +168,16 @@ class Idleness:
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(timeout_s, self._look)
         self._heard_at = self._loop.time()
+        self._hearing = False
 
-    def heard(self) -> None:
-        """The client has said something."""
-        self._heard_at = self._loop.time()
+    @contextlib.contextmanager
+    def hearing(self) -> Iterator[None]:
+        """The client has said something, which is acted on inside the block."""
+        self._hearing = True
+        try:
+            yield
+        finally:
+            self._hearing, self._heard_at = False, self._loop.time()
 
     def stop(self) -> None:
         """The socket is closed."""
@@ -178,7 +186,7 @@ class Idleness:
     def _look(self) -> None:
         last = max(self._heard_at, self._session.told_at)
         left_s = last + self._timeout_s - self._loop.time()
-        if left_s <= 0 and not self._session.under_way:
+        if left_s <= 0 and not (self._hearing or self._session.under_way):
             self._session.connection.close(4008, "Nothing was said for too long; connect again.")
         else:
             again_s = left_s if left_s > 0 else self._timeout_s
