@@ -57,9 +57,9 @@ class Size:
 
 SHORT = Size(
     sockets=100,
-    idle_s=1,
+    idle_s=0.5,
     chatting=10,
-    chat_s=2.5,
+    chat_s=2,
     rounds=1,
     tokens=20,
     read_tokens=25,

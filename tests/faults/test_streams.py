@@ -317,9 +317,11 @@ async def test_a_run_whose_time_is_up_inside_a_tool_call_is_told_without_a_gap(
     async with saying(stage, victim, id_, "add:1") as source:
         told = await source.until("openai_call")
         async with locked(stage.url, "tasks"):
-            told += await source.rest()
+            stored = await stage.ended(id_)
+        assert stored.turn["status"] == "failed"
+        await assert_told_as_stored(stage)
+        told += await source.rest()
     assert told[-1].fields["error_code"] == "timeout"
-    assert (await stage.found(id_)).turn["status"] == "failed"
     await assert_told_as_stored(stage, told)
 
 

@@ -20,6 +20,7 @@ from taskchat.moments import utc_now
 from taskchat.texts import scrubbed
 from taskchat.turns import event_rows
 from taskchat.turns.events import (
+    STREAMING,
     AgentState,
     AgentStatus,
     EventBase,
@@ -136,7 +137,8 @@ class EventLog:
                         process=self.process,
                     )
             except DatabaseError:
-                again_s = RETRY_S
+                # Whatever the statement said: its commit is in doubt.
+                written, again_s = set(), RETRY_S
             for writer, events in batches:
                 if writer.held.turn.id in written:
                     writer.wrote(events)
@@ -179,7 +181,9 @@ class EventWriter:
             self.end_stream(dropped=True)
 
     def tell(self, event: type[EventBase], **fields: Any) -> None:
-        """An event, to be written within milliseconds."""
+        """An event, to be written within milliseconds; none after `close`."""
+        if self.closed:
+            return
         self._take_text()
         self.add(event, **fields)
         self._log.write_by(self, asyncio.get_running_loop().time() + SOON_S)
@@ -192,7 +196,7 @@ class EventWriter:
 
     def say(self, delta: str) -> None:
         """A piece of a model's text."""
-        if not delta:
+        if self.closed or not delta:
             return
         if not self._streaming:
             self.status("responding")
@@ -241,8 +245,8 @@ class EventWriter:
         """Hold the log back while a transaction of the turn's own carries what is pending.
 
         Inside, after the last event was added, `pending()` is what to write. Behind the block it is
-        committed, and told. Where the block raises, the attempt is over and its events are lost
-        with it: the next one begins with those that were written.
+        committed, and told. Where the block raises, what is written is in doubt, and what is not is
+        lost: an attempt that still has something to tell begins `anew`.
         """
         async with self.lock:
             self._log.forget(self)
@@ -253,6 +257,18 @@ class EventWriter:
                 self.close()
                 raise
             self.wrote(list(self._pending))
+
+    def anew(self, last_seq: int, last_type: str) -> None:
+        """Go on from what is written: the last event, as it stands in the log.
+
+        Args:
+            last_seq: Its number; nobody else writes more.
+            last_type: Its type.
+        """
+        self._pending.clear()
+        self._text.clear()
+        self._seq, self._streaming, self.closed = last_seq, last_type in STREAMING, False
+        self.end_stream(dropped=True)
 
     def close(self) -> None:
         """Write nothing more: the turn is over here."""

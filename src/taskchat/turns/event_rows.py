@@ -60,6 +60,10 @@ _APPEND = text(
     " ON e.turn_id = held.id ON CONFLICT DO NOTHING)"
     " SELECT held.id, " + TELL_FOLLOWERS.format(turn="held") + " FROM held"
 )
+_HOLD = text(
+    "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
+    " AND status = 'running' FOR UPDATE"
+)
 _LAST = text(
     "SELECT seq, type FROM turn_events WHERE user_id = :owner AND turn_id = :turn"
     " ORDER BY seq DESC LIMIT 1"
@@ -130,6 +134,18 @@ async def last_event(connection: AsyncConnection, turn: TurnRef) -> tuple[int, s
         await connection.execute(_LAST, {"owner": turn.principal.user_id, "turn": turn.id})
     ).one_or_none()
     return (row.seq, row.type) if row else (0, "")
+
+
+async def last_event_held(connection: AsyncConnection, held: Claim) -> tuple[int, str] | None:
+    """The same, once nothing that this attempt began is under way; None where it lost the turn."""
+    values = {
+        "owner": held.turn.principal.user_id,
+        "turn": held.turn.id,
+        "attempt": held.attempt,
+    }
+    if await connection.scalar(_HOLD, values) is None:
+        return None
+    return await last_event(connection, held.turn)
 
 
 async def find_turn(

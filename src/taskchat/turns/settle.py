@@ -75,10 +75,18 @@ async def settle_failed(
     result = body.model_dump_json()
     model = ledger.answers[-1].model if ledger.answers else None
     ledger.events.end_stream(dropped=True)
-    async with ledger.events.carried() as events:
+    async with (
+        ledger.events.carried() as events,
+        database.transaction(turn.principal) as connection,
+    ):
+        if events.closed:
+            # The run ended in the middle of a commit: only the log knows what it holds.
+            last = await event_rows.last_event_held(connection, ledger.held)
+            if last is None:
+                raise TurnLost
+            events.anew(*last)
         events.add_made(functools.partial(failed, body=body))
-        async with database.transaction(turn.principal) as connection:
-            await _settle(connection, ledger, "failed", result, model, _usage(ledger))
+        await _settle(connection, ledger, "failed", result, model, _usage(ledger))
     return TurnState(turn, "failed", result, None)
 
 
