@@ -85,8 +85,8 @@ USERS, CONVERSATIONS = 15, 40
 STREAMS_EVERY = 3
 """Of so many clients one hears events; the others wait for their answers."""
 
-HEARD_AGAIN = 60
-"""Turns that are heard once more after the storm."""
+HEARD_AGAIN, HEARD_AGAIN_WITHIN_S = 60, 30
+"""Turns that are heard once more after the storm, and how long that may take."""
 
 
 @dataclass(frozen=True)
@@ -653,10 +653,11 @@ class Chaos:
 
         async def hear(row: Any) -> Stream:
             hearing = Hearing(self._http, of_user[row["user_id"]], str(row["id"]))
-            for _ in range(3):
-                if not hearing.is_over:
-                    await self._go_on(hearing, "", 20)
-            # Nobody stops any more, and the turn is over: what was not heard by now is not told.
+            give_up = time.monotonic() + HEARD_AGAIN_WITHIN_S
+            while not hearing.is_over and time.monotonic() < give_up:
+                # A process may still strike itself down, and takes a moment to be replaced.
+                await self._go_on(hearing, "", 10)
+            # The turn is over: what was not heard by now is not told.
             return replace(hearing.stream, closed=True)
 
         chosen = self.draw.sample(rows, min(len(rows), HEARD_AGAIN))

@@ -102,6 +102,8 @@ class Service:
         self.url = await until(announced, within_s=within_s, what=f"{self.name} serves")
 
         async def answers() -> bool:
+            if self.exit_code is not None:
+                raise AssertionError(f"{self.name} did not stay:\n{self.log}")
             try:
                 return (await client.get("/readyz")).status_code == 200
             except httpx.TransportError:

@@ -60,7 +60,14 @@ async def chat_stream(
     taken: Annotated[ChatTurn, Depends(taken_by("sse"))],
 ) -> Response:
     """Say something, and follow what comes of it."""
-    return stream(live, taken.accepted.turn, after=0, request_id=request_id, headers=taken.headers)
+    return stream(
+        live,
+        taken.accepted.turn,
+        after=0,
+        is_over=taken.accepted.state is not None,
+        request_id=request_id,
+        headers=taken.headers,
+    )
 
 
 async def require_stream_accepted(request: Request) -> None:
@@ -95,4 +102,11 @@ async def turn_events(
     if row.finished_at is not None and after >= event_rows.last_of(turn, row).seq:
         # What an event source understands as: don't connect again.
         return Response(status_code=204)
-    return stream(live, turn, after=after, request_id=request_id, headers={})
+    return stream(
+        live,
+        turn,
+        after=after,
+        is_over=row.finished_at is not None,
+        request_id=request_id,
+        headers={},
+    )

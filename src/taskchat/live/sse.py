@@ -10,7 +10,7 @@ comment every fifteen seconds keeps proxies from closing a silent stream.
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 
 import structlog
@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from taskchat.errors import DatabaseError, Detail, InvalidRequest, NotFound, ServiceError
 from taskchat.live.deps import LiveDeps
 from taskchat.live.frames import StreamError
-from taskchat.live.reader import TurnReader
+from taskchat.live.reader import TurnReader, read_after
 from taskchat.requests import JSON, quality
 from taskchat.telemetry import metrics
 from taskchat.turns.events import StoredEvent
@@ -67,28 +67,51 @@ async def last_event_id(request: Request) -> int:
 
 
 def stream(
-    live: LiveDeps, turn: TurnRef, *, after: int, request_id: str, headers: dict[str, str]
+    live: LiveDeps,
+    turn: TurnRef,
+    *,
+    after: int,
+    is_over: bool,
+    request_id: str,
+    headers: dict[str, str],
 ) -> Response:
-    """A turn's events from a place on, as they come."""
+    """A turn's events from a place on, as they come; of one that is over, as they are kept."""
+    batches = _kept(live, turn, after) if is_over else _coming(live, turn, after)
     return StreamingResponse(
-        _lines(live, turn, after, request_id),
+        _lines(batches, request_id),
         headers=HEADERS | headers,
         media_type=EVENT_STREAM,
     )
 
 
+async def _kept(
+    live: LiveDeps, turn: TurnRef, after: int
+) -> AsyncGenerator[Sequence[StoredEvent], None]:
+    while events := await read_after(live.database, turn, after):
+        yield events
+        after = events[-1].seq
+
+
+async def _coming(
+    live: LiveDeps, turn: TurnRef, after: int
+) -> AsyncGenerator[Sequence[StoredEvent], None]:
+    reader = TurnReader(live.database, live.feed, turn, after=after)
+    async with _noted(live, turn) as noted:
+        events = reader.events(silence_s=live.settings.sse_ping_s, noted=noted)
+        async with contextlib.aclosing(events):
+            async for batch in events:
+                yield batch
+
+
 async def _lines(
-    live: LiveDeps, turn: TurnRef, after: int, request_id: str
+    batches: AsyncGenerator[Sequence[StoredEvent], None], request_id: str
 ) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=RETRY_MS)
-    reader = TurnReader(live.database, live.feed, turn, after=after)
     with metrics.EVENT_STREAMS.track_inprogress():
         try:
-            async with _noted(live, turn) as noted:
-                events = reader.events(silence_s=live.settings.sse_ping_s, noted=noted)
-                async with contextlib.aclosing(events):
-                    async for batch in events:
-                        yield _encoded(batch) if batch else KEEPALIVE_COMMENT
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    yield _encoded(batch) if batch else KEEPALIVE_COMMENT
         except (DatabaseError, NotFound) as error:
             # The turn goes on; this stream doesn't, and says why.
             yield _told(error, request_id)
