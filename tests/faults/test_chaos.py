@@ -36,6 +36,12 @@ async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder:
 async def test_a_mutant_is_caught(
     cluster: Cluster, folder: Path, mutant: str, invariants: set[int]
 ) -> None:
-    outcome = await chaos(mutated(mutant, GLANCE), cluster, folder_for(folder, mutant))
-    found = {violation.invariant for violation in outcome.violations}
+    found: set[int] = set()
+    # A storm of seconds may miss it on a machine that is busy with something else; three do not.
+    for glance in range(3):
+        name = f"{mutant}-{glance}"
+        outcome = await chaos(mutated(mutant, GLANCE), cluster, folder_for(folder, name))
+        found |= {violation.invariant for violation in outcome.violations}
+        if found & invariants:
+            break
     assert found & invariants, outcome.summary

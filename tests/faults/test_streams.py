@@ -216,7 +216,8 @@ async def test_a_model_that_breaks_off_ends_the_turn_and_its_text_is_dropped(sta
     assert [event.type for event in told[-2:]] == ["stream_end", "error"]
     assert told[-1].fields["error_code"] == "model_error"
     [(text, dropped)] = texts(told)
-    assert text.startswith("Reply")
+    # What it said last may not have been written yet when it broke off.
+    assert text == "" or text.startswith("Reply")
     assert dropped
     assert times_told(told) == {"tool_call": [1], "tool_result": [1]}
     failed = await stage.post(stage.steady, f"[{cut_text}] add:1", key=cut_text)
