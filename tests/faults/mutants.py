@@ -282,6 +282,8 @@ MUTANTS: dict[str, Mutant] = {
         open_text,
         {"kill": 1, "crash_point": 1},
         ("text.heard",),
+        # So that there nearly always is an open text where a process dies.
+        model_pace_s=0.1,
     ),
     "told_early": Mutant(
         "an event is told once it is committed",
