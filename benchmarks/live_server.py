@@ -7,7 +7,7 @@ from unittest import mock
 from benchmarks.scripted import ScriptedModel
 from taskchat import server
 from taskchat.app import create_app
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 

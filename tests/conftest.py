@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from taskchat.app import create_app
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 from taskchat.db import Database, async_url
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade

@@ -8,7 +8,7 @@ import httpx
 from agents.testing import ScriptedModel, assistant_message, function_call
 from sqlalchemy import text
 
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 from taskchat.auth.tokens import issue_token
 from taskchat.db import Database
 from taskchat.moments import new_id

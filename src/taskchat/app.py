@@ -9,9 +9,10 @@ import structlog
 from fastapi import FastAPI
 
 from taskchat import health, problems
+from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
-from taskchat.assistant.models import NamedModel, model_names, open_chain
+from taskchat.assistant.models import model_names, open_models
 from taskchat.assistant.run import Assistant
 from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
@@ -112,7 +113,7 @@ def _lifespan(
             )
             models = chain
             if models is None:
-                models = await stack.enter_async_context(open_chain(names, settings))
+                models = await stack.enter_async_context(open_models(names, settings))
             process = new_id()
             wakeups = Wakeups()
             listener = Listener(settings.direct_url.get_secret_value())

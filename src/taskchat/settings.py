@@ -108,6 +108,16 @@ class Settings(BaseSettings):
     """The longest the headers of a request may take to arrive, and a new connection to begin."""
     body_timeout_s: Seconds = 30
     """The longest a request body may take to arrive."""
+    model_retries_max: int = Field(2, ge=0, le=10)
+    """How often a model call is made again at the same model after a failure that may pass: 408,
+    409, 429, 5xx, a broken connection. Then the next model of the chain is asked."""
+    model_retry_wait_max_s: float = Field(5, ge=0, le=3600)
+    """The longest that a turn waits because a vendor said Retry-After; where it says more, the next
+    model is asked at once."""
+    breaker_failures: int = Field(5, ge=0, le=1000)
+    """Failures in a row after which a process leaves a model alone; 0 switches this off."""
+    breaker_open_s: Seconds = 30
+    """How long it is left alone before one call is let through to see whether it is back."""
     model_calls_max: int = Field(10, ge=1, le=100)
     """Model calls of one turn; a run that needs more has lost its way."""
     tool_calls_max: int = Field(200, ge=1, le=1000)

@@ -14,19 +14,20 @@ from openai.types.responses import (
 )
 from tests.factories import says
 
-from taskchat.assistant.models import NamedModel, RecordedChain, make_sound
+from taskchat.assistant.asking import NamedModel, make_sound
+from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.offline.model import OfflineModel
 from taskchat.assistant.record import Answer, RecordedCall, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
+from taskchat.settings import Settings
 
 
 class Record:
     """Keeps what a run tells it."""
 
-    streams = True
-
     def __init__(self, history: Sequence[InputItem] = ()) -> None:
+        self.streams = True
         self.history = history
         self.answers: list[Answer] = []
         self.asked: list[str] = []
@@ -50,16 +51,17 @@ class Record:
         raise AssertionError("no tool is offered here")
 
 
-async def run(record: Record, *models: Model, timeout_s: float = 5) -> str:
-    """The final text of a run whose record streams."""
-    chain = RecordedChain(
+async def run(
+    record: Record, *models: Model, chain: ModelChain | None = None, timeout_s: float = 5
+) -> str:
+    """The final text of a run over a chain of these models."""
+    chain = chain or ModelChain(
         [NamedModel(f"model-{number}", model) for number, model in enumerate(models)],
-        attempt_timeout_s=timeout_s,
+        Settings(_env_file=None).model_copy(update={"model_timeout_s": timeout_s}),
     )
-    with recorded_in(record):
-        result = await Runner.run(
-            Agent(name="a"), "hello", run_config=RunConfig(model=chain, tracing_disabled=True)
-        )
+    config = RunConfig(model=chain, model_settings=chain.settings, tracing_disabled=True)
+    with recorded_in(record), chain.running(record.answers):
+        result = await Runner.run(Agent(name="a"), "hello", run_config=config)
     return str(result.final_output)
 
 
@@ -128,7 +130,7 @@ async def test_a_stream_that_never_begins_is_a_timeout() -> None:
 
 def test_the_chain_is_asked_and_not_streamed() -> None:
     with pytest.raises(NotImplementedError):
-        RecordedChain([], attempt_timeout_s=1).stream_response()
+        ModelChain([], Settings(_env_file=None)).stream_response()
 
 
 def call(call_id: str, arguments: str = "{}") -> ResponseFunctionToolCall:

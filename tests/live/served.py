@@ -16,7 +16,7 @@ from tests.factories import Person
 from websockets.asyncio.client import ClientConnection
 
 from taskchat import server
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.offline import model as offline
 from taskchat.assistant.offline.model import OfflineModel
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker
 from tests.factories import Person, says
 
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 
 
 def said(call: ModelCall) -> list[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
-from taskchat.assistant.models import NamedModel
+from taskchat.assistant.asking import NamedModel
 from taskchat.errors import DatabaseError
 from taskchat.turns import attempt
 from taskchat.turns.lease import renew_leases, sweep_dead_turns

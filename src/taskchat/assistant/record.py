@@ -52,6 +52,11 @@ class RunRecord(Protocol):
     """What makes going on pointless: the database is away, or the turn has another owner."""
 
     @property
+    def answers(self) -> Sequence[Answer]:
+        """What has been answered in the turn so far, earlier attempts included."""
+        ...
+
+    @property
     def streams(self) -> bool:
         """Whether the model's text is wanted as it comes."""
         ...

@@ -9,9 +9,10 @@ from agents import Agent, ModelSettings, RunConfig, RunContextWrapper, Runner, T
 from agents.exceptions import AgentsException, MaxTurnsExceeded
 from agents.run_config import ToolExecutionConfig
 
+from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
-from taskchat.assistant.models import NamedModel, RecordedChain
 from taskchat.assistant.record import RunRecord, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
@@ -60,8 +61,10 @@ class Assistant:
     ) -> None:
         self._settings = settings
         self._bridge = bridge
+        self._chain = ModelChain(chain, settings)
         self._run_config = RunConfig(
-            model=RecordedChain(chain, attempt_timeout_s=settings.model_timeout_s),
+            model=self._chain,
+            model_settings=self._chain.settings,
             # Traces would carry what people wrote to the vendor.
             tracing_disabled=True,
             tool_not_found_behavior="return_error_to_model",
@@ -103,7 +106,8 @@ class Assistant:
         with recorded_in(record):
             try:
                 async with asyncio.timeout(self._settings.run_timeout_s):
-                    return await self._run(items, pending, model_calls_max)
+                    with self._chain.running(record.answers):
+                        return await self._run(items, pending, model_calls_max)
             except TimeoutError as error:
                 raise RunTimeout() from error
             except MaxTurnsExceeded as error:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 LIMITER_FAILURES: Final = Counter(
     "taskchat_limiter_failures_total",
@@ -17,3 +17,17 @@ WEBSOCKET_FRAMES: Final = Counter(
     "taskchat_websocket_frames_total", "Frames that clients sent.", ["type"]
 )
 EVENT_STREAMS: Final = Gauge("taskchat_event_streams", "Event streams that are open.")
+MODEL_FAILURES: Final = Counter(
+    "taskchat_model_failures_total",
+    "Attempts at a model that failed, by HTTP status, “timeout”, or kind of error.",
+    ["model", "reason"],
+)
+MODEL_BREAKER_OPEN: Final = Gauge(
+    "taskchat_model_breaker_open", "1 while a model that kept failing is left alone.", ["model"]
+)
+MODEL_SECONDS: Final = Histogram(
+    "taskchat_model_seconds",
+    "How long models took to answer one call.",
+    ["model"],
+    buckets=(0.01, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
+)

@@ -1,0 +1,206 @@
+"""One attempt at one model: asked as its record wants it, and its answer made sound.
+
+Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from agents import Model, ModelResponse, ModelSettings
+from agents.exceptions import AgentsException, ModelBehaviorError
+from agents.items import TResponseInputItem, TResponseOutputItem
+from agents.usage import Usage
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFailedEvent,
+    ResponseFunctionToolCall,
+    ResponseIncompleteEvent,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+    ResponseRefusalDeltaEvent,
+    ResponseTextDeltaEvent,
+)
+
+from taskchat.assistant.record import Answer, RunRecord
+from taskchat.moments import new_id
+from taskchat.texts import is_visible, scrubbed
+
+CALL_ID_CHARS_MAX: Final = 255
+"""The record's column; vendors use some 30."""
+
+ITEMS_OF_A_VENDOR: Final = ("id", "provider_data")
+"""What only the model that made an item knows how to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """One link of the chain.
+
+    Attributes:
+        name: As in `TASKCHAT_MODEL`.
+        model: The SDK's model.
+        settings: What this model needs beyond the agent's own settings.
+    """
+
+    name: str
+    model: Model
+    settings: ModelSettings = field(default_factory=ModelSettings)
+
+
+class ModelFailed(AgentsException):
+    """A model did not answer; the cause says what it did instead."""
+
+
+class AnsweredNothing(ModelFailed):
+    """A model answered with neither a word to read nor a call to make."""
+
+
+class Attempt:
+    """One model, asked once.
+
+    Args:
+        named: Which.
+        record: Of the run.
+
+    Attributes:
+        heard: Whether the record has heard any of its text.
+    """
+
+    def __init__(self, named: NamedModel, record: RunRecord) -> None:
+        self.heard = False
+        self._named = named
+        self._record = record
+
+    async def answer(
+        self,
+        system_instructions: str | None,
+        items: list[TResponseInputItem],
+        model_settings: ModelSettings,
+        *args: Any,
+        **kwargs: Any,
+    ) -> ModelResponse:
+        """What the model answers, sound enough for a record.
+
+        Raises:
+            AnsweredNothing: it did.
+            ModelFailed: anything else that a model can do wrong.
+        """
+        items = readable_by(self._named.name, items, self._record.answers)
+        # Repeats are the chain's business, and its policy no data for a model.
+        settings = replace(model_settings.resolve(self._named.settings), retry=None)
+        try:
+            response = await self._asked(system_instructions, items, settings, *args, **kwargs)
+        except Exception as error:
+            # Whatever it is: a vendor's error, a socket's, JSON that is none, an SDK that meets
+            # what it never saw. It is the model's, and another one may do better.
+            raise ModelFailed(f"{self._named.name}: {type(error).__name__}") from error
+        make_sound(response.output, items)
+        if is_nothing(response.output):
+            raise AnsweredNothing(f"{self._named.name} answered nothing")
+        return response
+
+    async def _asked(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        if not self._record.streams:
+            return await self._named.model.get_response(*args, **kwargs)
+        answer: Response | None = None
+        events = self._named.model.stream_response(*args, **kwargs)
+        try:
+            async for event in events:
+                if isinstance(event, ResponseTextDeltaEvent | ResponseRefusalDeltaEvent):
+                    self.heard = True
+                    self._record.heard(event.delta)
+                elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
+                    # An answer that was cut at its longest is short, not wrong.
+                    answer = event.response
+                    break
+                elif isinstance(event, ResponseFailedEvent):
+                    raise ModelBehaviorError("The answer ended as failed.")
+        finally:
+            if isinstance(events, AsyncGenerator):
+                # Its connection is given back now, and not when it happens to be collected.
+                await events.aclose()
+        if answer is None:
+            raise ModelBehaviorError("The answer broke off.")
+        return _response(answer)
+
+
+def _response(answer: Response) -> ModelResponse:
+    used = answer.usage
+    return ModelResponse(
+        output=answer.output,
+        usage=Usage(
+            requests=1,
+            input_tokens=used.input_tokens if used else 0,
+            output_tokens=used.output_tokens if used else 0,
+        ),
+        response_id=answer.id,
+    )
+
+
+def readable_by(
+    model: str, items: list[TResponseInputItem], answers: Sequence[Answer]
+) -> list[TResponseInputItem]:
+    """The items without what other models of the turn kept for themselves.
+
+    A vendor refuses the encrypted reasoning and the ids of another, or of another model.
+
+    Args:
+        model: Who is asked now.
+        items: Its whole input.
+        answers: What has been answered in this turn, by whom.
+    """
+    foreign = {
+        item.get("id") for answer in answers if answer.model != model for item in answer.items
+    } - {None}
+    if not foreign:
+        return items
+    readable: list[TResponseInputItem] = []
+    for item in items:
+        if item.get("id") not in foreign:
+            readable.append(item)
+        elif item.get("type") != "reasoning":
+            kept = {key: value for key, value in item.items() if key not in ITEMS_OF_A_VENDOR}
+            readable.append(cast("TResponseInputItem", kept))
+    return readable
+
+
+def make_sound(output: Sequence[TResponseOutputItem], input: Sequence[TResponseInputItem]) -> None:
+    """Mend in place what a model may get wrong and a record can't hold.
+
+    A call id that was used before in this input, or that is no id, gets a new one: the ledger
+    would take the call for a repetition. NUL and lone surrogates become U+FFFD. A refusal becomes
+    text: its words are the reply.
+    """
+    seen = {item.get("call_id") for item in input if item.get("type") == "function_call"}
+    for item in output:
+        if isinstance(item, ResponseFunctionToolCall):
+            if not item.call_id or len(item.call_id) > CALL_ID_CHARS_MAX or item.call_id in seen:
+                item.call_id = f"call_{new_id().hex}"
+            seen.add(item.call_id)
+            item.arguments = scrubbed(item.arguments)
+        elif isinstance(item, ResponseOutputMessage):
+            item.content = [_sound_part(part) for part in item.content]
+
+
+def _sound_part(part: ResponseOutputText | ResponseOutputRefusal) -> ResponseOutputText:
+    if isinstance(part, ResponseOutputRefusal):
+        return ResponseOutputText(
+            type="output_text", text=scrubbed(part.refusal), annotations=[], logprobs=[]
+        )
+    part.text = scrubbed(part.text)
+    return part
+
+
+def is_nothing(output: Sequence[TResponseOutputItem]) -> bool:
+    """Whether there is neither a word to read nor a call to make."""
+    for item in output:
+        if isinstance(item, ResponseFunctionToolCall):
+            return False
+        if isinstance(item, ResponseOutputMessage) and any(
+            isinstance(part, ResponseOutputText) and is_visible(part.text) for part in item.content
+        ):
+            return False
+    return True
