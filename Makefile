@@ -53,7 +53,7 @@ chaos: $(READY) ## kill, freeze and restart real processes under load, then chec
 lock: ## compile requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --custom-compile-command "make lock" \
-		--all-extras --group dev pyproject.toml -o requirements.lock
+		--extra embedded --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist

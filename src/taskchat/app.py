@@ -13,6 +13,7 @@ from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
 from taskchat.assistant.models import model_names, open_models
+from taskchat.assistant.reloading import LOOK_S, ConfigFile
 from taskchat.assistant.run import Assistant
 from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
@@ -107,7 +108,6 @@ def _lifespan(
             bridge = await stack.enter_async_context(
                 task_server_bridge(
                     TaskServer(),
-                    config.tools.allowed,
                     tool_timeout_s=settings.tool_timeout_s,
                 )
             )
@@ -128,8 +128,6 @@ def _lifespan(
                 jobs=TurnJobs(),
                 events=events,
                 limits=limits,
-                history_tokens_max=min(settings.history_tokens_max, config.history.tokens_max),
-                history_turns_max=min(settings.history_turns_max, config.history.turns_max),
             )
             live = LiveDeps(
                 settings=settings,
@@ -152,7 +150,8 @@ def _lifespan(
             app.state.turns = turns
             app.state.live = live
             app.state.listener = listener
-            await stack.enter_async_context(_at_work(live, listener))
+            app.state.agent_config = ConfigFile(settings, turns.assistant)
+            await stack.enter_async_context(_at_work(live, listener, app.state.agent_config))
             stack.enter_context(drained_on_signals(lambda: drain(live)))
             log.info("app.started", models=names)
             yield
@@ -162,7 +161,9 @@ def _lifespan(
 
 
 @contextlib.asynccontextmanager
-async def _at_work(live: LiveDeps, listener: Listener) -> AsyncIterator[None]:
+async def _at_work(
+    live: LiveDeps, listener: Listener, config_file: ConfigFile
+) -> AsyncIterator[None]:
     """What goes on beside the requests; at its end, what runs is finished or handed over."""
     turns, settings = live.turns, live.settings
     turns.wakeups.on_over(turns.jobs.turn_over)
@@ -188,6 +189,7 @@ async def _at_work(live: LiveDeps, listener: Listener) -> AsyncIterator[None]:
         *lease_jobs(turns),
         asyncio.create_task(every(settings.lease_s / 3, live.presence.renew), name="presence"),
         asyncio.create_task(every(HOUSEKEEPING_S, sweep_house), name="housekeeping"),
+        asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),
     ]
     try:
         yield

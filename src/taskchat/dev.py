@@ -61,6 +61,8 @@ class DevServer:
             secret = made_secret(self._data_dir)
         # By the environment, because a reloading server imports the app in another process.
         os.environ["DATABASE_URL"] = database_url
+        if "offline_header" not in settings.model_fields_set:
+            os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
         if secret is not None:
             os.environ["TASKCHAT_JWT_SECRET"] = secret
         self._settings = Settings()

@@ -59,7 +59,11 @@ class Settings(BaseSettings):
     """A comma-separated chain of models, the first preferred; “offline” is the built-in one. Unset
     means the model of contracts/agent-config.yaml where OPENAI_API_KEY is set, else “offline”."""
     agent_config_path: OptionalText = None
-    """Another file in place of contracts/agent-config.yaml."""
+    """Another file in place of contracts/agent-config.yaml. It is read again when it changes."""
+    offline_manner: OptionalText = None
+    """How the offline model behaves, for building front ends: `delay=2, pace=0.05, fail=error`."""
+    offline_header: bool = False
+    """Whether a message may say so for itself, by the Offline-Model header; `dev` allows it."""
 
     # --- who the caller is ---
     jwt_secret: OptionalSecret = None
@@ -127,6 +131,9 @@ class Settings(BaseSettings):
     history_turns_max: int = Field(100, ge=0, le=1000)
     """The most turns of history that are read at all; keeps a long conversation as fast as a short
     one."""
+    history_summary: bool = False
+    """Whether what no longer fits the history is kept in short: one more model call now and then,
+    made after a turn and never in its way."""
     queue_max: int = Field(200, ge=0, le=10_000)
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)

@@ -1,12 +1,14 @@
 """contracts/agent-config.yaml is the configuration, and a mistake in it stops the service."""
 
-from datetime import date
 from pathlib import Path
 
 import pytest
 from tests.conftest import AppMaker
 
+from taskchat.assistant.circumstances import Circumstances
 from taskchat.assistant.instructions import AgentConfigError, load_agent_config
+from taskchat.assistant.prompt import PromptFacts, build_prompt
+from taskchat.moments import utc_now
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 
@@ -23,8 +25,9 @@ def given(tmp_path: Path, **replaced: str) -> Settings:
 
 def test_the_shipped_file_is_read() -> None:
     config = load_agent_config(Settings(_env_file=None))
-    assert "2026-11-20" in config.system_prompt(date(2026, 11, 20))
-    assert "{today}" not in config.system_prompt(date(2026, 11, 20))
+    prompt = build_prompt(config, PromptFacts(Circumstances(), open_tasks=3))
+    assert f"Today is {utc_now().date().isoformat()} (UTC)." in prompt
+    assert "They have 3 open tasks" in prompt
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.factories import says
 
 from taskchat.assistant.asking import NamedModel, make_sound
 from taskchat.assistant.chain import ModelChain
+from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.offline.model import OfflineModel
 from taskchat.assistant.record import Answer, RecordedCall, recorded_in
 from taskchat.conversations.history import InputItem
@@ -28,6 +29,7 @@ class Record:
 
     def __init__(self, history: Sequence[InputItem] = ()) -> None:
         self.streams = True
+        self.manner: Manner | None = None
         self.history = history
         self.answers: list[Answer] = []
         self.asked: list[str] = []

@@ -91,3 +91,12 @@ def test_a_history_is_valid_whatever_the_turns_and_the_budget(
         int(item["content"].rsplit(" ", 1)[1]) for item in items if item.get("role") == "user"
     ]
     assert numbers == list(range(len(turns) - len(numbers) + 1, len(turns) + 1))
+
+
+def test_a_model_with_denser_tokens_gets_less_of_the_same_budget() -> None:
+    turns = [past(number, said="word " * 40) for number in range(50, 0, -1)]
+    usual = model_input(turns, tokens_max=1000)
+    dense = model_input(turns, tokens_max=1000, bytes_per_token=2.0)
+    assert 0 < len(dense) < len(usual)
+    assert dense == usual[-len(dense) :]
+    assert tokens_of(dense, bytes_per_token=2.0) <= 1000

@@ -122,9 +122,9 @@ async def test_what_a_failed_turn_did_stands_on_the_users_message(
     )
     async with running_app(chain=chain) as running:
         failed = await person.say(running.client, "do it")
-        assert failed.status_code == 500
+        assert failed.status_code == 502
         body = failed.json()
-        assert body["error_code"] == "internal_error"
+        assert body["error_code"] == "model_error"
         page = await get(
             running.client, person, f"conversations/{body['conversation_id']}/messages"
         )

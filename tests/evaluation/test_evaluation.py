@@ -191,4 +191,4 @@ async def test_a_model_that_fails_is_a_miss(running_app: AppMaker) -> None:
     first, second = outcomes
     assert first.miss is None
     assert second.miss is not None
-    assert second.miss.problem.startswith("internal_error")
+    assert second.miss.problem.startswith("model_error")

@@ -109,7 +109,7 @@ def no_key() -> None:
 
 def old_snapshot() -> None:
     from taskchat.conversations.repository import past_turns
-    from taskchat.turns import begin, claims, repository, resume
+    from taskchat.turns import background, claims, repository
 
     read_before: ContextVar[Any] = ContextVar("read_before")
     next_number, claim = repository.next_number, claims.claim
@@ -139,8 +139,7 @@ def old_snapshot() -> None:
 
     swap(repository, next_number=numbered)
     swap(claims, claim=claimed)
-    swap(begin, past_turns=stale)
-    swap(resume, past_turns=stale)
+    swap(background, past_turns=stale)
 
 
 def no_owner() -> None:

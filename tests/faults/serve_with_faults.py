@@ -34,7 +34,7 @@ POINTS = {
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
     "settle.in_transaction": Place("taskchat.turns.repository", "insert_reply"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
-    "adopted": Place("taskchat.turns.turn", "read_adopted", before=True),
+    "adopted": Place("taskchat.turns.drive", "read_adopted", before=True),
 }
 """By name, the moments of a turn at which a process can be made to die."""
 

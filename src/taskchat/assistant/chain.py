@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import structlog
-from agents import Model, ModelResponse, ModelSettings
+from agents import Model, ModelResponse, ModelSettings, Tool
 from agents.exceptions import AgentsException, ModelTimeoutError
 from agents.items import TResponseInputItem, TResponseStreamEvent
 from agents.retry import (
@@ -28,6 +28,7 @@ from agents.retry import (
 
 from taskchat.assistant.asking import AnsweredNothing, Attempt, ModelFailed, NamedModel
 from taskchat.assistant.breaker import CircuitBreaker
+from taskchat.assistant.counting import TokenCount, bytes_of
 from taskchat.assistant.record import Answer, current_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout, ServiceError
@@ -104,6 +105,7 @@ class ModelChain(Model):
             )
             for named in models
         ]
+        self._counts = [TokenCount() for _ in models]
         self.settings = ModelSettings(
             timeout=settings.model_timeout_s,
             retry=ModelRetrySettings(
@@ -113,6 +115,11 @@ class ModelChain(Model):
             ),
         )
         """What the SDK does around every attempt; for the run's configuration."""
+
+    @property
+    def bytes_per_token(self) -> float:
+        """As the strictest of the models counts: which of them answers shows only when asked."""
+        return min(count.bytes_per_token for count in self._counts)
 
     @contextlib.contextmanager
     def running(self, answers: Sequence[Answer]) -> Iterator[None]:
@@ -142,6 +149,8 @@ class ModelChain(Model):
         self,
         system_instructions: str | None,
         input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
         *args: Any,
         **kwargs: Any,
     ) -> ModelResponse:
@@ -158,7 +167,7 @@ class ModelChain(Model):
         began = time.monotonic()
         try:
             response = await run.attempt.answer(
-                system_instructions, with_history(input), *args, **kwargs
+                system_instructions, with_history(input), model_settings, tools, *args, **kwargs
             )
         except BaseException:
             # How it went is for the policy to say; a run that is cancelled says nothing.
@@ -167,6 +176,11 @@ class ModelChain(Model):
         breaker.succeeded()
         run.failure, run.repeats = None, 0
         took_s = time.monotonic() - began
+        if response.usage.input_tokens:
+            self._counts[run.at].note(
+                bytes_of(system_instructions, with_history(input), tools),
+                response.usage.input_tokens,
+            )
         metrics.MODEL_SECONDS.labels(named.name).observe(took_s)
         _note(named, response, duration_ms=round(took_s * 1000))
         return response

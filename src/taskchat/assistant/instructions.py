@@ -1,9 +1,9 @@
 """The agent's configuration, from contracts/agent-config.yaml: that file is the source."""
 
 import dataclasses
-from datetime import date
+import string
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from agents import ModelSettings
@@ -13,8 +13,11 @@ from taskchat.resources import resource_path
 from taskchat.settings import Settings
 from taskchat.tasks.tools import TOOL_NAMES
 
-OURS = frozenset({"timeout", "retry"})
+OURS: Final = frozenset({"timeout", "retry"})
 """Fields of ModelSettings that the service sets from its own settings."""
+
+PROMPT_VARIABLES: Final = frozenset({"today", "time_zone", "language", "open_tasks"})
+"""What the instructions may have in braces; `assistant/prompt` knows what each becomes."""
 
 
 class AgentConfigError(Exception):
@@ -57,11 +60,57 @@ class ModelConfig(_Section):
         return value
 
 
+def _holds(value: str, variables: frozenset[str]) -> str:
+    """A template that is sound and has no other variables than these."""
+    names = ", ".join(f"{{{name}}}" for name in sorted(variables))
+    try:
+        found = variables_of(value)
+    except ValueError as error:
+        raise ValueError(f"write braces that are no variable twice ({error})") from error
+    if unknown := found - variables:
+        name = sorted(unknown)[0]
+        raise ValueError(f"there is no variable {{{name}}}, only {names}; write other braces twice")
+    return value
+
+
+def variables_of(template: str) -> set[str]:
+    """The names in a template's braces.
+
+    Raises:
+        ValueError: the braces don't match.
+    """
+    return {
+        f"{name}{'!' + conversion if conversion else ''}{':' + form if form else ''}"
+        for _, name, form, conversion in string.Formatter().parse(template)
+        if name is not None
+    }
+
+
+class SummaryConfig(_Section):
+    """How what no longer fits the history is kept in short, where TASKCHAT_HISTORY_SUMMARY is on.
+
+    Attributes:
+        instructions: What the model is told that writes a summary.
+        introduction: Put behind the instructions of every later turn, with the {summary} in it.
+    """
+
+    instructions: str = Field(min_length=1)
+    introduction: str = Field(min_length=1)
+
+    @field_validator("introduction")
+    @classmethod
+    def _has_the_summary(cls, value: str) -> str:
+        if "summary" not in variables_of(_holds(value, frozenset({"summary"}))):
+            raise ValueError("{summary} must stand in it")
+        return value
+
+
 class HistoryLimits(_Section):
     """How much of a conversation the model is given."""
 
     tokens_max: int = Field(ge=0)
     turns_max: int = Field(ge=0)
+    summary: SummaryConfig
 
 
 class AgentConfig(_Section):
@@ -76,17 +125,12 @@ class AgentConfig(_Section):
     @field_validator("instructions")
     @classmethod
     def _template_is_sound(cls, value: str) -> str:
-        try:
-            value.format(today="")
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(
-                f"{{today}} is the only placeholder; write other braces twice ({error})"
-            ) from error
-        return value
+        return _holds(value, PROMPT_VARIABLES)
 
-    def system_prompt(self, today: date) -> str:
-        """What the model is told before a turn."""
-        return self.instructions.format(today=today.isoformat())
+
+def config_path(settings: Settings) -> Path:
+    """Where the configuration is."""
+    return Path(settings.agent_config_path or resource_path("contracts/agent-config.yaml"))
 
 
 def load_agent_config(settings: Settings) -> AgentConfig:
@@ -95,7 +139,7 @@ def load_agent_config(settings: Settings) -> AgentConfig:
     Raises:
         AgentConfigError: it is missing, not YAML, or a key is unknown, absent or wrong.
     """
-    path = Path(settings.agent_config_path or resource_path("contracts/agent-config.yaml"))
+    path = config_path(settings)
     try:
         return AgentConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

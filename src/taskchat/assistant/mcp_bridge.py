@@ -7,7 +7,7 @@ bound around the run, so that concurrent runs share the bridge and never each ot
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final, cast
 
 from agents.mcp import MCPServer as AgentsMCPServer
@@ -53,19 +53,24 @@ class TaskServerBridge(AgentsMCPServer):
 
     Args:
         client: Connected to the task server in this process.
-        tools: What the server offers, asked once; the SDK asks at every model call.
+        tools: What a model sees, by name, asked once; the SDK asks at every model call.
         tool_timeout_s: The longest one call may take.
     """
 
-    def __init__(self, client: Client, tools: Sequence[Tool], *, tool_timeout_s: float) -> None:
+    def __init__(self, client: Client, tools: Mapping[str, Tool], *, tool_timeout_s: float) -> None:
         super().__init__(
             use_structured_content=True,
             tool_meta_resolver=_call_meta,
             failure_error_function=_failure_text,
         )
         self._client = client
-        self._tools = list(tools)
+        self._tools = tools
         self._tool_timeout_s = tool_timeout_s
+
+    def offering(self, allowed: Iterable[str]) -> "TaskServerBridge":
+        """The same door, through which a model sees these tools only."""
+        tools = {name: self._tools[name] for name in allowed}
+        return TaskServerBridge(self._client, tools, tool_timeout_s=self._tool_timeout_s)
 
     @property
     def name(self) -> str:
@@ -75,7 +80,7 @@ class TaskServerBridge(AgentsMCPServer):
     @property
     def cached_tools(self) -> list[Tool]:
         """What the server offers."""
-        return self._tools
+        return list(self._tools.values())
 
     async def connect(self) -> None:
         """Nothing to do: the client was connected by `task_server_bridge`."""
@@ -87,7 +92,7 @@ class TaskServerBridge(AgentsMCPServer):
         self, run_context: RunContextWrapper[Any] | None = None, agent: Any = None
     ) -> list[Tool]:
         """The tools, from memory."""
-        return self._tools
+        return self.cached_tools
 
     async def call_tool(
         self,
@@ -154,17 +159,14 @@ def _text(result: CallToolResult) -> str:
 
 @contextlib.asynccontextmanager
 async def task_server_bridge(
-    server: MCPServer[Any], allowed: Sequence[str], *, tool_timeout_s: float
+    server: MCPServer[Any], *, tool_timeout_s: float
 ) -> AsyncIterator[TaskServerBridge]:
     """Connect to the task server in this process, for as long as the app lives.
 
     Args:
         server: The one server object.
-        allowed: Names of the tools that the model is offered.
         tool_timeout_s: The longest one call may take.
     """
     async with Client(server) as client:
         offered = {tool.name: tool for tool in (await client.list_tools()).tools}
-        yield TaskServerBridge(
-            client, [offered[name] for name in allowed], tool_timeout_s=tool_timeout_s
-        )
+        yield TaskServerBridge(client, offered, tool_timeout_s=tool_timeout_s)

@@ -15,7 +15,9 @@ from openai.types.responses import Response
 
 from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.instructions import AgentConfig
+from taskchat.assistant.offline.manner import Manner, MannerlyModel
 from taskchat.assistant.offline.model import OfflineModel
+from taskchat.assistant.record import current_record
 from taskchat.settings import OFFLINE, Settings
 
 EXTRAS: Final = {"litellm/": "litellm", "any-llm/": "any_llm"}
@@ -70,13 +72,19 @@ async def open_models(
     names: Sequence[str], settings: Settings
 ) -> AsyncIterator[Sequence[NamedModel]]:
     """The models of these names, and the clients that they share, while the block lasts."""
+    usual = Manner.parse(settings.offline_manner or "")
+
+    def manner() -> tuple[Manner, int]:
+        record = current_record()
+        return record.manner or usual, len(record.answers)
+
     async with contextlib.AsyncExitStack() as stack:
         client: AsyncOpenAI | None = None
         others: MultiProvider | None = None
         models = []
         for name in names:
             if name == OFFLINE:
-                models.append(NamedModel(OFFLINE, OfflineModel()))
+                models.append(NamedModel(OFFLINE, MannerlyModel(OfflineModel(), manner)))
             elif extra_of(name):
                 if others is None:
                     others = MultiProvider(openai_api_key=NO_KEY)

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from taskchat.assistant.offline.manner import Manner
 from taskchat.conversations.history import InputItem
 from taskchat.tasks.tools import ToolCaller
 
@@ -50,6 +51,9 @@ class RunRecord(Protocol):
 
     broken: Exception | None
     """What makes going on pointless: the database is away, or the turn has another owner."""
+
+    manner: Manner | None
+    """How the offline model is to behave in this run; None for its usual way."""
 
     @property
     def answers(self) -> Sequence[Answer]:

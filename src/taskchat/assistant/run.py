@@ -13,10 +13,10 @@ from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
+from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
 from taskchat.assistant.record import RunRecord, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
-from taskchat.moments import utc_now
 from taskchat.settings import Settings
 from taskchat.texts import is_visible
 
@@ -30,16 +30,50 @@ class PendingCall:
     arguments: dict[str, Any]
 
 
-class TaskAgent(Agent[None]):
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run is to be told besides its own message.
+
+    Attributes:
+        history_turns_max: The most turns of history.
+        history_tokens_max: Its budget, in model tokens.
+        bytes_per_token: How the model that is asked counts them.
+        open_tasks: Whether the number of open tasks is wanted.
+        summary: Whether what fell out of the history is wanted in short.
+    """
+
+    history_turns_max: int
+    history_tokens_max: int
+    bytes_per_token: float
+    open_tasks: bool
+    summary: bool
+
+
+class TaskAgent(Agent[str]):
     """An agent whose tools never change: they are converted for the model once, not per call."""
 
     _tools: list[Tool] | None = None
 
-    async def get_mcp_tools(self, run_context: RunContextWrapper[None]) -> list[Tool]:
+    async def get_mcp_tools(self, run_context: RunContextWrapper[str]) -> list[Tool]:
         """The bridge's tools, as the SDK offers them to a model."""
         if self._tools is None:
             self._tools = await super().get_mcp_tools(run_context)
         return list(self._tools)
+
+
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """What follows from the configuration, so that a run sees one and never two.
+
+    Attributes:
+        config: The file, as it was read.
+        agent: With its tools.
+        summariser: Without any.
+    """
+
+    config: AgentConfig
+    agent: Agent[str]
+    summariser: Agent[str]
 
 
 class Assistant:
@@ -48,7 +82,7 @@ class Assistant:
     Args:
         settings: Limits.
         config: The agent's configuration.
-        chain: Models in order of preference.
+        models: In order of preference.
         bridge: The door to the task server.
     """
 
@@ -56,12 +90,12 @@ class Assistant:
         self,
         settings: Settings,
         config: AgentConfig,
-        chain: Sequence[NamedModel],
+        models: Sequence[NamedModel],
         bridge: TaskServerBridge,
     ) -> None:
         self._settings = settings
         self._bridge = bridge
-        self._chain = ModelChain(chain, settings)
+        self._chain = ModelChain(models, settings)
         self._run_config = RunConfig(
             model=self._chain,
             model_settings=self._chain.settings,
@@ -71,17 +105,39 @@ class Assistant:
             # One after another, so that “add A and B” numbers them in that order.
             tool_execution=ToolExecutionConfig(max_function_tool_concurrency=1),
         )
-        self._agent = TaskAgent(
-            name=config.name,
-            instructions=lambda _context, _agent: config.system_prompt(utc_now().date()),
-            mcp_servers=[bridge],
-            model_settings=ModelSettings(**config.model.settings),
+        self.configure(config)
+
+    def configure(self, config: AgentConfig) -> None:
+        """Go by another configuration from the next run on."""
+        settings = ModelSettings(**config.model.settings)
+        self._configured = _Configured(
+            config,
+            TaskAgent(
+                name=config.name,
+                instructions=_instructions,
+                mcp_servers=[self._bridge.offering(config.tools.allowed)],
+                model_settings=settings,
+            ),
+            Agent(name=config.name, instructions=_instructions, model_settings=settings),
+        )
+
+    @property
+    def needs(self) -> Needs:
+        """What a run wants to know besides its own message."""
+        limits, config = self._settings, self._configured.config
+        return Needs(
+            history_turns_max=min(limits.history_turns_max, config.history.turns_max),
+            history_tokens_max=min(limits.history_tokens_max, config.history.tokens_max),
+            bytes_per_token=self._chain.bytes_per_token,
+            open_tasks=wants_open_tasks(config),
+            summary=limits.history_summary,
         )
 
     async def reply(
         self,
         items: list[InputItem],
         record: RunRecord,
+        facts: PromptFacts,
         *,
         pending: Sequence[PendingCall] = (),
         model_calls_max: int,
@@ -91,6 +147,7 @@ class Assistant:
         Args:
             items: The user's message, and what an earlier attempt has on record.
             record: Holds the history; answers and tool calls are kept there.
+            facts: What the instructions are made of.
             pending: Calls to execute before the model is asked again; their outputs are not yet
                 among the items.
             model_calls_max: How often the model may still be asked.
@@ -107,7 +164,7 @@ class Assistant:
             try:
                 async with asyncio.timeout(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):
-                        return await self._run(items, pending, model_calls_max)
+                        return await self._run(items, facts, pending, model_calls_max)
             except TimeoutError as error:
                 raise RunTimeout() from error
             except MaxTurnsExceeded as error:
@@ -123,14 +180,17 @@ class Assistant:
     async def _run(
         self,
         items: list[InputItem],
+        facts: PromptFacts,
         pending: Sequence[PendingCall],
         model_calls_max: int,
     ) -> str:
+        configured = self._configured
         for call in pending:
             items.append(await self._bridge.execute(call.call_id, call.tool_name, call.arguments))
         result = await Runner.run(
-            self._agent,
+            configured.agent,
             items,  # type: ignore[arg-type] # our items are the SDK's, as plain dicts
+            context=build_prompt(configured.config, facts),
             max_turns=model_calls_max,
             run_config=self._run_config,
         )
@@ -138,3 +198,34 @@ class Assistant:
         if not is_visible(reply):
             raise ModelError("The language model answered nothing; send the message again.")
         return reply
+
+    async def summarise(self, text: str, record: RunRecord) -> str:
+        """What was said, in short.
+
+        Args:
+            text: The part of a conversation, and what is already kept of the part before it.
+            record: Where the answer is noted.
+
+        Raises:
+            ServiceError: no model answered, or not in time.
+        """
+        configured = self._configured
+        with recorded_in(record):
+            try:
+                async with asyncio.timeout(self._settings.run_timeout_s):
+                    with self._chain.running(record.answers):
+                        result = await Runner.run(
+                            configured.summariser,
+                            text,
+                            context=configured.config.history.summary.instructions,
+                            max_turns=1,
+                            run_config=self._run_config,
+                        )
+            except (TimeoutError, AgentsException) as error:
+                raise ModelError from error
+        return str(result.final_output).strip()
+
+
+def _instructions(context: RunContextWrapper[str], _agent: Agent[str]) -> str:
+    """What is told was made before the run, once; the SDK asks at every model call."""
+    return context.context

@@ -5,6 +5,7 @@ dropped by the turn: one unpaired call would break every later model call of the
 """
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -62,33 +63,51 @@ def turn_items(turn: PastTurn) -> list[InputItem]:
     return items
 
 
-def tokens_of(items: Iterable[InputItem]) -> int:
-    """An estimate of what the items cost, in model tokens."""
+def tokens_of(items: Iterable[InputItem], *, bytes_per_token: float = BYTES_PER_TOKEN) -> int:
+    """An estimate of what the items cost, in model tokens.
+
+    Args:
+        items: Of a model's input.
+        bytes_per_token: As the model counts, where it has said so.
+    """
     return sum(
         ITEM_TOKENS
-        + sum(len(value.encode()) for value in item.values() if isinstance(value, str))
-        // BYTES_PER_TOKEN
+        + math.ceil(
+            sum(len(value.encode()) for value in item.values() if isinstance(value, str))
+            / bytes_per_token
+        )
         for item in items
     )
 
 
-def model_input(turns: Sequence[PastTurn], *, tokens_max: int) -> list[InputItem]:
+def model_input(
+    turns: Sequence[PastTurn], *, tokens_max: int, bytes_per_token: float = BYTES_PER_TOKEN
+) -> list[InputItem]:
     """The newest turns that fit, oldest first.
 
     Args:
         turns: Finished turns of one conversation, newest first.
         tokens_max: Budget in model tokens, summed over items.
+        bytes_per_token: As the model counts, where it has said so.
 
     Returns:
         Items for `Runner.run`; never an orphan of a pair. Empty when the newest turn alone is over
         the budget.
     """
-    fitting: list[list[InputItem]] = []
-    left = tokens_max
-    for turn in turns:
-        items = turn_items(turn)
-        left -= tokens_of(items)
-        if left < 0:
-            break
-        fitting.append(items)
+    fitting = [
+        turn_items(turn)
+        for turn in fitting_turns(turns, tokens_max=tokens_max, bytes_per_token=bytes_per_token)
+    ]
     return [item for items in reversed(fitting) for item in items]
+
+
+def fitting_turns(
+    turns: Sequence[PastTurn], *, tokens_max: int, bytes_per_token: float = BYTES_PER_TOKEN
+) -> Sequence[PastTurn]:
+    """The first of some turns that are within a budget together."""
+    left = tokens_max
+    for fitting, turn in enumerate(turns):
+        left -= tokens_of(turn_items(turn), bytes_per_token=bytes_per_token)
+        if left < 0:
+            return turns[:fitting]
+    return turns

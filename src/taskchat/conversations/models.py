@@ -27,7 +27,10 @@ def _now_column() -> Column[datetime]:
 
 
 class Conversation(SQLModel, table=True):
-    """One chat thread. `last_turn` counts and, by its update, locks."""
+    """One chat thread. `last_turn` counts and, by its update, locks.
+
+    `summary` is what was said up to turn `summary_turn`, in short, where that is kept.
+    """
 
     __tablename__ = "conversations"
     __table_args__ = (
@@ -41,6 +44,8 @@ class Conversation(SQLModel, table=True):
     title: str | None = Field(default=None, sa_column=Column(String(200)))
     status: str = Field(sa_column=Column(String(16), nullable=False, server_default="active"))
     last_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    summary: str | None = Field(default=None, sa_column=Column(Text))
+    summary_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     created_at: datetime = Field(sa_column=_now_column())
     updated_at: datetime = Field(sa_column=_now_column())
 

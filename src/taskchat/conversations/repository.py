@@ -1,6 +1,6 @@
 """SQL of conversations and what they hold. Every statement names the owner."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,19 @@ class PastTurn:
     reply: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was said in the first turns of a conversation, in short.
+
+    Attributes:
+        text: None while nothing is summed up.
+        until: The last turn that it covers.
+    """
+
+    text: str | None
+    until: int
+
+
 def _calls_of_turn(*columns: str) -> Any:
     """The tool calls of the turn at hand as one JSON array, so that a page is one statement."""
     fields = ", ".join(f"'{name}', tool_calls.{name}" for name in columns)
@@ -92,8 +105,11 @@ _PAST_TURNS = (
         _messages.c.position == 0,
         _messages.c.turn_number < bindparam("before"),
     )
-    .order_by(_messages.c.turn_number.desc())
     .limit(bindparam("turns_max"))
+)
+_NEWEST_TURNS = _PAST_TURNS.order_by(_messages.c.turn_number.desc())
+_OLDEST_TURNS = _PAST_TURNS.where(_messages.c.turn_number > bindparam("after")).order_by(
+    _messages.c.turn_number
 )
 
 
@@ -107,7 +123,7 @@ async def past_turns(
 ) -> Sequence[PastTurn]:
     """The newest turns before one, newest first. All of them are over when it may run."""
     rows = await connection.execute(
-        _PAST_TURNS,
+        _NEWEST_TURNS,
         {
             "owner": principal.user_id,
             "conversation": conversation_id,
@@ -115,10 +131,73 @@ async def past_turns(
             "turns_max": turns_max,
         },
     )
+    return _past(rows)
+
+
+async def turns_between(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    after: int,
+    before: int,
+    turns_max: int,
+) -> Sequence[PastTurn]:
+    """The oldest turns between two, oldest first."""
+    rows = await connection.execute(
+        _OLDEST_TURNS,
+        {
+            "owner": principal.user_id,
+            "conversation": conversation_id,
+            "after": after,
+            "before": before,
+            "turns_max": turns_max,
+        },
+    )
+    return _past(rows)
+
+
+def _past(rows: Iterable[AnyRow]) -> list[PastTurn]:
     return [
         PastTurn(number=number, said=said, calls=calls or (), reply=reply)
         for number, said, calls, reply in rows
     ]
+
+
+async def find_summary(
+    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+) -> Summary | None:
+    """What is kept of a conversation's beginning; None when the conversation is gone."""
+    row = (
+        await connection.execute(
+            select(_conversations.c.summary, _conversations.c.summary_turn).where(
+                _conversations.c.user_id == principal.user_id,
+                _conversations.c.id == conversation_id,
+            )
+        )
+    ).one_or_none()
+    return Summary(row.summary, row.summary_turn) if row else None
+
+
+async def keep_summary(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    after: int,
+    summary: Summary,
+) -> bool:
+    """Put a summary in the place of the one that covered `after`; False when that has changed."""
+    kept = await connection.execute(
+        update(_conversations)
+        .where(
+            _conversations.c.user_id == principal.user_id,
+            _conversations.c.id == conversation_id,
+            _conversations.c.summary_turn == after,
+        )
+        .values(summary=summary.text, summary_turn=summary.until)
+    )
+    return kept.rowcount > 0
 
 
 _shown_calls = _calls_of_turn(*ToolCallOut.model_fields)
@@ -218,6 +297,7 @@ _conversation_columns = (
     _conversations.c.title,
     _conversations.c.status,
     _conversations.c.last_turn.label("turns"),
+    _conversations.c.summary,
     _conversations.c.created_at,
     _conversations.c.updated_at,
 )

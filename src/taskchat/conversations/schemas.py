@@ -42,5 +42,8 @@ class ConversationOut(BaseModel):
     title: str | None
     status: ConversationStatus
     turns: int = Field(description="Turns accepted so far.")
+    summary: str | None = Field(
+        description="What was said longer ago than a model is shown, in short, where it is kept."
+    )
     created_at: datetime
     updated_at: datetime

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from taskchat.assistant.circumstances import Circumstances
 from taskchat.conversations import repository as conversations
 from taskchat.errors import ConversationEnded, InvalidRequest, NotFound, RateLimited, ServiceError
 from taskchat.limits.schemas import shown
@@ -57,6 +58,7 @@ class Session:
         principal: Who speaks.
         presence_id: The socket, as other processes know of it.
         following: What it is told of its conversation.
+        circumstances: What is known of who speaks.
         live: What it needs.
     """
 
@@ -66,12 +68,14 @@ class Session:
         principal: Principal,
         presence_id: UUID,
         following: Following,
+        circumstances: Circumstances,
         live: LiveDeps,
     ) -> None:
         self.connection = connection
         self._principal = principal
         self._presence_id = presence_id
         self._following = following
+        self._circumstances = circumstances
         self._live = live
         self._bucket = FrameBucket(live.settings.websocket_frames_per_minute)
 
@@ -133,6 +137,7 @@ class Session:
                 channel="websocket",
                 idempotency_key=frame.idempotency_key,
                 request_id=str(new_id()),
+                circumstances=self._circumstances,
             ),
             principal=self._principal,
             deps=self._live.turns,

@@ -16,9 +16,10 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, WebSocket
 
+from taskchat.assistant.circumstances import read_circumstances
 from taskchat.auth.tokens import VerifiedToken
 from taskchat.conversations.repository import find_conversation
-from taskchat.errors import DatabaseError, InvalidAuth
+from taskchat.errors import DatabaseError, InvalidAuth, InvalidRequest
 from taskchat.live.connections import Connection, shutdown_notice
 from taskchat.live.deps import LiveDeps
 from taskchat.live.following import Following
@@ -96,6 +97,15 @@ async def _attend(
     address: str,
 ) -> None:
     """Everything between the admission of a socket and its end."""
+    try:
+        circumstances = read_circumstances(
+            websocket.headers,
+            websocket.query_params,
+            manner_allowed=live.settings.offline_header,
+        )
+    except InvalidRequest as error:
+        connection.send(error_frame(error))
+        raise Closed(1008, error.message) from None
     conversation_id = await _conversation(live, principal, address)
     presence_id = await live.presence.join(principal, "websocket", conversation_id)
     if presence_id is None:
@@ -104,7 +114,7 @@ async def _attend(
         connection.send(error_frame(code="MAX_CONNECTIONS", sentence=sentence))
         raise Closed(4029, sentence)
     following = Following(connection, principal, live.database, live.feed)
-    session = Session(connection, principal, presence_id, following, live)
+    session = Session(connection, principal, presence_id, following, circumstances, live)
     expiry = asyncio.get_running_loop().call_later(
         min(max(0.0, verified.expires_at - time.time()), TIMER_MAX_S),
         functools.partial(connection.close, 4001, "The token has expired; connect with a new one."),

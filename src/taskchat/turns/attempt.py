@@ -1,11 +1,14 @@
 """One attempt at a turn: run the agent, then settle, whatever came of it."""
 
 import time
+from collections.abc import Sequence
 
 import structlog
 
+from taskchat.assistant.record import Answer
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
 from taskchat.limits.buckets import LimiterFailed, limiter_failed
+from taskchat.principal import Principal
 from taskchat.turns.claims import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventWriter
@@ -14,6 +17,7 @@ from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.resume import StartedTurn
 from taskchat.turns.settle import settle_completed, settle_failed
 from taskchat.turns.states import TurnState
+from taskchat.turns.summary import sum_up
 
 log = structlog.get_logger()
 
@@ -54,6 +58,7 @@ async def _run(
         events,
         answers_kept=start.answers,
         calls=start.calls,
+        manner=start.circumstances.manner,
         tool_calls_max=deps.settings.tool_calls_max,
     )
     try:
@@ -69,7 +74,7 @@ async def _run(
         job.settling = True
         events.status("responding")
         ended = await settle_completed(deps.database, ledger, start.message, reply)
-    deps.jobs.run_errand(_count_tokens(ledger, deps))
+    deps.jobs.run_errand(_afterwards(ledger, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
     log.info(
         f"turn.{ended.status}",
@@ -91,19 +96,30 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
     model_calls_left = deps.settings.model_calls_max - len(start.answers)
     if model_calls_left <= 0:
         raise ModelError
-    run = start.run_input(tokens_max=deps.history_tokens_max)
+    run = start.run_input(deps.assistant.needs)
     ledger.history = run.history
     return await deps.assistant.reply(
-        run.items, ledger, pending=run.pending, model_calls_max=model_calls_left
+        run.items,
+        ledger,
+        start.facts,
+        pending=run.pending,
+        model_calls_max=model_calls_left,
     )
 
 
-async def _count_tokens(ledger: TurnLedger, deps: TurnDeps) -> None:
-    """Count what the turn has cost against the user's limit; a turn that is over stays over."""
-    tokens = sum(answer.input_tokens + answer.output_tokens for answer in ledger.answers)
+async def _afterwards(ledger: TurnLedger, deps: TurnDeps) -> None:
+    """What is left to do for a turn that is over, and stays over whatever comes of it."""
+    turn = ledger.held.turn
+    await _count_tokens(turn.principal, ledger.answers, deps)
+    if deps.settings.history_summary:
+        await _count_tokens(turn.principal, await sum_up(turn, deps), deps)
+
+
+async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: TurnDeps) -> None:
+    """Count what models have cost against the user's limit."""
+    tokens = sum(answer.input_tokens + answer.output_tokens for answer in answers)
     if not (tokens and deps.limits.counts_tokens):
         return
-    principal = ledger.held.turn.principal
     try:
         async with deps.database.transaction(principal) as connection:
             await deps.limits.debit_tokens(connection, principal, tokens)

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.conversations.repository import PastTurn, past_turns
+from taskchat.assistant.circumstances import Circumstances
+from taskchat.assistant.run import Needs
 from taskchat.conversations.schemas import MessageOut
 from taskchat.db import Database
 from taskchat.errors import (
@@ -24,12 +25,14 @@ from taskchat.limits.buckets import RateLevel, RateLimits
 from taskchat.moments import new_id, utc_now
 from taskchat.principal import Principal
 from taskchat.turns import repository
+from taskchat.turns.background import Background, read_background
 from taskchat.turns.events import AgentState, AgentStatus, StoredEvent, TurnStarted, stored
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
 TITLE_CHARS: Final = 80
 """A conversation is named after the beginning of its first message until somebody renames it."""
 
+NOTHING_KNOWN: Final = Circumstances()
 
 AT_ONCE: Final[AgentState] = "thinking"
 IN_LINE: Final[AgentState] = "queued"
@@ -46,6 +49,7 @@ class NewMessage:
         channel: rest, sse or websocket.
         idempotency_key: The caller's, where there is one.
         request_id: For the error, if it comes to one.
+        circumstances: What is known of who says it.
     """
 
     content: str
@@ -53,6 +57,7 @@ class NewMessage:
     channel: str
     idempotency_key: str | None
     request_id: str
+    circumstances: Circumstances = NOTHING_KNOWN
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -73,7 +78,8 @@ class Begun:
         rate: The tightest of the user's rate limits; None where nothing is limited.
         events: What has been told of the turn so far.
         claim: This process's hold on it; None while earlier turns are unfinished.
-        history: What was said before, newest first, where it may start now.
+        circumstances: What is known of who speaks.
+        background: What its run is told besides, where it may start now.
     """
 
     turn: TurnRef
@@ -81,7 +87,8 @@ class Begun:
     rate: RateLevel | None
     events: Sequence[StoredEvent]
     claim: Claim | None
-    history: Sequence[PastTurn]
+    circumstances: Circumstances
+    background: Background
 
 
 class _KeyTaken(Exception):
@@ -97,7 +104,7 @@ async def begin(
     process: UUID,
     lease_s: float,
     queue_max: int,
-    history_turns_max: int,
+    needs: Needs,
     draining: bool,
 ) -> Begun | TurnState:
     """Accept a message, in one transaction.
@@ -110,7 +117,7 @@ async def begin(
         process: This process, as the owner of what may start at once.
         lease_s: How long it owns that without a sign of life.
         queue_max: Turns of one conversation that may wait.
-        history_turns_max: The most turns of history to read.
+        needs: What a run is to be told besides the message.
         draining: Whether this process only answers for turns that it knows.
 
     Returns:
@@ -169,6 +176,7 @@ async def begin(
                 lease_s=lease_s,
                 key=message.idempotency_key,
                 fingerprint=message.fingerprint,
+                circumstances=message.circumstances.stored(),
                 message_id=said.id,
                 content=said.content,
                 created_at=said.created_at,
@@ -176,19 +184,11 @@ async def begin(
             )
             if not inserted:
                 raise _KeyTaken
-            if waiting:
-                return Begun(turn, said, rate, events, claim=None, history=())
-            history: Sequence[PastTurn] = ()
-            if turn.number > 1 and history_turns_max:
-                history = await past_turns(
-                    connection,
-                    principal,
-                    turn.conversation_id,
-                    before=turn.number,
-                    turns_max=history_turns_max,
-                )
-            claim = Claim(turn, attempt=1, deaths=0, channel=message.channel)
-            return Begun(turn, said, rate, events, claim, history)
+            claim, background = None, Background()
+            if not waiting:
+                claim = Claim(turn, attempt=1, deaths=0, channel=message.channel)
+                background = await read_background(connection, turn, needs)
+            return Begun(turn, said, rate, events, claim, message.circumstances, background)
     except _KeyTaken:
         return await _taken(database, principal, message)
 

@@ -25,8 +25,6 @@ class TurnDeps:
         jobs: The turns that this process sees through.
         events: Where turns tell what happens in them.
         limits: How much a user may ask for in a minute.
-        history_tokens_max: Budget of the history, in model tokens.
-        history_turns_max: The most turns of history that are read.
     """
 
     process: UUID
@@ -37,5 +35,3 @@ class TurnDeps:
     jobs: TurnJobs
     events: EventLog
     limits: RateLimits
-    history_tokens_max: int
-    history_turns_max: int

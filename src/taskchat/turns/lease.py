@@ -7,7 +7,7 @@ import structlog
 from taskchat.periodic import every
 from taskchat.turns import claims
 from taskchat.turns.deps import TurnDeps
-from taskchat.turns.turn import adopt_turn
+from taskchat.turns.drive import adopt_turn
 
 log = structlog.get_logger()
 

@@ -11,6 +11,7 @@ from uuid import uuid5
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.record import Answer
 from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
@@ -37,6 +38,7 @@ class TurnLedger:
         answers_kept: Answers on record from earlier attempts, with what they cost.
         events: What is told of it.
         calls: Executed calls from earlier attempts, by the model's ids.
+        manner: How the offline model is to behave, as the request said.
         tool_calls_max: The most tool calls of one turn.
     """
 
@@ -48,6 +50,7 @@ class TurnLedger:
         *,
         answers_kept: Sequence[Answer] = (),
         calls: Sequence[tuple[str, ToolCallOut]] = (),
+        manner: str | None = None,
         tool_calls_max: int,
     ) -> None:
         self.held = held
@@ -56,6 +59,7 @@ class TurnLedger:
         self.calls = dict(calls)
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
+        self.manner = Manner.parse(manner) if manner else None
         self._database = database
         self._kept = len(self.answers)
         self._tool_calls_max = tool_calls_max

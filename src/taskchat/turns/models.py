@@ -98,6 +98,9 @@ class Turn(SQLModel, table=True):
     output_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     result: str | None = Field(default=None, sa_column=Column(Text))
     last_seq: int | None = Field(default=None, sa_column=Column(Integer))
+    circumstances: dict[str, str] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True))
+    )
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )

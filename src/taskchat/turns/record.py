@@ -14,10 +14,11 @@ from taskchat.db import AnyRow, table_of
 from taskchat.presence.repository import TELL_FOLLOWERS
 from taskchat.turns.event_rows import INSERT_EVENTS, event_values
 from taskchat.turns.events import StoredEvent
-from taskchat.turns.models import ModelAnswer
+from taskchat.turns.models import ModelAnswer, Turn
 from taskchat.turns.states import Claim, TurnRef
 
 _messages = table_of(Message)
+_turns = table_of(Turn)
 _answers = table_of(ModelAnswer)
 _calls = table_of(ToolCall)
 
@@ -51,10 +52,14 @@ _INSERT_CALL = text(
     )
 )
 _INSERT_ANSWER = insert(_answers)
-_SAID = select(_messages.c.content, _messages.c.id, _messages.c.created_at).where(
-    _messages.c.user_id == bindparam("owner"),
-    _messages.c.turn_id == bindparam("turn"),
-    _messages.c.position == 0,
+_SAID = (
+    select(_messages.c.content, _messages.c.id, _messages.c.created_at, _turns.c.circumstances)
+    .join(_turns, (_turns.c.user_id == _messages.c.user_id) & (_turns.c.id == _messages.c.turn_id))
+    .where(
+        _messages.c.user_id == bindparam("owner"),
+        _messages.c.turn_id == bindparam("turn"),
+        _messages.c.position == 0,
+    )
 )
 _ANSWERS = (
     select(_answers)
@@ -118,7 +123,7 @@ async def insert_call(
 
 
 async def user_message(connection: AsyncConnection, turn: TurnRef) -> AnyRow:
-    """What the user said in a turn: content, id, created_at."""
+    """What the user said in a turn: content, id, created_at, circumstances."""
     return (
         await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
     ).one()

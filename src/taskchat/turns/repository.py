@@ -45,10 +45,10 @@ _WAITING = text(
 _INSERT_TURN = text(
     "WITH turn AS ("
     " INSERT INTO turns (user_id, id, conversation_id, number, channel, status, attempt, owner,"
-    " lease_expires_at, started_at, idempotency_key, fingerprint)"
+    " lease_expires_at, started_at, idempotency_key, fingerprint, circumstances)"
     " VALUES (:owner, :turn, :conversation, :number, :channel, :status, :attempt, :process,"
     " now() + make_interval(secs => :lease_s),"
-    " CASE WHEN :attempt = 1 THEN now() END, :key, :fingerprint)"
+    " CASE WHEN :attempt = 1 THEN now() END, :key, :fingerprint, :circumstances)"
     " ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
     " RETURNING user_id, id, conversation_id, number),"
     " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
@@ -59,6 +59,7 @@ _INSERT_TURN = text(
     " SELECT turn.id, " + TELL_FOLLOWERS.format(turn="turn") + " FROM turn"
 ).bindparams(
     bindparam("attempt", type_=_turns.c.attempt.type),
+    bindparam("circumstances", type_=_turns.c.circumstances.type),
     bindparam("message", type_=_messages.c.id.type),
     bindparam("content", type_=_messages.c.content.type),
     bindparam("created_at", type_=_messages.c.created_at.type),
@@ -126,6 +127,7 @@ async def insert_turn(
     lease_s: float,
     key: str | None,
     fingerprint: bytes | None,
+    circumstances: dict[str, str] | None,
     message_id: UUID,
     content: str,
     created_at: datetime,
@@ -150,6 +152,7 @@ async def insert_turn(
             "lease_s": lease_s,
             "key": key,
             "fingerprint": fingerprint,
+            "circumstances": circumstances,
             "message": message_id,
             "content": content,
             "created_at": created_at,

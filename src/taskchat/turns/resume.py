@@ -8,13 +8,21 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.assistant.circumstances import Circumstances
+from taskchat.assistant.prompt import PromptFacts
 from taskchat.assistant.record import Answer
-from taskchat.assistant.run import PendingCall
-from taskchat.conversations.history import InputItem, model_input, output_item, user_item
-from taskchat.conversations.repository import PastTurn, past_turns
+from taskchat.assistant.run import Needs, PendingCall
+from taskchat.conversations.history import (
+    InputItem,
+    model_input,
+    output_item,
+    tokens_of,
+    user_item,
+)
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.db import Database
 from taskchat.turns import claims, event_rows, record, repository
+from taskchat.turns.background import Background, read_background
 from taskchat.turns.begin import AT_ONCE, Begun
 from taskchat.turns.events import STREAMING, AgentState
 from taskchat.turns.states import Claim, TurnRef, TurnState
@@ -29,7 +37,8 @@ class StartedTurn:
     Attributes:
         held: The attempt.
         message: The user's.
-        history: What was said before, newest first.
+        circumstances: What is known of who speaks.
+        background: What its run is told besides.
         last_seq: How many events it has.
         open_stream: Whether its last attempt died while it streamed a text.
         status: What was last told of what the agent does, where that is known.
@@ -39,17 +48,35 @@ class StartedTurn:
 
     held: Claim
     message: MessageOut
-    history: Sequence[PastTurn]
+    circumstances: Circumstances
+    background: Background
     last_seq: int
     open_stream: bool = False
     status: AgentState | None = None
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
 
-    def run_input(self, *, tokens_max: int) -> "RunInput":
-        """History, the message, and what is on record of this turn."""
+    @property
+    def facts(self) -> PromptFacts:
+        """What the instructions of its run are made of."""
+        summary = self.background.summary
+        return PromptFacts(
+            self.circumstances, self.background.open_tasks, summary.text if summary else None
+        )
+
+    def run_input(self, needs: Needs) -> "RunInput":
+        """History, the message, and what is on record of this turn.
+
+        What stands in the instructions in place of older turns counts as history.
+        """
+        summed_up = [user_item(self.facts.summary)] if self.facts.summary else []
         recorded = RunInput(
-            history=model_input(self.history, tokens_max=tokens_max),
+            history=model_input(
+                self.background.history,
+                tokens_max=needs.history_tokens_max
+                - tokens_of(summed_up, bytes_per_token=needs.bytes_per_token),
+                bytes_per_token=needs.bytes_per_token,
+            ),
             items=[user_item(self.message.content)],
         )
         executed = dict(self.calls)
@@ -109,7 +136,8 @@ def started(begun: Begun) -> StartedTurn | None:
     return StartedTurn(
         begun.claim,
         begun.message,
-        begun.history,
+        begun.circumstances,
+        begun.background,
         last_seq=len(begun.events),
         status=AT_ONCE,
     )
@@ -121,7 +149,7 @@ async def claim_turn(
     *,
     process: UUID,
     lease_s: float,
-    history_turns_max: int,
+    needs: Needs,
 ) -> StartedTurn | TurnState | None:
     """Take a turn whose time has come or whose owner died, and read it.
 
@@ -135,27 +163,19 @@ async def claim_turn(
         held = await claims.claim(connection, turn, process=process, lease_s=lease_s)
         if held is None:
             return await repository.find_by_id(connection, turn.principal, turn.id)
-        return await _read(connection, held, history_turns_max)
+        return await _read(connection, held, needs)
 
 
-async def read_adopted(database: Database, held: Claim, *, history_turns_max: int) -> StartedTurn:
+async def read_adopted(database: Database, held: Claim, *, needs: Needs) -> StartedTurn:
     """Read a turn that the sweeper took."""
     async with database.transaction(held.turn.principal) as connection:
-        return await _read(connection, held, history_turns_max)
+        return await _read(connection, held, needs)
 
 
-async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int) -> StartedTurn:
+async def _read(connection: AsyncConnection, held: Claim, needs: Needs) -> StartedTurn:
     turn = held.turn
     said = await record.user_message(connection, turn)
-    history: Sequence[PastTurn] = ()
-    if turn.number > 1 and history_turns_max:
-        history = await past_turns(
-            connection,
-            turn.principal,
-            turn.conversation_id,
-            before=turn.number,
-            turns_max=history_turns_max,
-        )
+    background = await read_background(connection, turn, needs)
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     if held.attempt > 1:
@@ -171,7 +191,8 @@ async def _read(connection: AsyncConnection, held: Claim, history_turns_max: int
     return StartedTurn(
         held,
         message,
-        history,
+        Circumstances(**(said.circumstances or {})),
+        background,
         last_seq=seq,
         open_stream=type_ in STREAMING,
         answers=answers,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from taskchat.assistant.circumstances import Circumstances, read_circumstances
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import (
     ConversationBusy,
@@ -62,6 +63,18 @@ async def idempotency_key(request: Request) -> str | None:
             details=[Detail("header.Idempotency-Key", problem)],
         )
     return keys[0]
+
+
+async def request_circumstances(request: Request, deps: CurrentDeps) -> Circumstances:
+    """What the headers say of the sender.
+
+    Raises:
+        InvalidRequest: a time zone or a manner that there is none of.
+    """
+    return read_circumstances(request.headers, {}, manner_allowed=deps.settings.offline_header)
+
+
+RequestCircumstances = Annotated[Circumstances, Depends(request_circumstances)]
 
 
 async def path_turn_id(turn_id: str) -> UUID:
@@ -122,6 +135,7 @@ def taken_by(channel: str) -> Callable[..., Awaitable[ChatTurn]]:
         deps: CurrentDeps,
         request_id: RequestId,
         _scope: Scope,
+        circumstances: RequestCircumstances,
         key: Annotated[str | None, Depends(idempotency_key)],
         body: Annotated[ChatRequest, Depends(json_body(ChatRequest))],
     ) -> ChatTurn:
@@ -135,6 +149,7 @@ def taken_by(channel: str) -> Callable[..., Awaitable[ChatTurn]]:
             channel=channel,
             idempotency_key=key,
             request_id=request_id,
+            circumstances=circumstances,
         )
         try:
             accepted = await accept_turn(message, principal=principal, deps=deps)

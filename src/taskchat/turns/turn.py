@@ -5,18 +5,15 @@ by another.
 """
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 import structlog
 
 from taskchat.errors import (
     ConversationBusy,
-    DatabaseError,
     NotFound,
     ServiceError,
     ShuttingDown,
@@ -26,23 +23,17 @@ from taskchat.errors import (
 from taskchat.limits.buckets import LimiterFailed, RateLevel, RateLimits, limiter_failed
 from taskchat.principal import Principal
 from taskchat.settings import Settings
-from taskchat.turns import claims, repository
-from taskchat.turns.attempt import run_turn
+from taskchat.turns import repository
 from taskchat.turns.begin import Begun, NewMessage, begin
 from taskchat.turns.deps import TurnDeps
+from taskchat.turns.drive import see_through
 from taskchat.turns.jobs import Job
-from taskchat.turns.ledger import TurnLost
 from taskchat.turns.models import UNFINISHED
-from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, started
+from taskchat.turns.resume import started
 from taskchat.turns.settle import cancel
-from taskchat.turns.states import Claim, TurnRef, TurnState
-from taskchat.turns.wakeups import pause
+from taskchat.turns.states import TurnRef, TurnState
 
 log = structlog.get_logger()
-
-
-GIVE_BACK_S: Final = 0.5
-"""Between attempts to let go of a turn; the database was away a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +121,7 @@ async def _begun(message: NewMessage, principal: Principal, deps: TurnDeps) -> B
                 process=deps.process,
                 lease_s=deps.settings.lease_s,
                 queue_max=deps.settings.queue_max,
-                history_turns_max=deps.history_turns_max,
+                needs=deps.assistant.needs,
                 draining=deps.jobs.draining,
             )
         except LimiterFailed:
@@ -200,93 +191,6 @@ async def _ended(job: Job, timeout_s: float) -> TurnState:
     except ServiceError as error:
         error.conversation_id, error.turn_id = job.turn.conversation_id, job.turn.id
         raise
-
-
-async def see_through(
-    job: Job,
-    *,
-    start: StartedTurn | None,
-    deps: TurnDeps,
-    request_id: str,
-    adopted: Claim | None = None,
-) -> TurnState:
-    """Until the turn is over: run it when its time has come, wait while another process does.
-
-    Raises:
-        DatabaseError: while it ran here; it is given back, and a sweeper takes it up.
-        NotFound: its conversation was deleted.
-    """
-    turn = job.turn
-    if adopted is not None:
-        start = await read_adopted(deps.database, adopted, history_turns_max=deps.history_turns_max)
-    with deps.wakeups.waiting(turn.conversation_id, turn.number) as woken:
-        while True:
-            if start is not None:
-                try:
-                    ended = await job.run(
-                        start.held, run_turn(job, start, deps=deps, request_id=request_id)
-                    )
-                except TurnLost:
-                    ended = None
-                except DatabaseError:
-                    deps.jobs.run_errand(give_back(start.held, deps))
-                    raise
-                if ended is not None:
-                    return ended
-                log.info("turn.lost", turn_id=str(turn.id), attempt=start.held.attempt)
-                start = None
-            try:
-                found = await claim_turn(
-                    deps.database,
-                    turn,
-                    process=deps.process,
-                    lease_s=deps.settings.lease_s,
-                    history_turns_max=deps.history_turns_max,
-                )
-            except DatabaseError:
-                await pause(woken)
-                continue
-            if isinstance(found, StartedTurn):
-                start = found
-                continue
-            if found is None:
-                raise NotFound("The conversation was deleted while its turn was under way.")
-            if found.status not in UNFINISHED:
-                return found
-            if found.status == "running":
-                job.attempt = None
-                job.running.set()
-            await pause(woken)
-
-
-async def give_back(held: Claim, deps: TurnDeps) -> None:
-    """Let go of a turn whose record could not be written, as soon as the database is back.
-
-    The process lives, so that this is no death; and the turn need not wait for its lease to end.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(deps.settings.lease_s):
-            while True:
-                try:
-                    async with deps.database.transaction(held.turn.principal) as connection:
-                        await claims.give_back(connection, held)
-                except DatabaseError:
-                    await asyncio.sleep(GIVE_BACK_S)
-                else:
-                    return
-
-
-def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
-    """See through a turn that the sweeper took from a dead process.
-
-    Where it can't be read, its new lease runs out and it is taken again.
-    """
-    if deps.jobs.get(held.turn.id) is None:
-        deps.jobs.start(
-            held.turn,
-            held.attempt,
-            functools.partial(see_through, start=None, deps=deps, request_id="", adopted=held),
-        )
 
 
 async def cancel_turn(

@@ -38,6 +38,7 @@ from openai.types.responses import (
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
+from taskchat.assistant.offline.digest import digest
 from taskchat.assistant.offline.plan import next_step
 
 NAME = "offline"
@@ -95,18 +96,13 @@ class OfflineModel(Model):
 
 
 def _output(input: str | list[TResponseInputItem], tools: list[Tool]) -> list[TResponseOutputItem]:
+    if not tools:
+        # Nobody who wants something done offers no tools: what is wanted is a summary.
+        said = input if isinstance(input, str) else str(input[-1].get("content", ""))
+        return [_message(digest(said))]
     step = next_step(input, frozenset(tool.name for tool in tools))
     if not step.calls:
-        text = ResponseOutputText(type="output_text", text=step.reply, annotations=[], logprobs=[])
-        return [
-            ResponseOutputMessage(
-                id=f"msg_{uuid4().hex}",
-                type="message",
-                role="assistant",
-                status="completed",
-                content=[text],
-            )
-        ]
+        return [_message(step.reply)]
     return [
         ResponseFunctionToolCall(
             id=f"fc_{uuid4().hex}",
@@ -118,6 +114,17 @@ def _output(input: str | list[TResponseInputItem], tools: list[Tool]) -> list[TR
         )
         for call in step.calls
     ]
+
+
+def _message(text: str) -> ResponseOutputMessage:
+    part = ResponseOutputText(type="output_text", text=text, annotations=[], logprobs=[])
+    return ResponseOutputMessage(
+        id=f"msg_{uuid4().hex}",
+        type="message",
+        role="assistant",
+        status="completed",
+        content=[part],
+    )
 
 
 def _response(output: list[TResponseOutputItem]) -> Response:

@@ -1,0 +1,111 @@
+"""What a request says of its sender besides the message; kept with the turn, whoever runs it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from taskchat.assistant.offline.manner import Manner, MannerError
+from taskchat.errors import Detail, InvalidRequest
+
+TIME_ZONE_HEADER: Final = "Time-Zone"
+"""As GitHub's API has it; HTTP itself has none."""
+
+OFFLINE_HEADER: Final = "Offline-Model"
+"""How the built-in model is to behave for this message, for those who build against it."""
+
+LANGUAGE_UNKNOWN: Final = "en"
+"""What is spoken where nothing says otherwise."""
+
+_TIME_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){0,2}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}")
+_WEIGHT: Final = re.compile(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of who speaks.
+
+    Attributes:
+        time_zone: Theirs, by its IANA name.
+        language: What they prefer to read, as a tag of BCP 47; None where nothing says.
+        manner: How the offline model is to behave; None for its usual way.
+    """
+
+    time_zone: str = "UTC"
+    language: str | None = None
+    manner: str | None = None
+
+    def stored(self) -> dict[str, str] | None:
+        """As it is kept with a turn; None where there is nothing to keep."""
+        kept = {
+            "time_zone": None if self.time_zone == "UTC" else self.time_zone,
+            "language": self.language,
+            "manner": self.manner,
+        }
+        return {key: value for key, value in kept.items() if value is not None} or None
+
+
+def read_circumstances(
+    headers: Mapping[str, str], query: Mapping[str, str], *, manner_allowed: bool
+) -> Circumstances:
+    """From the headers of a request; a socket's address has them too, as browsers set no headers.
+
+    Args:
+        headers: By name, in any case.
+        query: Of the address: `time_zone` and `offline`; empty where only headers count.
+        manner_allowed: Whether requests may say how the offline model behaves.
+
+    Raises:
+        InvalidRequest: no such time zone, or no such manner. What a browser sends as
+            Accept-Language is taken as far as it can be read.
+    """
+    zone = headers.get(TIME_ZONE_HEADER) or query.get("time_zone")
+    manner = headers.get(OFFLINE_HEADER) or query.get("offline")
+    if zone is not None and not is_time_zone(zone):
+        raise _refused(TIME_ZONE_HEADER, "must be an IANA name, such as Europe/Berlin")
+    if manner is not None:
+        if not manner_allowed:
+            raise _refused(
+                OFFLINE_HEADER, "is not taken here; TASKCHAT_OFFLINE_HEADER=true allows it"
+            )
+        try:
+            Manner.parse(manner)
+        except MannerError as error:
+            raise _refused(OFFLINE_HEADER, str(error)) from None
+    return Circumstances(zone or "UTC", preferred_language(headers.get("Accept-Language")), manner)
+
+
+def _refused(header: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The {header} header {problem}.", details=[Detail(f"header.{header}", problem)]
+    )
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    if not _TIME_ZONE.fullmatch(name):
+        return False
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def preferred_language(accept: str | None) -> str | None:
+    """The tag that weighs most, the first of equals; None where there is none.
+
+    Source: RFC 9110, section 12.5.4.
+    """
+    best, best_weight = None, 0.0
+    for part in (accept or "").split(","):
+        tag, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            found = _WEIGHT.fullmatch(parameter.replace(" ", ""))
+            weight = float(found[1]) if found else 0.0
+        if weight > best_weight and _LANGUAGE.fullmatch(tag):
+            best, best_weight = tag, weight
+    return best

@@ -1,0 +1,54 @@
+"""How many tokens a text is, by what its model says it was charged for.
+
+A tokenizer of our own would be right for one vendor's models and a download on every machine. The
+model itself counts every input that it gets: what it counted is how dense its tokens are.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from taskchat.conversations.history import BYTES_PER_TOKEN
+
+LEAST_BYTES_PER_TOKEN: Final = 1.0
+"""No tokenizer has less; what says so counts something else besides."""
+
+WEIGHT: Final = 0.2
+"""Of the newest count: a handful of calls settle it, and one odd message does not turn it over."""
+
+
+class TokenCount:
+    """How many bytes of input one model's token has, learned from its answers.
+
+    It only ever becomes stricter than the estimate that it starts from: a vendor that counts too
+    little, or caches, must not let the history grow past its budget.
+    """
+
+    def __init__(self) -> None:
+        self._learned = float(BYTES_PER_TOKEN)
+
+    @property
+    def bytes_per_token(self) -> float:
+        """At most `BYTES_PER_TOKEN`."""
+        return min(self._learned, BYTES_PER_TOKEN)
+
+    def note(self, sent_bytes: int, tokens: int) -> None:
+        """Learn from one answer.
+
+        Args:
+            sent_bytes: Of the whole input, instructions and tools included.
+            tokens: What the model counted for it; 0 where it does not count.
+        """
+        if tokens <= 0:
+            return
+        found = min(max(sent_bytes / tokens, LEAST_BYTES_PER_TOKEN), float(BYTES_PER_TOKEN))
+        self._learned += WEIGHT * (found - self._learned)
+
+
+def bytes_of(system_instructions: str | None, items: Iterable[Any], tools: Iterable[Any]) -> int:
+    """The size of an input, as far as a model counts it."""
+    size = len((system_instructions or "").encode())
+    for item in items:
+        size += sum(len(value.encode()) for value in item.values() if isinstance(value, str))
+    for tool in tools:
+        size += len(tool.name) + len(tool.description or "") + len(str(tool.params_json_schema))
+    return size

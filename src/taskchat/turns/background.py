@@ -1,0 +1,50 @@
+"""What a run is told besides its own message, read in the transaction that starts it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.assistant.run import Needs
+from taskchat.conversations.repository import PastTurn, Summary, find_summary, past_turns
+from taskchat.tasks.repository import count_tasks
+from taskchat.turns.states import TurnRef
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What a run is told besides its own message.
+
+    Attributes:
+        history: What was said before, newest first.
+        summary: What was said before that, in short, where it is kept.
+        open_tasks: How many tasks the user has to do, where the instructions want to know.
+    """
+
+    history: Sequence[PastTurn] = ()
+    summary: Summary | None = None
+    open_tasks: int | None = None
+
+
+async def read_background(connection: AsyncConnection, turn: TurnRef, needs: Needs) -> Background:
+    """Read it for a turn whose earlier ones are all over.
+
+    A statement of its own, after the one that locked: one that waited for the lock would go on
+    with the snapshot from before its wait.
+    """
+    history: Sequence[PastTurn] = ()
+    summary = None
+    if turn.number > 1 and needs.history_turns_max:
+        history = await past_turns(
+            connection,
+            turn.principal,
+            turn.conversation_id,
+            before=turn.number,
+            turns_max=needs.history_turns_max,
+        )
+    if turn.number > 1 and needs.summary:
+        summary = await find_summary(connection, turn.principal, turn.conversation_id)
+    open_tasks = None
+    if needs.open_tasks:
+        open_tasks = await count_tasks(connection, turn.principal, status="pending")
+    return Background(history, summary, open_tasks)

@@ -1,0 +1,111 @@
+"""Driving a turn to its end: run here when its time has come, waited for while others run it."""
+
+import asyncio
+import contextlib
+import functools
+from typing import Final
+
+import structlog
+
+from taskchat.errors import DatabaseError, NotFound
+from taskchat.turns import claims
+from taskchat.turns.attempt import run_turn
+from taskchat.turns.deps import TurnDeps
+from taskchat.turns.jobs import Job
+from taskchat.turns.ledger import TurnLost
+from taskchat.turns.models import UNFINISHED
+from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted
+from taskchat.turns.states import Claim, TurnState
+from taskchat.turns.wakeups import pause
+
+log = structlog.get_logger()
+
+GIVE_BACK_S: Final = 0.5
+"""Between attempts to let go of a turn; the database was away a moment ago."""
+
+
+async def see_through(
+    job: Job,
+    *,
+    start: StartedTurn | None,
+    deps: TurnDeps,
+    request_id: str,
+    adopted: Claim | None = None,
+) -> TurnState:
+    """Until the turn is over: run it when its time has come, wait while another process does.
+
+    Raises:
+        DatabaseError: while it ran here; it is given back, and a sweeper takes it up.
+        NotFound: its conversation was deleted.
+    """
+    turn = job.turn
+    if adopted is not None:
+        start = await read_adopted(deps.database, adopted, needs=deps.assistant.needs)
+    with deps.wakeups.waiting(turn.conversation_id, turn.number) as woken:
+        while True:
+            if start is not None:
+                try:
+                    ended = await job.run(
+                        start.held, run_turn(job, start, deps=deps, request_id=request_id)
+                    )
+                except TurnLost:
+                    ended = None
+                except DatabaseError:
+                    deps.jobs.run_errand(give_back(start.held, deps))
+                    raise
+                if ended is not None:
+                    return ended
+                log.info("turn.lost", turn_id=str(turn.id), attempt=start.held.attempt)
+                start = None
+            try:
+                found = await claim_turn(
+                    deps.database,
+                    turn,
+                    process=deps.process,
+                    lease_s=deps.settings.lease_s,
+                    needs=deps.assistant.needs,
+                )
+            except DatabaseError:
+                await pause(woken)
+                continue
+            if isinstance(found, StartedTurn):
+                start = found
+                continue
+            if found is None:
+                raise NotFound("The conversation was deleted while its turn was under way.")
+            if found.status not in UNFINISHED:
+                return found
+            if found.status == "running":
+                job.attempt = None
+                job.running.set()
+            await pause(woken)
+
+
+async def give_back(held: Claim, deps: TurnDeps) -> None:
+    """Let go of a turn whose record could not be written, as soon as the database is back.
+
+    The process lives, so that this is no death; and the turn need not wait for its lease to end.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(deps.settings.lease_s):
+            while True:
+                try:
+                    async with deps.database.transaction(held.turn.principal) as connection:
+                        await claims.give_back(connection, held)
+                except DatabaseError:
+                    await asyncio.sleep(GIVE_BACK_S)
+                else:
+                    return
+
+
+def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
+    """See through a turn that the sweeper took from a dead process.
+
+    Where it can't be read, its new lease runs out and it is taken again.
+    """
+    if deps.jobs.get(held.turn.id) is None:
+        deps.jobs.start(
+            held.turn,
+            held.attempt,
+            functools.partial(see_through, start=None, deps=deps, request_id="", adopted=held),
+        )

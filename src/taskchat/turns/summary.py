@@ -1,0 +1,145 @@
+"""What falls out of the history is kept in short: made after a turn, and never in its way.
+
+Whoever sums up covers a little more than has fallen out, so that not every turn costs another call.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+
+from taskchat.assistant.offline.manner import Manner
+from taskchat.assistant.record import Answer, RecordedCall
+from taskchat.assistant.run import Needs
+from taskchat.conversations.history import InputItem, fitting_turns, turn_items
+from taskchat.conversations.repository import (
+    PastTurn,
+    Summary,
+    find_summary,
+    keep_summary,
+    past_turns,
+    turns_between,
+)
+from taskchat.errors import DatabaseError, ServiceError
+from taskchat.turns.deps import TurnDeps
+from taskchat.turns.states import TurnRef
+
+log = structlog.get_logger()
+
+SUMMARY_CHARS_MAX: Final = 4000
+"""What a model writes beyond this is cut: it goes in front of every later turn."""
+
+
+class SummaryRecord:
+    """The record of a run that belongs to no turn: nobody watches, and nothing is done in it.
+
+    Attributes:
+        answers: What was answered, for what it cost.
+    """
+
+    streams = False
+    manner: Manner | None = None
+    history: Sequence[InputItem] = ()
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.broken: Exception | None = None
+
+    def asking(self, model: str) -> None:
+        """Nobody is told."""
+
+    def heard(self, delta: str) -> None:
+        """Nobody listens."""
+
+    def broke_off(self) -> None:
+        """There was nothing to take back."""
+
+    def answered(self, answer: Answer) -> None:
+        """Keep what it cost."""
+        self.answers.append(answer)
+
+    def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> RecordedCall:
+        """There are no tools to call.
+
+        Raises:
+            AssertionError: always.
+        """
+        raise AssertionError("a summary is made without tools")
+
+
+async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
+    """Keep in short what no longer fits the history after a turn, if anything does.
+
+    Returns:
+        What models answered for it.
+    """
+    needs = deps.assistant.needs
+    record = SummaryRecord()
+    try:
+        async with deps.database.transaction(turn.principal) as connection:
+            kept = await find_summary(connection, turn.principal, turn.conversation_id)
+            newest = await past_turns(
+                connection,
+                turn.principal,
+                turn.conversation_id,
+                before=turn.number + 1,
+                turns_max=max(1, needs.history_turns_max),
+            )
+            if kept is None or _oldest(newest, needs, share=1.0) <= kept.until + 1:
+                return ()
+            fallen = await turns_between(
+                connection,
+                turn.principal,
+                turn.conversation_id,
+                after=kept.until,
+                before=_oldest(newest, needs, share=0.5),
+                turns_max=max(1, needs.history_turns_max),
+            )
+        # At least one, or the same turn would stand in the way for ever.
+        covered = (
+            fitting_turns(
+                fallen,
+                tokens_max=needs.history_tokens_max,
+                bytes_per_token=needs.bytes_per_token,
+            )
+            or fallen[:1]
+        )
+        text = await deps.assistant.summarise(_told(kept, covered), record)
+        summary = Summary(text[:SUMMARY_CHARS_MAX], covered[-1].number)
+        async with deps.database.transaction(turn.principal) as connection:
+            await keep_summary(
+                connection,
+                turn.principal,
+                turn.conversation_id,
+                after=kept.until,
+                summary=summary,
+            )
+    except (ServiceError, DatabaseError) as error:
+        # The next turn tries again; until then the model has the history and nothing more.
+        log.warning("summary.failed", turn_id=str(turn.id), error=type(error).__name__)
+    else:
+        log.info("summary.kept", turn_id=str(turn.id), turns=len(covered))
+    return record.answers
+
+
+def _oldest(newest: Sequence[PastTurn], needs: Needs, *, share: float) -> int:
+    """The number of the oldest turn that is within a share of the history's budget."""
+    fitting = fitting_turns(
+        newest,
+        tokens_max=int(needs.history_tokens_max * share),
+        bytes_per_token=needs.bytes_per_token,
+    )
+    count = min(len(fitting), max(1, int(needs.history_turns_max * share)))
+    return fitting[count - 1].number if fitting else newest[0].number + 1
+
+
+def _told(kept: Summary, turns: Sequence[PastTurn]) -> str:
+    """The summary so far and what came after it, as the model reads it."""
+    lines = [f"Summary of what came before: {kept.text}\n"] if kept.text else []
+    for turn in turns:
+        for item in turn_items(turn):
+            if item.get("type") == "function_call":
+                lines.append(f"(Assistant called {item['name']} with {item['arguments']})")
+            elif "role" in item:
+                lines.append(f"{str(item['role']).capitalize()}: {item['content']}")
+    return "\n".join(lines)

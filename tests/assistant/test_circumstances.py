@@ -1,0 +1,170 @@
+"""What a request says of its sender: where it comes from, and what it is good for."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents.testing import ModelCall, ModelStep, ScriptedModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.assistant.test_instructions import given
+from tests.conftest import AppMaker
+from tests.factories import Person, says, scripted
+
+from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.circumstances import Circumstances, preferred_language, read_circumstances
+from taskchat.errors import InvalidRequest
+from taskchat.resources import resource_path
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        (None, None),
+        ("", None),
+        ("de-CH", "de-CH"),
+        ("en;q=0.5, fr;q=0.8, *;q=0.1", "fr"),
+        ("en-GB,en;q=0.9", "en-GB"),
+        ("*", None),
+        ("de;q=0", None),
+        ("x'; DROP TABLE users, pt-BR", "pt-BR"),
+        ("de;q=much", None),
+    ],
+)
+def test_the_language_that_weighs_most_is_theirs(accept: str | None, language: str | None) -> None:
+    assert preferred_language(accept) == language
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "../../etc/passwd", "Europe", "UTC+3", "a" * 300, "Europe/Berlin\x00"]
+)
+def test_a_time_zone_that_there_is_none_of_is_refused(zone: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_circumstances({"Time-Zone": zone}, {}, manner_allowed=False)
+    assert [detail.field for detail in refused.value.details] == ["header.Time-Zone"]
+
+
+def test_a_sockets_address_says_what_its_headers_can_not() -> None:
+    found = read_circumstances(
+        {"Accept-Language": "nl"},
+        {"time_zone": "Asia/Tokyo", "offline": "delay=1"},
+        manner_allowed=True,
+    )
+    assert found == Circumstances("Asia/Tokyo", "nl", "delay=1")
+    assert Circumstances(**(found.stored() or {})) == found
+    assert Circumstances().stored() is None
+
+
+async def asked_with(running_app: AppMaker, person: Person, **headers: str) -> str:
+    """The instructions that a model got."""
+    model, chain = scripted(says("Hello."))
+    async with running_app(chain=chain) as running:
+        answer = await running.client.post(
+            f"/api/{person.user_id}/chat",
+            json={"message": "hello"},
+            headers={**person.headers, **headers},
+        )
+        assert answer.status_code == 200, answer.text
+    return str(model.calls[0].system_instructions)
+
+
+async def test_the_instructions_know_date_zone_language_and_open_tasks(
+    running_app: AppMaker,
+) -> None:
+    person = Person()
+    async with running_app() as running:
+        for title in ("Milk", "Bread", "Eggs"):
+            await running.client.post(
+                f"/api/{person.user_id}/tasks", json={"title": title}, headers=person.headers
+            )
+    told = await asked_with(
+        running_app, person, **{"Time-Zone": "Pacific/Kiritimati", "Accept-Language": "de-AT"}
+    )
+    assert "(Pacific/Kiritimati)" in told
+    assert "de-AT" in told
+    assert "They have 3 open tasks" in told
+    plain = await asked_with(running_app, Person())
+    assert "(UTC)" in plain
+    assert "They have 0 open tasks" in plain
+
+
+async def test_a_bad_header_is_named_and_nothing_is_stored(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    async with running_app() as running:
+        for headers in ({"Time-Zone": "Nowhere"}, {"Offline-Model": "fail=error"}):
+            refused = await running.client.post(
+                f"/api/{person.user_id}/chat",
+                json={"message": "hello"},
+                headers={**person.headers, **headers},
+            )
+            assert refused.status_code == 400
+            [name] = headers
+            assert refused.json()["details"][0]["field"] == f"header.{name}"
+    async with superuser.connect() as connection:
+        stored = await connection.scalar(
+            text("SELECT count(*) FROM turns WHERE user_id = :owner"), {"owner": person.user_id}
+        )
+    assert stored == 0
+
+
+async def test_a_turn_that_waited_still_knows_who_spoke(running_app: AppMaker) -> None:
+    person, release = Person(), asyncio.Event()
+
+    async def wait(_call: ModelCall) -> Any:
+        await release.wait()
+        return says("First.")
+
+    model = ScriptedModel([ModelStep.respond(wait), says("Second.")])
+    async with running_app(chain=[NamedModel("m", model)]) as running:
+        first = asyncio.create_task(person.say(running.client, "one", key="k"))
+        while not model.calls:
+            await asyncio.sleep(0.01)
+        turns = await running.client.get(
+            f"/api/{person.user_id}/conversations", headers=person.headers
+        )
+        conversation = turns.json()["data"][0]["id"]
+        second = asyncio.create_task(
+            running.client.post(
+                f"/api/{person.user_id}/chat",
+                json={"message": "two", "conversation_id": conversation},
+                headers={**person.headers, "Time-Zone": "Asia/Tokyo"},
+            )
+        )
+        while len(running.app.state.turns.jobs) < 2:
+            await asyncio.sleep(0.01)
+        release.set()
+        assert (await first).status_code == (await second).status_code == 200
+    assert "(Asia/Tokyo)" in str(model.calls[1].system_instructions)
+
+
+async def test_an_edited_configuration_is_in_force_without_a_restart(
+    running_app: AppMaker, tmp_path: Path
+) -> None:
+    path = Path(str(given(tmp_path).agent_config_path))
+    shipped = resource_path("contracts/agent-config.yaml").read_text()
+
+    def save(text: str) -> None:
+        path.write_text(text)
+
+    model, chain = scripted(says("Hello."), says("Hello."), says("Hello."))
+    async with running_app(chain=chain, agent_config_path=str(path)) as running:
+        person = Person()
+        await person.say(running.client, "hello")
+        save(
+            shipped.replace("You are the assistant", "You are the butler").replace(
+                "[add_task, list_tasks, complete_task, delete_task, update_task]", "[list_tasks]"
+            )
+        )
+        await running.app.state.agent_config.follow()
+        await person.say(running.client, "hello")
+        save(shipped.replace("tokens_max: 8000", "tokens_max: many"))
+        await running.app.state.agent_config.follow()
+        await person.say(running.client, "hello")
+    assert "butler" not in str(model.calls[0].system_instructions)
+    assert len(model.calls[0].tools) == 5
+    for call in model.calls[1:]:
+        assert "butler" in str(call.system_instructions), "a mistake leaves what was in force"
+        assert [tool.name for tool in call.tools] == ["list_tasks"]
