@@ -7,7 +7,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
 from taskchat.assistant.instructions import AgentConfigError, load_agent_config
-from taskchat.assistant.models import ModelConfigError, model_names, vendor_client
+from taskchat.assistant.models import ModelConfigError, extra_of, model_names, vendor_client
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.migrations import applied_revision, head
@@ -112,7 +112,10 @@ async def _model(settings: Settings) -> list[Finding]:
         if name == OFFLINE:
             findings.append(Finding("model", True, "offline, built in"))
             continue
-        async with vendor_client(settings, timeout=5, max_retries=0) as client:
+        if extra_of(name):
+            findings.append(Finding("model", True, f"{name}: not asked, its vendor is another"))
+            continue
+        async with vendor_client(settings, timeout=5) as client:
             try:
                 await client.models.retrieve(name)
             except OpenAIError as error:

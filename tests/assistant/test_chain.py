@@ -1,5 +1,6 @@
 """The chain over the SDK's own repeats: who is asked next, and what they are told."""
 
+import importlib.util
 from typing import Any
 
 import httpx2
@@ -12,6 +13,8 @@ from tests.factories import calls_tool, says
 
 from taskchat.assistant.asking import NamedModel, is_nothing, readable_by
 from taskchat.assistant.chain import ModelChain
+from taskchat.assistant.instructions import load_agent_config
+from taskchat.assistant.models import ModelConfigError, model_names
 from taskchat.assistant.record import Answer
 from taskchat.errors import ModelError
 from taskchat.settings import Settings
@@ -113,3 +116,30 @@ async def test_an_answer_of_nothing_is_a_failure_of_its_model() -> None:
 
 def test_a_step_that_calls_is_not_nothing() -> None:
     assert not is_nothing([calls_tool("list_tasks", {}, call_id="c")])
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["offline"]),
+        ({"openai_api_key": "sk-x"}, ["gpt-5.6-luna"]),
+        ({"model": "a , offline", "openai_base_url": "http://localhost/v1"}, ["a", "offline"]),
+        ({"model": "org/model", "openai_api_key": "sk-x"}, ["org/model"]),
+    ],
+)
+def test_the_chain_is_what_is_configured(settings: dict[str, Any], names: list[str]) -> None:
+    configured = Settings(_env_file=None, **settings)
+    assert model_names(configured, load_agent_config(configured)) == names
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [("gpt-x", "OPENAI_API_KEY"), ("offline, litellm/a/b", r"openai-agents\[litellm\]")],
+)
+def test_a_model_that_can_not_be_asked_stops_the_start(
+    model: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    configured = Settings(_env_file=None, model=model)
+    with pytest.raises(ModelConfigError, match=named):
+        model_names(configured, load_agent_config(configured))

@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib.util
+import logging
+import os
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -48,7 +50,7 @@ def model_names(settings: Settings, config: AgentConfig) -> list[str]:
             if importlib.util.find_spec(EXTRAS[extra]) is None:
                 raise ModelConfigError(
                     f"TASKCHAT_MODEL names {name}, which needs a package that is not installed: "
-                    f"pip install 'taskchat[{extra.rstrip('/')}]'."
+                    f"pip install 'openai-agents[{extra.rstrip('/')}]'."
                 )
         elif settings.openai_api_key is None and settings.openai_base_url is None:
             raise ModelConfigError(
@@ -87,6 +89,9 @@ async def open_models(
                 models.append(NamedModel(OFFLINE, MannerlyModel(OfflineModel(), manner)))
             elif extra_of(name):
                 if others is None:
+                    # LiteLLM fetches a price list when it is imported, and logs every call.
+                    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+                    logging.getLogger("LiteLLM").setLevel(logging.WARNING)
                     others = MultiProvider(openai_api_key=NO_KEY)
                     stack.push_async_callback(others.aclose)
                 models.append(NamedModel(name, others.get_model(name)))
