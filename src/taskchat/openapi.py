@@ -1,12 +1,13 @@
 """The OpenAPI document: what FastAPI derives, with our errors in place of its own."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from taskchat import errors
+from taskchat.assistant.circumstances import OFFLINE_HEADER, TIME_ZONE_HEADER
 from taskchat.errors import ServiceError
 from taskchat.live.frames import CLIENT_FRAME, SERVER_FRAME
 from taskchat.live.sse import EVENT_STREAM
@@ -113,6 +114,34 @@ def _hoist(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
         content["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
 
+def _header(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": meaning,
+        "schema": schema,
+    }
+
+
+MESSAGE_HEADERS: Final = [
+    _header(
+        "Idempotency-Key",
+        "The same key is the same turn: its answer is given again.",
+        type="string",
+        minLength=1,
+        maxLength=255,
+    ),
+    _header(TIME_ZONE_HEADER, "The person's, by its IANA name.", type="string"),
+    _header("Accept-Language", "What they prefer to read.", type="string"),
+    _header(
+        OFFLINE_HEADER,
+        "How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error.",
+        type="string",
+    ),
+]
+
+
 def _add_errors(path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
     if "requestBody" in operation:
@@ -125,25 +154,16 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
             for name, meaning in RATE_HEADERS.items()
         }
         done["content"][EVENT_STREAM] = STREAM_OF_EVENTS
-        operation["parameters"].append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "description": "The same key is the same turn: its answer is given again.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            }
-        )
+        operation["parameters"] += MESSAGE_HEADERS
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
         operation["parameters"].append(
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "required": False,
-                "description": "The last event that the client has; what followed is sent.",
-                "schema": {"type": "integer", "minimum": 0},
-            }
+            _header(
+                "Last-Event-ID",
+                "The last event that the client has; what followed is sent.",
+                type="integer",
+                minimum=0,
+            )
         )
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
