@@ -10,7 +10,7 @@ from taskchat.conversations.history import (
     tokens_of,
     turn_items,
 )
-from taskchat.conversations.repository import PastTurn
+from taskchat.conversations.past import PastTurn
 
 
 def past(number: int, *, calls: int = 0, reply: str | None = "ok", said: str = "hi") -> PastTurn:

@@ -108,7 +108,7 @@ def no_key() -> None:
 
 
 def old_snapshot() -> None:
-    from taskchat.conversations.repository import past_turns
+    from taskchat.conversations.past import past_turns
     from taskchat.turns import background, claims, repository
 
     read_before: ContextVar[Any] = ContextVar("read_before")

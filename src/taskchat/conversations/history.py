@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from taskchat.conversations.repository import PastTurn
+from taskchat.conversations.past import PastTurn
 
 InputItem = dict[str, Any]
 """One item of a model's input, in the shape of OpenAI's Responses API."""

@@ -1,7 +1,6 @@
 """SQL of conversations and what they hold. Every statement names the owner."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    true,
     tuple_,
     update,
 )
@@ -34,37 +32,7 @@ _messages = table_of(Message)
 _tool_calls = table_of(ToolCall)
 
 
-@dataclass(frozen=True, slots=True)
-class PastTurn:
-    """A finished turn, as the next one's history needs it.
-
-    Attributes:
-        number: Its place in the conversation.
-        said: The user's message.
-        calls: Its executed tool calls in order: call_id, tool_name, parameters, result, status.
-        reply: What was answered; None when the turn failed or was cancelled.
-    """
-
-    number: int
-    said: str
-    calls: Sequence[dict[str, Any]]
-    reply: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What was said in the first turns of a conversation, in short.
-
-    Attributes:
-        text: None while nothing is summed up.
-        until: The last turn that it covers.
-    """
-
-    text: str | None
-    until: int
-
-
-def _calls_of_turn(*columns: str) -> Any:
+def calls_of_turn(*columns: str) -> Any:
     """The tool calls of the turn at hand as one JSON array, so that a page is one statement."""
     fields = ", ".join(f"'{name}', tool_calls.{name}" for name in columns)
     array = literal_column(
@@ -82,128 +50,16 @@ def _calls_of_turn(*columns: str) -> Any:
     )
 
 
-_history_calls = _calls_of_turn("call_id", "tool_name", "parameters", "result", "status")
-_replies = _messages.alias("replies")
-_is_reply = (
-    (_replies.c.user_id == _messages.c.user_id)
-    & (_replies.c.turn_id == _messages.c.turn_id)
-    & (_replies.c.position == 1)
+REPLIES = _messages.alias("replies")
+IS_REPLY = (
+    (REPLIES.c.user_id == _messages.c.user_id)
+    & (REPLIES.c.turn_id == _messages.c.turn_id)
+    & (REPLIES.c.position == 1)
 )
-_PAST_TURNS = (
-    select(
-        _messages.c.turn_number,
-        _messages.c.content,
-        _history_calls.c.calls,
-        _replies.c.content.label("reply"),
-    )
-    .select_from(
-        _messages.outerjoin(_replies, _is_reply).join(_history_calls, true(), isouter=True)
-    )
-    .where(
-        _messages.c.user_id == bindparam("owner"),
-        _messages.c.conversation_id == bindparam("conversation"),
-        _messages.c.position == 0,
-        _messages.c.turn_number < bindparam("before"),
-    )
-    .limit(bindparam("turns_max"))
-)
-_NEWEST_TURNS = _PAST_TURNS.order_by(_messages.c.turn_number.desc())
-_OLDEST_TURNS = _PAST_TURNS.where(_messages.c.turn_number > bindparam("after")).order_by(
-    _messages.c.turn_number
-)
+"""Joins each message with the reply of its turn, where there is one."""
 
-
-async def past_turns(
-    connection: AsyncConnection,
-    principal: Principal,
-    conversation_id: UUID,
-    *,
-    before: int,
-    turns_max: int,
-) -> Sequence[PastTurn]:
-    """The newest turns before one, newest first. All of them are over when it may run."""
-    rows = await connection.execute(
-        _NEWEST_TURNS,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "before": before,
-            "turns_max": turns_max,
-        },
-    )
-    return _past(rows)
-
-
-async def turns_between(
-    connection: AsyncConnection,
-    principal: Principal,
-    conversation_id: UUID,
-    *,
-    after: int,
-    before: int,
-    turns_max: int,
-) -> Sequence[PastTurn]:
-    """The oldest turns between two, oldest first."""
-    rows = await connection.execute(
-        _OLDEST_TURNS,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "after": after,
-            "before": before,
-            "turns_max": turns_max,
-        },
-    )
-    return _past(rows)
-
-
-def _past(rows: Iterable[AnyRow]) -> list[PastTurn]:
-    return [
-        PastTurn(number=number, said=said, calls=calls or (), reply=reply)
-        for number, said, calls, reply in rows
-    ]
-
-
-async def find_summary(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
-) -> Summary | None:
-    """What is kept of a conversation's beginning; None when the conversation is gone."""
-    row = (
-        await connection.execute(
-            select(_conversations.c.summary, _conversations.c.summary_turn).where(
-                _conversations.c.user_id == principal.user_id,
-                _conversations.c.id == conversation_id,
-            )
-        )
-    ).one_or_none()
-    return Summary(row.summary, row.summary_turn) if row else None
-
-
-async def keep_summary(
-    connection: AsyncConnection,
-    principal: Principal,
-    conversation_id: UUID,
-    *,
-    after: int,
-    summary: Summary,
-) -> bool:
-    """Put a summary in the place of the one that covered `after`; False when that has changed."""
-    kept = await connection.execute(
-        update(_conversations)
-        .where(
-            _conversations.c.user_id == principal.user_id,
-            _conversations.c.id == conversation_id,
-            _conversations.c.summary_turn == after,
-        )
-        .values(summary=summary.text, summary_turn=summary.until)
-    )
-    return kept.rowcount > 0
-
-
-_shown_calls = _calls_of_turn(*ToolCallOut.model_fields)
-_has_reply = (
-    select(_replies.c.id).select_from(_replies).where(_is_reply).correlate(_messages).exists()
-)
+_shown_calls = calls_of_turn(*ToolCallOut.model_fields)
+_has_reply = select(REPLIES.c.id).select_from(REPLIES).where(IS_REPLY).correlate(_messages).exists()
 _MESSAGES = (
     select(
         _messages.c.turn_number,

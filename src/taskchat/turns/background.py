@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.assistant.run import Needs
-from taskchat.conversations.repository import PastTurn, Summary, find_summary, past_turns
+from taskchat.conversations.past import PastTurn, Summary, find_summary, past_turns
 from taskchat.tasks.repository import count_tasks
 from taskchat.turns.states import TurnRef
 

@@ -12,7 +12,7 @@ from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.record import Answer, RecordedCall
 from taskchat.assistant.run import Needs
 from taskchat.conversations.history import InputItem, fitting_turns, turn_items
-from taskchat.conversations.repository import (
+from taskchat.conversations.past import (
     PastTurn,
     Summary,
     find_summary,
