@@ -47,7 +47,7 @@ bench: $(READY) ## processor time of a turn beside the leanest one that can be w
 bench-live: $(READY) ## sockets and streams: memory, acknowledgments, added delay
 	$(BIN)/python -m benchmarks.live $(ARGS)
 
-chaos: $(READY) ## kill, freeze and restart real processes under load, then check twelve invariants
+chaos: $(READY) ## kill, freeze and restart real processes under load, then check thirteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 lock: ## compile requirements.lock anew (needs uv)

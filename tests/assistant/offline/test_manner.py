@@ -55,7 +55,11 @@ async def test_a_failure_that_was_asked_for_comes_as_a_vendors_would(
     person = Person()
     # Short only for the one that hangs, and not so short that what follows would have to race it.
     hangs = manner == "fail=hang"
-    times = {"tool_timeout_s": 5.5, "model_timeout_s": 6.0} if hangs else {}
+    times = (
+        {"statement_timeout_s": 2, "pool_timeout_s": 2, "tool_timeout_s": 2.5, "model_timeout_s": 3}
+        if hangs
+        else {}
+    )
     async with running_app(offline_header=True, **times) as running:
         failed = await said(running, person, manner)
         assert (failed.status_code, failed.json()["error_code"]) == (status, code)
