@@ -563,6 +563,10 @@ async def test_a_change_that_changes_nothing_known_gets_400(
         ("conversations", "after=WyJcdWQ4MDAiLCJcdWQ4MDAiXQ"),
         ("conversations", "status=gone"),
         (f"conversations/{UNKNOWN}/messages", "limit=-1"),
+        ("usage", f"from={MARK}"),
+        ("usage", "to=%00"),
+        ("usage", "to=%ff"),
+        ("usage", "from=" + "9" * 5000),
     ],
 )
 async def test_a_query_that_is_not_the_contract_gets_400(

@@ -136,6 +136,20 @@ async def test_lists_hold_ones_own_only(offline_app: RunningApp, listing: str) -
     assert page == {"data": [], "has_more": False, "next_cursor": None}
 
 
+async def test_usage_and_cost_are_told_of_oneself_only(offline_app: RunningApp) -> None:
+    person, _ = await owned(offline_app)
+    stranger = Person()
+    found = {
+        one.user_id: (
+            await offline_app.client.get(f"/api/{one.user_id}/usage", headers=one.headers)
+        ).json()
+        for one in (person, stranger)
+    }
+    assert found[person.user_id]["total"]["model_calls"] == 2
+    assert found[stranger.user_id]["data"] == []
+    assert found[stranger.user_id]["total"]["model_calls"] == 0
+
+
 async def test_the_same_key_of_two_users_is_two_turns(offline_app: RunningApp) -> None:
     one, other = Person(), Person()
     first = await one.say(offline_app.client, "Add task: A", key="same")

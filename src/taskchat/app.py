@@ -48,6 +48,7 @@ from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_leases
 from taskchat.turns.repository import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
+from taskchat.usage import routes as usage_routes
 
 log = structlog.get_logger()
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(conversation_routes.router)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
+    app.include_router(usage_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
     return app
@@ -128,6 +130,7 @@ def _lifespan(
                 jobs=TurnJobs(),
                 events=events,
                 limits=limits,
+                prices=settings.prices,
             )
             live = LiveDeps(
                 settings=settings,

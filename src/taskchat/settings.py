@@ -13,6 +13,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from taskchat.prices import FREE, Prices, parse_prices
+
 OFFLINE = "offline"
 """Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
 
@@ -58,6 +60,10 @@ class Settings(BaseSettings):
     model: OptionalText = None
     """A comma-separated chain of models, the first preferred; “offline” is the built-in one. Unset
     means the model of contracts/agent-config.yaml where OPENAI_API_KEY is set, else “offline”."""
+    model_prices: OptionalText = None
+    """What models cost, as JSON, in US dollars per million tokens: {"gpt-5.6-luna": {"input": 1.25,
+    "cached_input": 0.125, "output": 10}}. Without cached_input all input costs the same. Calls of a
+    model that has no price are counted without a cost; “offline” costs nothing."""
     agent_config_path: OptionalText = None
     """Another file in place of contracts/agent-config.yaml. It is read again when it changes."""
     offline_manner: OptionalText = None
@@ -197,6 +203,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         return value
 
+    @field_validator("model_prices")
+    @classmethod
+    def _are_prices(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_prices(value)
+        return value
+
     @model_validator(mode="after")
     def _times_are_nested(self) -> Self:
         """An inner limit must strike before the outer one, or its error is never seen."""
@@ -220,6 +233,11 @@ class Settings(BaseSettings):
     def model_chain(self) -> list[str]:
         """Names of `TASKCHAT_MODEL`, the preferred first; empty when it is unset."""
         return [name.strip() for name in (self.model or "").split(",") if name.strip()]
+
+    @property
+    def prices(self) -> Prices:
+        """The prices of `TASKCHAT_MODEL_PRICES`; the built-in model costs nothing unless listed."""
+        return {OFFLINE: FREE, **parse_prices(self.model_prices or "{}")}
 
     @property
     def direct_url(self) -> SecretStr | None:

@@ -10,17 +10,20 @@ from taskchat.limits.models import RateBucket
 from taskchat.presence.models import LiveConnection
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Turn, TurnEvent
+from taskchat.usage.models import ModelCall, UsageDay
 
 __all__ = [
     "Conversation",
     "LiveConnection",
     "Message",
     "ModelAnswer",
+    "ModelCall",
     "RateBucket",
     "Task",
     "ToolCall",
     "Turn",
     "TurnEvent",
+    "UsageDay",
     "User",
     "metadata",
 ]

@@ -54,7 +54,7 @@ COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
 LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
 
-VARIES = re.compile(r"(\bid|_id|_at|\.next_cursor|\.response|\.reply|\.content)$")
+VARIES = re.compile(r"(\bid|_id|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content)$")
 """Values that are never the same twice, or that the model words as it likes."""
 
 METHODS = {"get", "post", "put", "patch", "delete"}

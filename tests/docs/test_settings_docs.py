@@ -17,7 +17,10 @@ UNITS = {"_s": "seconds", "_h": "hours", "_chars_max": "characters", "_bytes_max
 OUT_OF_REACH = {True: "greater_than", False: "greater_than_equal"}
 """What pydantic calls a value below an open and below a closed bound."""
 
-OTHER_BOUNDS = {"jwt_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes"}
+OTHER_BOUNDS = {
+    "jwt_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
+    "model_prices": "at least 0",
+}
 """Bounds that a validator checks, not the type."""
 
 

@@ -130,6 +130,11 @@ def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) ->
         ),
         ({"TASKCHAT_RUN_TIMEOUT_S": "90"}, "TASKCHAT_DRAIN_TIMEOUT_S"),
         ({"TASKCHAT_LEASE_S": "soon"}, "TASKCHAT_LEASE_S"),
+        ({"TASKCHAT_MODEL_PRICES": "{"}, "TASKCHAT_MODEL_PRICES"),
+        (
+            {"TASKCHAT_MODEL_PRICES": '{"gpt-5.6-luna": {"input": -1, "output": 10}}'},
+            "TASKCHAT_MODEL_PRICES",
+        ),
         (
             {
                 "DATABASE_URL": "postgresql://127.0.0.1:1/d",

@@ -128,16 +128,14 @@ class Attempt:
 
 
 def _response(answer: Response) -> ModelResponse:
-    used = answer.usage
-    return ModelResponse(
-        output=answer.output,
-        usage=Usage(
-            requests=1,
-            input_tokens=used.input_tokens if used else 0,
-            output_tokens=used.output_tokens if used else 0,
-        ),
-        response_id=answer.id,
-    )
+    usage, used = Usage(requests=1), answer.usage
+    if used:
+        # Not every vendor that speaks this interface says all of it.
+        usage.input_tokens, usage.output_tokens = used.input_tokens or 0, used.output_tokens or 0
+        usage.input_tokens_details = getattr(used, "input_tokens_details", None) or (
+            usage.input_tokens_details
+        )
+    return ModelResponse(output=answer.output, usage=usage, response_id=answer.id)
 
 
 def readable_by(

@@ -49,6 +49,9 @@ REQUESTS_OWN_FAULT: Final = frozenset({400, 413, 422})
 QUOTA_USED_UP: Final = "insufficient_quota"
 """OpenAI's code for an account without money: a 429 that no repeat mends."""
 
+CALL_TOKENS_MAX: Final = 10_000_000
+"""More than a model reads or writes at once; what a careless vendor counts must fit the record."""
+
 _MENDABLE: Final = retry_policies.any(
     retry_policies.provider_suggested(),
     retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
@@ -273,12 +276,26 @@ def _failure(error: Exception, *, timed_out: bool) -> ServiceError:
 
 
 def _note(named: NamedModel, response: ModelResponse, *, duration_ms: int) -> None:
-    current_record().answered(
-        Answer(
-            model=named.name,
-            items=[cast("InputItem", item) for item in response.to_input_items()],
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
-            duration_ms=duration_ms,
-        )
+    used = response.usage
+    input_tokens = _counted(used.input_tokens)
+    cached = getattr(used.input_tokens_details, "cached_tokens", None)
+    answer = Answer(
+        model=named.name,
+        items=[cast("InputItem", item) for item in response.to_input_items()],
+        input_tokens=input_tokens,
+        output_tokens=_counted(used.output_tokens),
+        cached_input_tokens=min(_counted(cached), input_tokens),
+        duration_ms=duration_ms,
     )
+    for direction, tokens in (
+        ("input", answer.input_tokens),
+        ("cached_input", answer.cached_input_tokens),
+        ("output", answer.output_tokens),
+    ):
+        metrics.MODEL_TOKENS.labels(named.name, direction).inc(tokens)
+    current_record().answered(answer)
+
+
+def _counted(tokens: int | None) -> int:
+    """What a vendor counted, as far as it makes sense."""
+    return min(max(tokens or 0, 0), CALL_TOKENS_MAX)

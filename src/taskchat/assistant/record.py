@@ -20,13 +20,15 @@ class Answer:
         items: The answer as input items, whole: a provider wants its reasoning back unchanged.
         input_tokens: As the vendor counted; 0 where it does not.
         output_tokens: As the vendor counted; 0 where it does not.
-        duration_ms: How long the answer took; 0 for one from the record.
+        cached_input_tokens: Those of the input that the vendor had cached; 0 where it does not say.
+        duration_ms: How long the answer took.
     """
 
     model: str
     items: Sequence[InputItem]
     input_tokens: int
     output_tokens: int
+    cached_input_tokens: int = 0
     duration_ms: int = 0
 
 

@@ -9,6 +9,11 @@ LIMITER_FAILURES: Final = Counter(
     "Times that the rate limits could not be asked and a turn was let through.",
     ["what"],
 )
+MODEL_TOKENS: Final = Counter(
+    "taskchat_model_tokens_total",
+    "Tokens of the models' answers; cached_input is a part of input.",
+    ["model", "direction"],
+)
 WEBSOCKETS: Final = Gauge("taskchat_websockets", "WebSockets that are open.")
 WEBSOCKET_CLOSES: Final = Counter(
     "taskchat_websocket_closes_total", "WebSockets that this service closed.", ["code"]

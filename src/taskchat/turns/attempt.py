@@ -15,9 +15,10 @@ from taskchat.turns.event_log import EventWriter
 from taskchat.turns.jobs import Job
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.resume import StartedTurn
-from taskchat.turns.settle import settle_completed, settle_failed
-from taskchat.turns.states import TurnState
+from taskchat.turns.settle import priced, settle_completed, settle_failed
+from taskchat.turns.states import TurnRef, TurnState
 from taskchat.turns.summary import sum_up
+from taskchat.usage.repository import count_apart
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ async def _run(
     else:
         job.settling = True
         events.status("responding")
-        ended = await settle_completed(deps.database, ledger, start.message, reply)
+        ended = await settle_completed(deps.database, deps.prices, ledger, start.message, reply)
     deps.jobs.run_errand(_afterwards(ledger, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
     log.info(
@@ -112,7 +113,9 @@ async def _afterwards(ledger: TurnLedger, deps: TurnDeps) -> None:
     turn = ledger.held.turn
     await _count_tokens(turn.principal, ledger.answers, deps)
     if deps.settings.history_summary:
-        await _count_tokens(turn.principal, await sum_up(turn, deps), deps)
+        answers = await sum_up(turn, deps)
+        await _count_tokens(turn.principal, answers, deps)
+        await _count_usage(turn, answers, deps)
 
 
 async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: TurnDeps) -> None:
@@ -127,10 +130,21 @@ async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: T
         limiter_failed("tokens")
 
 
+async def _count_usage(turn: TurnRef, answers: Sequence[Answer], deps: TurnDeps) -> None:
+    """Count what models have used after the turn in their user's day."""
+    if not answers:
+        return
+    try:
+        async with deps.database.transaction(turn.principal) as connection:
+            await count_apart(connection, turn.principal, priced(answers, deps.prices))
+    except DatabaseError:
+        log.warning("usage.uncounted", turn_id=str(turn.id), model_calls=len(answers))
+
+
 async def _settle_failed(
     job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
 ) -> TurnState:
     job.settling = True
     return await settle_failed(
-        deps.database, ledger, error, request_id=request_id or str(job.turn.id)
+        deps.database, deps.prices, ledger, error, request_id=request_id or str(job.turn.id)
     )

@@ -6,6 +6,7 @@ from uuid import UUID
 from taskchat.assistant.run import Assistant
 from taskchat.db import Database
 from taskchat.limits.buckets import RateLimits
+from taskchat.prices import Prices
 from taskchat.settings import Settings
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
@@ -25,6 +26,7 @@ class TurnDeps:
         jobs: The turns that this process sees through.
         events: Where turns tell what happens in them.
         limits: How much a user may ask for in a minute.
+        prices: What models cost.
     """
 
     process: UUID
@@ -35,3 +37,4 @@ class TurnDeps:
     jobs: TurnJobs
     events: EventLog
     limits: RateLimits
+    prices: Prices

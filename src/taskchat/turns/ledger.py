@@ -60,6 +60,7 @@ class TurnLedger:
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
         self.manner = Manner.parse(manner) if manner else None
+        self.asked: str | None = self.answers[-1].model if self.answers else None
         self._database = database
         self._kept = len(self.answers)
         self._tool_calls_max = tool_calls_max
@@ -71,6 +72,7 @@ class TurnLedger:
 
     def asking(self, model: str) -> None:
         """Note that a model is being asked."""
+        self.asked = model
         self.events.status("thinking")
         self.events.tell(OpenAICall, model=model)
 
@@ -222,7 +224,9 @@ class TurnLedger:
                         "model": answer.model,
                         "items": list(answer.items),
                         "input_tokens": answer.input_tokens,
+                        "cached_input_tokens": answer.cached_input_tokens,
                         "output_tokens": answer.output_tokens,
+                        "duration_ms": answer.duration_ms,
                     }
                     for number, answer in enumerate(unkept, self._kept + 1)
                 ],

@@ -153,7 +153,11 @@ class ModelAnswer(SQLModel, table=True):
     model: str = Field(sa_column=Column(String(255), nullable=False))
     items: list[Any] = Field(sa_column=Column(JSON, nullable=False))
     input_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    cached_input_tokens: int = Field(
+        sa_column=Column(Integer, nullable=False, server_default=text("0"))
+    )
     output_tokens: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    duration_ms: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )

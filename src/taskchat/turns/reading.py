@@ -1,17 +1,21 @@
 """A turn as it is told to its user: how far it is, and what it did."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
 from taskchat.conversations.models import Message
-from taskchat.db import Database, table_of
+from taskchat.db import AnyRow, Database, table_of
 from taskchat.errors import NotFound
 from taskchat.principal import Principal
 from taskchat.turns import record
 from taskchat.turns.models import Turn
 from taskchat.turns.schemas import ErrorBody, TurnOut, Usage
 from taskchat.turns.states import TurnRef
+from taskchat.usage.repository import calls_of
+from taskchat.usage.schemas import ModelCallOut
 
 _turns = table_of(Turn)
 _messages = table_of(Message)
@@ -40,6 +44,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         calls = await record.recorded_calls(
             connection, TurnRef(principal, row.id, row.conversation_id, row.number)
         )
+        asked = await calls_of(connection, principal, row.id)
     failed = row.status in ("failed", "cancelled")
     return TurnOut(
         id=row.id,
@@ -57,7 +62,16 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
         ),
+        model_calls=[ModelCallOut.model_validate(call, from_attributes=True) for call in asked],
+        cost=_cost(row, asked),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def _cost(turn: AnyRow, asked: Sequence[AnyRow]) -> Decimal | None:
+    costs = [call.cost for call in asked if call.cost is not None]
+    if turn.finished_at is None or len(costs) != turn.model_calls:
+        return None
+    return sum(costs, Decimal(0))

@@ -1,5 +1,6 @@
 """SQL of what a turn records: the fence, the model's answers, the executed calls."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.assistant.record import Answer
 from taskchat.conversations.models import Message, ToolCall
 from taskchat.conversations.schemas import ToolCallOut
 from taskchat.db import AnyRow, table_of
@@ -62,7 +64,7 @@ _SAID = (
     )
 )
 _ANSWERS = (
-    select(_answers)
+    select(*(_answers.c[field.name] for field in dataclasses.fields(Answer)))
     .where(_answers.c.user_id == bindparam("owner"), _answers.c.turn_id == bindparam("turn"))
     .order_by(_answers.c.number)
 )
@@ -92,7 +94,7 @@ async def still_ours(connection: AsyncConnection, held: Claim) -> bool:
 async def insert_answers(
     connection: AsyncConnection, turn: TurnRef, answers: Sequence[dict[str, Any]]
 ) -> None:
-    """Keep what the model answered: number, model, items, input_tokens, output_tokens."""
+    """Keep what the model answered: a number in the turn, and the fields of `Answer`."""
     await connection.execute(
         _INSERT_ANSWER,
         [{"user_id": turn.principal.user_id, "turn_id": turn.id, **answer} for answer in answers],
@@ -129,11 +131,10 @@ async def user_message(connection: AsyncConnection, turn: TurnRef) -> AnyRow:
     ).one()
 
 
-async def recorded_answers(connection: AsyncConnection, turn: TurnRef) -> Sequence[AnyRow]:
+async def recorded_answers(connection: AsyncConnection, turn: TurnRef) -> list[Answer]:
     """What models answered in a turn, as far as it is kept, in order."""
-    return (
-        await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
-    ).all()
+    rows = await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
+    return [Answer(**row._mapping) for row in rows]
 
 
 async def recorded_calls(

@@ -16,6 +16,7 @@ from taskchat.turns.event_rows import INSERT_EVENTS, event_values
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import Turn
 from taskchat.turns.states import Claim, TurnRef, TurnState
+from taskchat.usage.repository import RECORD_USAGE, Call, usage_values
 
 _turns = table_of(Turn)
 _messages = table_of(Message)
@@ -208,14 +209,26 @@ _SETTLE = text(
     " last_seq = :last_seq, finished_at = now(), lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn AND t.attempt = :attempt"
     " AND t.status = 'running'" + _WAKE + ", t.user_id, t.id, t.conversation_id),"
-    " told AS (" + INSERT_EVENTS.format(turn="settled") + ")"
-    " SELECT settled.id, " + TELL_FOLLOWERS.format(turn="settled") + " FROM settled"
+    " told AS ("
+    + INSERT_EVENTS.format(turn="settled")
+    + "), "
+    + RECORD_USAGE.format(turn="settled")
+    + " SELECT settled.id, "
+    + TELL_FOLLOWERS.format(turn="settled")
+    + " FROM settled"
 )
 _CANCEL = text(
     "UPDATE turns AS t SET status = 'cancelled', result = :result, finished_at = now(),"
     " lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn"
     " AND t.status IN ('queued', 'running', 'awaiting_feedback')" + _WAKE
+)
+_KEEP_USAGE = text(
+    "WITH over AS (UPDATE turns SET model = :model, model_calls = :model_calls,"
+    " input_tokens = :input_tokens, output_tokens = :output_tokens"
+    " WHERE user_id = :owner AND id = :turn RETURNING user_id, id), "
+    + RECORD_USAGE.format(turn="over")
+    + " SELECT 1 FROM over"
 )
 
 
@@ -226,13 +239,24 @@ async def settle(
     status: str,
     result: str,
     model: str | None,
-    model_calls: int,
-    input_tokens: int,
-    output_tokens: int,
+    counted_for: str | None,
+    calls: Sequence[Call],
     events: Sequence[StoredEvent],
     process: UUID,
 ) -> bool:
-    """End a turn that this attempt runs, and wake the next; False when it runs it no more."""
+    """End a turn that this attempt runs, and wake the next; False when it runs it no more.
+
+    Args:
+        connection: The principal's.
+        held: The attempt.
+        status: How it ends.
+        result: The JSON of the answer or of the error.
+        model: Who answered last.
+        counted_for: The model that the turn counts for in its user's usage.
+        calls: What models answered in it, in whichever attempt.
+        events: The last ones.
+        process: This one.
+    """
     rows = await connection.execute(
         _SETTLE,
         {
@@ -242,15 +266,22 @@ async def settle(
             "status": status,
             "result": result,
             "model": model,
-            "model_calls": model_calls,
-            "input_tokens": input_tokens,
-            "output_tokens": output_tokens,
             "last_seq": events[-1].seq,
             "process": process,
             **event_values(events),
+            **_sums(calls),
+            **usage_values(calls, counted_for),
         },
     )
     return rows.one_or_none() is not None
+
+
+def _sums(calls: Sequence[Call]) -> dict[str, int]:
+    return {
+        "model_calls": len(calls),
+        "input_tokens": sum(call.input_tokens for call in calls),
+        "output_tokens": sum(call.output_tokens for call in calls),
+    }
 
 
 async def cancel(connection: AsyncConnection, turn: TurnRef, *, result: str) -> bool:
@@ -259,6 +290,21 @@ async def cancel(connection: AsyncConnection, turn: TurnRef, *, result: str) -> 
         _CANCEL, {"owner": turn.principal.user_id, "turn": turn.id, "result": result}
     )
     return rows.one_or_none() is not None
+
+
+async def keep_usage(connection: AsyncConnection, turn: TurnRef, calls: Sequence[Call]) -> None:
+    """Count the model calls of a turn that this transaction has cancelled."""
+    model = calls[-1].model
+    await connection.execute(
+        _KEEP_USAGE,
+        {
+            "owner": turn.principal.user_id,
+            "turn": turn.id,
+            "model": model,
+            **_sums(calls),
+            **usage_values(calls, model),
+        },
+    )
 
 
 async def insert_reply(

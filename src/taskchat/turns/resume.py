@@ -179,10 +179,7 @@ async def _read(connection: AsyncConnection, held: Claim, needs: Needs) -> Start
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     if held.attempt > 1:
-        answers = [
-            Answer(row.model, row.items, row.input_tokens, row.output_tokens)
-            for row in await record.recorded_answers(connection, turn)
-        ]
+        answers = await record.recorded_answers(connection, turn)
         calls = await record.recorded_calls(connection, turn)
     message = MessageOut(
         id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.texts import is_storable, is_visible, uuid_of
+from taskchat.usage.schemas import Dollars, ModelCallOut
 
 MESSAGES_SHOWN_MAX = 100
 """Messages in one answer, as in the contract; older ones are read page by page."""
@@ -104,6 +105,14 @@ class TurnOut(BaseModel):
     error: ErrorBody | None
     model: str | None
     usage: Usage
+    model_calls: list[ModelCallOut] = Field(
+        description="In order, once the turn is over. Those of a cancelled turn as far as they are "
+        "on record; those of a turn from before they were recorded are left out."
+    )
+    cost: Dollars | None = Field(
+        description="Of all model calls, in US dollars; null until the turn is over, and where the "
+        "cost of one of them is not known."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

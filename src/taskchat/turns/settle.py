@@ -4,26 +4,30 @@ Fenced like every write of a run: a process that lost the turn settles nothing.
 """
 
 import functools
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
 from taskchat.db import Database
 from taskchat.errors import ServiceError, TurnCancelled
 from taskchat.moments import new_id, utc_now
-from taskchat.turns import event_rows, repository
+from taskchat.prices import Prices, cost_of
+from taskchat.turns import event_rows, record, repository
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.events import AssistantReply, completed, failed
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.outcome import failure_body
 from taskchat.turns.schemas import ChatAnswer, Usage
 from taskchat.turns.states import TurnRef, TurnState
+from taskchat.usage.repository import Call
 
 
 async def settle_completed(
-    database: Database, ledger: TurnLedger, said: MessageOut, reply: str
+    database: Database, prices: Prices, ledger: TurnLedger, said: MessageOut, reply: str
 ) -> TurnState:
-    """Store the reply and end the turn.
+    """Store the reply and what it cost, and end the turn.
 
     Raises:
         TurnLost: another process runs the turn now.
@@ -34,7 +38,6 @@ async def settle_completed(
     message = MessageOut(
         id=new_id(), role="assistant", content=reply, created_at=utc_now(), tool_calls=calls
     )
-    usage = _usage(ledger)
     answer = ChatAnswer(
         conversation_id=turn.conversation_id,
         turn_id=turn.id,
@@ -43,14 +46,14 @@ async def settle_completed(
         messages=[said, message],
         has_more=turn.number > 1,
         model=ledger.answers[-1].model,
-        usage=usage,
+        usage=_usage(ledger.answers),
     )
     result = answer.model_dump_json()
     async with ledger.events.carried() as events:
         events.add(AssistantReply, message_id=message.id, content=reply)
         events.add_made(functools.partial(completed, result=result))
         async with database.transaction(turn.principal) as connection:
-            await _settle(connection, ledger, "completed", result, answer.model, usage)
+            await _settle(connection, ledger, prices, "completed", result)
             await repository.insert_reply(
                 connection,
                 turn,
@@ -62,7 +65,12 @@ async def settle_completed(
 
 
 async def settle_failed(
-    database: Database, ledger: TurnLedger, error: ServiceError, *, request_id: str
+    database: Database,
+    prices: Prices,
+    ledger: TurnLedger,
+    error: ServiceError,
+    *,
+    request_id: str,
 ) -> TurnState:
     """End the turn with an error; its message and its executed calls stay.
 
@@ -73,7 +81,6 @@ async def settle_failed(
     turn = ledger.held.turn
     body = failure_body(error, turn, request_id=request_id)
     result = body.model_dump_json()
-    model = ledger.answers[-1].model if ledger.answers else None
     ledger.events.end_stream(dropped=True)
     async with (
         ledger.events.carried() as events,
@@ -86,25 +93,27 @@ async def settle_failed(
                 raise TurnLost
             events.anew(*last)
         events.add_made(functools.partial(failed, body=body))
-        await _settle(connection, ledger, "failed", result, model, _usage(ledger))
+        await _settle(connection, ledger, prices, "failed", result)
     return TurnState(turn, "failed", result, None)
 
 
 async def _settle(
     connection: AsyncConnection,
     ledger: TurnLedger,
+    prices: Prices,
     status: str,
     result: str,
-    model: str | None,
-    usage: Usage,
 ) -> None:
+    model = ledger.answers[-1].model if ledger.answers else None
     settled = await repository.settle(
         connection,
         ledger.held,
         status=status,
         result=result,
         model=model,
-        **usage.model_dump(),
+        # The one that wrote the reply; where there is none, the one that was to write it.
+        counted_for=model if status == "completed" else ledger.asked,
+        calls=priced(ledger.answers, prices),
         events=ledger.events.pending(),
         process=ledger.events.process,
     )
@@ -112,8 +121,11 @@ async def _settle(
         raise TurnLost
 
 
-async def cancel(log: EventLog, turn: TurnRef, *, request_id: str) -> bool:
+async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: str) -> bool:
     """End an unfinished turn, whoever runs it; False when it is over already.
+
+    Of its model calls those are counted that are on record: the process that runs it may know of
+    others, and can tell nobody any more.
 
     Raises:
         DatabaseError: the outcome is unknown; repeat the call.
@@ -122,7 +134,10 @@ async def cancel(log: EventLog, turn: TurnRef, *, request_id: str) -> bool:
     async with log.database.transaction(turn.principal) as connection:
         if not await repository.cancel(connection, turn, result=body.model_dump_json()):
             return False
-        # Whoever ran it writes no more: its number can be read.
+        # Whoever ran it writes no more: what it has done can be read, and its number.
+        answers = await record.recorded_answers(connection, turn)
+        if answers:
+            await repository.keep_usage(connection, turn, priced(answers, prices))
         seq, _ = await event_rows.last_event(connection, turn)
         last = failed(turn, seq + 1, utc_now(), body=body)
         await event_rows.conclude(connection, turn, last, process=log.process)
@@ -130,9 +145,29 @@ async def cancel(log: EventLog, turn: TurnRef, *, request_id: str) -> bool:
     return True
 
 
-def _usage(ledger: TurnLedger) -> Usage:
+def _usage(answers: Sequence[Answer]) -> Usage:
     return Usage(
-        model_calls=len(ledger.answers),
-        input_tokens=sum(answer.input_tokens for answer in ledger.answers),
-        output_tokens=sum(answer.output_tokens for answer in ledger.answers),
+        model_calls=len(answers),
+        input_tokens=sum(answer.input_tokens for answer in answers),
+        output_tokens=sum(answer.output_tokens for answer in answers),
     )
+
+
+def priced(answers: Sequence[Answer], prices: Prices) -> list[Call]:
+    """The answers as what they used, at the prices of this moment."""
+    return [
+        Call(
+            model=answer.model,
+            input_tokens=answer.input_tokens,
+            cached_input_tokens=answer.cached_input_tokens,
+            output_tokens=answer.output_tokens,
+            duration_ms=answer.duration_ms,
+            cost=cost_of(
+                prices.get(answer.model),
+                input_tokens=answer.input_tokens,
+                cached_input_tokens=answer.cached_input_tokens,
+                output_tokens=answer.output_tokens,
+            ),
+        )
+        for answer in answers
+    ]

@@ -207,7 +207,7 @@ async def cancel_turn(
     if state is None:
         raise NotFound(f"No turn {turn_id}.")
     turn = state.turn
-    if not await cancel(deps.events, turn, request_id=request_id):
+    if not await cancel(deps.events, deps.prices, turn, request_id=request_id):
         raise TurnNotCancellable(conversation_id=turn.conversation_id, turn_id=turn.id)
     deps.wakeups.wake(turn.conversation_id, turn.number, turn.number + 1)
     log.info("turn.cancelled", turn_id=str(turn.id))

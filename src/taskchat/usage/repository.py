@@ -1,0 +1,150 @@
+"""SQL of what models used. What is used in a turn is written in the statement that ends it."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskchat.db import AnyRow, table_of
+from taskchat.principal import Principal
+from taskchat.usage.models import ModelCall, UsageDay
+
+_calls = table_of(ModelCall)
+_days = table_of(UsageDay)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One answer of a model, and what it used.
+
+    Attributes:
+        model: Who answered.
+        input_tokens: What it read.
+        cached_input_tokens: How much of that its vendor had cached.
+        output_tokens: What it wrote.
+        duration_ms: How long it took.
+        cost: In US dollars; None where no price is known.
+    """
+
+    model: str
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    duration_ms: int
+    cost: Decimal | None
+
+
+_COUNT: Final = (
+    "INSERT INTO usage_days AS d (user_id, day, model, turns, model_calls,"
+    " input_tokens, cached_input_tokens, output_tokens, cost, unpriced_calls)"
+    " SELECT {turn}.user_id, (now() AT TIME ZONE 'UTC')::date, u.* FROM {turn},"
+    " unnest(CAST(:day_models AS text[]), CAST(:day_turns AS bigint[]),"
+    " CAST(:day_calls AS bigint[]), CAST(:day_inputs AS bigint[]), CAST(:day_cached AS bigint[]),"
+    " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
+    " CAST(:day_unpriced AS bigint[])) AS u(model)"
+    # Rows are taken in one order, so that no two turns wait for each other in a circle.
+    " ORDER BY u.model ON CONFLICT (user_id, day, model) DO UPDATE SET turns = d.turns"
+    " + excluded.turns, model_calls = d.model_calls + excluded.model_calls,"
+    " input_tokens = d.input_tokens + excluded.input_tokens,"
+    " cached_input_tokens = d.cached_input_tokens + excluded.cached_input_tokens,"
+    " output_tokens = d.output_tokens + excluded.output_tokens, cost = d.cost + excluded.cost,"
+    " unpriced_calls = d.unpriced_calls + excluded.unpriced_calls"
+)
+_COUNT_APART = text(
+    "WITH whose AS (SELECT CAST(:owner AS text) AS user_id) " + _COUNT.format(turn="whose")
+)
+
+RECORD_USAGE: Final = (
+    "called AS (INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens,"
+    " cached_input_tokens, output_tokens, duration_ms, cost)"
+    " SELECT {turn}.user_id, {turn}.id, c.number, c.model, c.input_tokens, c.cached_input_tokens,"
+    " c.output_tokens, c.duration_ms, c.cost FROM {turn}, unnest(CAST(:call_models AS text[]),"
+    " CAST(:call_inputs AS int[]), CAST(:call_cached AS int[]), CAST(:call_outputs AS int[]),"
+    " CAST(:call_durations AS int[]), CAST(:call_costs AS numeric[])) WITH ORDINALITY"
+    " AS c(model, input_tokens, cached_input_tokens, output_tokens, duration_ms, cost, number)),"
+    " counted AS (" + _COUNT + ")"
+)
+"""Two parts of a statement that has one row of `turns`, and none of a turn that is another's by
+now: format them with that row's name."""
+
+
+def usage_values(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
+    """What `RECORD_USAGE` takes.
+
+    Args:
+        calls: Of the turn, in order.
+        counted_for: The model that the turn itself counts for; None where none was asked.
+    """
+    return {
+        "call_models": [call.model for call in calls],
+        "call_inputs": [call.input_tokens for call in calls],
+        "call_cached": [call.cached_input_tokens for call in calls],
+        "call_outputs": [call.output_tokens for call in calls],
+        "call_durations": [call.duration_ms for call in calls],
+        "call_costs": [call.cost for call in calls],
+        **_counters(calls, counted_for),
+    }
+
+
+def _counters(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
+    of_model: dict[str, list[Call]] = {} if counted_for is None else {counted_for: []}
+    for call in calls:
+        of_model.setdefault(call.model, []).append(call)
+    used = of_model.values()
+    return {
+        "day_models": list(of_model),
+        "day_turns": [int(model == counted_for) for model in of_model],
+        "day_calls": [len(some) for some in used],
+        "day_inputs": [sum(call.input_tokens for call in some) for some in used],
+        "day_cached": [sum(call.cached_input_tokens for call in some) for some in used],
+        "day_outputs": [sum(call.output_tokens for call in some) for some in used],
+        "day_costs": [sum((call.cost or Decimal(0) for call in some), Decimal(0)) for some in used],
+        "day_unpriced": [sum(call.cost is None for call in some) for some in used],
+    }
+
+
+async def count_apart(
+    connection: AsyncConnection, principal: Principal, calls: Sequence[Call]
+) -> None:
+    """Count model calls that belong to no turn."""
+    await connection.execute(
+        _COUNT_APART, {"owner": principal.user_id, **_counters(calls, counted_for=None)}
+    )
+
+
+_CALLS = (
+    select(_calls)
+    .where(_calls.c.user_id == bindparam("owner"), _calls.c.turn_id == bindparam("turn"))
+    .order_by(_calls.c.number)
+)
+_DAYS = (
+    select(_days)
+    .where(
+        _days.c.user_id == bindparam("owner"),
+        _days.c.day.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(_days.c.day.desc(), _days.c.model)
+)
+
+
+async def calls_of(
+    connection: AsyncConnection, principal: Principal, turn_id: UUID
+) -> Sequence[AnyRow]:
+    """The model calls of one of the principal's turns, in order."""
+    rows = await connection.execute(_CALLS, {"owner": principal.user_id, "turn": turn_id})
+    return rows.all()
+
+
+async def days_between(
+    connection: AsyncConnection, principal: Principal, first: datetime.date, last: datetime.date
+) -> Sequence[AnyRow]:
+    """What the principal used from one day to another, newest day first, models by name."""
+    rows = await connection.execute(
+        _DAYS, {"owner": principal.user_id, "first": first, "last": last}
+    )
+    return rows.all()
