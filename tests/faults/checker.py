@@ -119,8 +119,8 @@ class Evidence:
     Attributes:
         requests: By clients, in order of their ends.
         streams: That clients heard.
-        turns, messages, calls, answers, tasks, conversations, events: Rows of the database at the
-            end.
+        turns, messages, calls, answers, tasks, conversations, events, used, days: Rows of the
+            database at the end.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
@@ -135,6 +135,8 @@ class Evidence:
     tasks: Sequence[Row] = ()
     conversations: Sequence[Row] = ()
     events: Sequence[Row] = ()
+    used: Sequence[Row] = ()
+    days: Sequence[Row] = ()
     streams: Sequence[Stream] = ()
     asked: Sequence[ModelCall] = ()
     items: Sequence[Item] = ()
@@ -575,6 +577,35 @@ def counters_are_within_limits(evidence: Evidence) -> Found:
                 yield Violation(12, f"{script.id} counts {turn['model_calls']}, not {expected}")
 
 
+def usage_is_counted_once(evidence: Evidence) -> Found:
+    """12, of usage: calls add up to their turn, and turns to their user's days."""
+    for turn in evidence.turns:
+        calls = [row for row in evidence.used if row["turn_id"] == turn["id"]]
+        for told, counted in zip(_spent([turn]), (len(calls), *_tokens(calls)), strict=True):
+            if told != counted:
+                yield Violation(12, f"turn {turn['id']} counts {told}, its calls {counted}")
+    for user in {str(turn["user_id"]) for turn in evidence.turns}:
+        turns, days = (
+            [row for row in rows if row["user_id"] == user]
+            for rows in (evidence.turns, evidence.days)
+        )
+        if _spent(turns) != _spent(days):
+            yield Violation(12, f"{user}'s turns used {_spent(turns)}, the days {_spent(days)}")
+        # Where no model answered, the one that was asked is only in the day's row.
+        least = sum(turn["model"] is not None for turn in turns)
+        counted = sum(int(day["turns"]) for day in days)
+        if not least <= counted <= sum(turn["finished_at"] is not None for turn in turns):
+            yield Violation(12, f"{user}'s days count {counted} turns, of {len(turns)}")
+
+
+def _spent(rows: Sequence[Row]) -> tuple[int, ...]:
+    return (sum(int(row["model_calls"]) for row in rows), *_tokens(rows))
+
+
+def _tokens(rows: Sequence[Row]) -> tuple[int, ...]:
+    return tuple(sum(int(row[name]) for row in rows) for name in ("input_tokens", "output_tokens"))
+
+
 def events_tell_the_turns(evidence: Evidence) -> Found:
     """13: a turn's events are what happened in it, and every reader hears the same."""
     for turn in evidence.turns:
@@ -716,6 +747,7 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     inputs_are_sound,
     nothing_stays_unfinished,
     counters_are_within_limits,
+    usage_is_counted_once,
     events_tell_the_turns,
 )
 """In the order of their numbers."""

@@ -139,6 +139,8 @@ TABLES = {
     "tasks": "tasks",
     "conversations": "conversations",
     "events": "turn_events",
+    "used": "model_calls",
+    "days": "usage_days",
 }
 """What a checker compares, by its names for them."""
 

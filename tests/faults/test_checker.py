@@ -32,6 +32,8 @@ class World:
     tasks: list[dict[str, Any]] = field(default_factory=list)
     conversations: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    used: list[dict[str, Any]] = field(default_factory=list)
+    days: list[dict[str, Any]] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     inputs: list[tuple[str, list[Item]]] = field(default_factory=list)
     decided: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class World:
             tasks=self.tasks,
             conversations=self.conversations,
             events=self.events,
+            used=self.used,
+            days=self.days,
             streams=self.streams,
             asked=asked,
             items=items,
@@ -188,8 +192,10 @@ def sound() -> World:
                 "attempt": 1,
                 "deaths": 0,
                 "result": body.decode(),
+                "model": "fake",
                 "model_calls": 2,
                 "input_tokens": 20,
+                "output_tokens": 10,
                 "last_seq": len(events),
                 "finished_at": MOMENT,
             }
@@ -214,6 +220,9 @@ def sound() -> World:
         world.answers.append(
             {**row, "items": [{"type": "function_call", "call_id": call_id}], "number": 1}
         )
+        world.used += [
+            {**row, "number": call, "input_tokens": 10, "output_tokens": 5} for call in (1, 2)
+        ]
         world.tasks.append({"user_id": "u01", "id": number, "title": title, "completed": False})
         world.decided[message] = frozenset({call_id})
         user: Item = {"role": "user", "content": text}
@@ -221,6 +230,8 @@ def sound() -> World:
         world.inputs += [(message, [*past, user]), (message, [*past, user, *now])]
         past = [*past, user, *now, {"role": "assistant", "content": reply}]
     world.streams.append(heard(world.events, "t2"))
+    spent = {"turns": 2, "model_calls": 4, "input_tokens": 40, "output_tokens": 20}
+    world.days.append({"user_id": "u01", **spent})
     return world
 
 
@@ -297,7 +308,8 @@ def a_turn_that_was_taken_over_read_another_past(world: World) -> None:
 @spoils(4)
 def a_past_changed_between_two_turns(world: World) -> None:
     third = {**world.turns[1], "id": "t3", "number": 3, "status": "failed"}
-    third |= {"result": '{"error_code": "timeout"}'}
+    third |= {"result": '{"error_code": "timeout"}', "model": None, "model_calls": 0}
+    third |= {"input_tokens": 0, "output_tokens": 0}
     world.turns.append(third)
     world.retell("t3", [("turn_started", {}), ("error", {"error_code": "timeout"})])
     world.conversations[0]["last_turn"] = 3
@@ -442,7 +454,7 @@ def a_model_read_an_output_without_its_call(world: World) -> None:
     world.inputs[1] = (message, [items[0], items[2]])
 
 
-@spoils(11)
+@spoils(11, 12)
 def a_turn_never_ended(world: World) -> None:
     world.turns[1] |= {"status": "running", "finished_at": None}
     world.retell("t2", happened(2)[:6])
@@ -453,6 +465,31 @@ def a_turn_never_ended(world: World) -> None:
 @spoils(12)
 def a_turn_counts_too_many_calls(world: World) -> None:
     world.turns[0]["model_calls"] = 3
+
+
+@spoils(12)
+def a_call_is_counted_twice_in_its_turn(world: World) -> None:
+    world.used.append({**world.used[0], "number": 3})
+
+
+@spoils(12)
+def a_call_of_a_turn_is_lost(world: World) -> None:
+    del world.used[0]
+
+
+@spoils(12)
+def a_turn_is_counted_twice_in_a_day(world: World) -> None:
+    world.days[0]["turns"] = 3
+
+
+@spoils(12)
+def tokens_of_a_turn_are_counted_twice_in_a_day(world: World) -> None:
+    world.days.append({**world.days[0], "turns": 0, "model_calls": 0, "output_tokens": 0})
+
+
+@spoils(12)
+def nothing_of_a_turn_is_counted_in_a_day(world: World) -> None:
+    world.days.clear()
 
 
 @spoils(12)

@@ -44,7 +44,21 @@ async def same_everywhere(stage: Stage, message: str, key: str) -> httpx.Respons
     assert short.content.decode() == before.turn["result"]
     assert len(stage.model.calls) == asked
     assert await stage.found(key) == before
+    await assert_counted_once(stage)
     return first
+
+
+async def assert_counted_once(stage: Stage) -> None:
+    """What the turns of the user cost stands in their days: all of it, and once."""
+    [row] = await query(
+        stage.url,
+        "SELECT t.* = d.* AS same, t, d FROM (SELECT sum(model_calls)::bigint, sum(input_tokens),"
+        " sum(output_tokens) FROM turns WHERE user_id = $1) AS t,"
+        " (SELECT sum(model_calls)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint"
+        " FROM usage_days WHERE user_id = $1) AS d",
+        stage.person.user_id,
+    )
+    assert row["same"], dict(row)
 
 
 def callers(stage: Stage, message_id: str) -> list[str]:
