@@ -123,8 +123,8 @@ async def test_what_was_used_before_usage_was_kept_is_taken_over_by_a_login_that
         config = _config(own.render_as_string(hide_password=False))
         async with engine.connect() as connection:
             for statement in (
-                # One that inherited from the roles would see turns by their policies.
-                f"CREATE ROLE {login} LOGIN CREATEROLE NOINHERIT PASSWORD 'x'",
+                # One that may make no roles; and one that inherited from these would see turns.
+                f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD 'x'",
                 f"ALTER DATABASE {own.database} OWNER TO {login}",
                 # The roles belong to the cluster; `database_url` has made them.
                 f"GRANT taskchat_app, taskchat_system TO {login}",

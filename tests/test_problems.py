@@ -145,7 +145,7 @@ async def test_a_failure_told_again_to_its_key_is_the_same_bytes_and_the_same_id
     async with running_app(chain=chain) as running:
         first = await person.say(running.client, "hello", key="k")
         again = await person.say(running.client, "hello", key="k")
-    assert first.status_code == again.status_code == 500
+    assert first.status_code == again.status_code == 502
     assert first.content == again.content
     assert "zebra" not in first.text
     assert first.headers["x-request-id"] == again.headers["x-request-id"]

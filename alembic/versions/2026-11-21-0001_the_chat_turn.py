@@ -33,11 +33,14 @@ DECLARE
     wanted text;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['taskchat_app', 'taskchat_system'] LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;
-        END;
+        -- A login that may make no roles may well have been given these.
+        IF to_regrole(wanted) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            END;
+        END IF;
         BEGIN
             -- Also where this login made the role: since Postgres 16 that alone lets it
             -- administer the role, but not enter it.

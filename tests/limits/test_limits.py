@@ -138,7 +138,7 @@ async def test_an_answer_that_is_an_error_carries_the_limits(running_app: AppMak
     _, chain = scripted()
     async with running_app(chain=chain, rate_user_per_minute=5) as running:
         answer = await person.say(running.client, "hello")
-    assert answer.status_code == 500
+    assert answer.status_code == 502
     assert answer.headers["x-ratelimit-remaining"] == "4"
 
 
