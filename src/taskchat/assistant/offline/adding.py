@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import Add
-from taskchat.assistant.offline.lexicon import MANY_TASKS, NUMBER_WORDS, ONE_TASK, word_set
+from taskchat.assistant.offline.lexicon import MANY_TASKS, NUMBER_WORDS, ONE_TASK, PUT, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Pattern
 from taskchat.assistant.offline.titles import titles_of
@@ -27,10 +27,7 @@ _CLASSES = {
     "need throw"
 ),
     "plain": word_set("add adding insert append include"),
-    "put": word_set(
-    "put stick pop place get throw chuck add include slap insert write enter log save "
-    "want need set have create record drop putting"
-),
+    "put": PUT,
     "on": word_set("on onto to in into"),
     "my": word_set("my the our this that"),
     "kind": word_set("to-do todo task tasks shopping to do"),
@@ -160,6 +157,16 @@ def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
             return [Add(f"{title} {when}")]
         return titles_of(text, words[start:end], plural=False)
     return _by_verb(text, words)
+
+
+def announced(text: str, tokens: Sequence[Token], headed: int) -> list[Add]:
+    """New tasks after an announcement ("two more for the list: ...") of `headed` tokens."""
+    head = [token.key for token in tokens[:headed]]
+    count = next((NUMBER_WORDS[key] for key in head if key in NUMBER_WORDS and key != "one"), 0)
+    count = count or next((int(key) for key in head if key.isdecimal()), 0)
+    plural = count > 1 or bool(set(head) & (_PLURALS | {"things", "these", "those", "following"}))
+    place = _after_links(tokens, headed)
+    return titles_of(text, tokens[place:], plural=plural, count=count if plural else 0)
 
 
 def trimmed_end(tokens: Sequence[Token]) -> list[Token]:

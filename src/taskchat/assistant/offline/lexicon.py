@@ -141,6 +141,12 @@ CHANGE = RENAME | word_set(
 RESCHEDULE = word_set("move reschedule postpone shift push delay bring")
 COMPLETE = word_set("complete finish close finalise finalize completing finishing closing conclude")
 ADD = word_set("add create insert include append adding creating inserting jot note record ad")
+PUT = word_set(
+    "put stick pop place get throw chuck add include slap insert write enter log save want need "
+    "set have create record drop putting bung whack fling toss shove plonk jot pencil"
+)
+"""Verbs with which people put something on a list; some of them elsewhere throw things away."""
+
 STRONG = word_set(
     "delete remove erase rename retitle mark tick add remind scrap show display uncheck"
 ) | word_set("unmark reword")

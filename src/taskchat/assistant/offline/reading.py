@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.adding import adds_of, duty_of
+from taskchat.assistant.offline.adding import adds_of, announced, duty_of
 from taskchat.assistant.offline.clauses import Clause
 from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
 from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
@@ -53,6 +53,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     keys = [token.key for token in tokens]
     if clause.hypothetical:
         return _conditional(clause)
+    if clause.headed:
+        return _added(text, tokens, announced(text, tokens, clause.headed))
     if (kept := _kept(clause)) is not None:
         return kept
     question = question_of(clause)
