@@ -8,13 +8,17 @@ from taskchat.assistant.offline.heads import head_end, is_verbatim
 from taskchat.assistant.offline.leads import after_leads
 from taskchat.assistant.offline.lexicon import CONNECTORS
 from taskchat.assistant.offline.normalise import ABBREVIATIONS, Token, tokens_of
-from taskchat.assistant.offline.openings import gapped, opens_clause
+from taskchat.assistant.offline.openings import breaks_off, gapped, opens_clause
 
 CLAUSES_MAX = 30
 """Requests read in one message; a response holds 50 calls."""
 
 _ITEM = re.compile(r"(?:^|\n)[ \t]*(?:[-*•·–]|\d{1,2}[.)])[ \t]+(?=\S)")
 _INLINE_ITEM = re.compile(r"(?:^|\s)(\d{1,2})[.)][ \t]+(?=\S)")
+_LOOSE_JOINTS = frozenset({":", "you", "please", "pls", "can", "could", "go", "just"})
+"""Where a request may begin in the middle of a sentence, without a comma before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One request or statement.
@@ -109,12 +113,15 @@ def _clauses(text: str, sentence: Sequence[Token], *, asked: bool) -> Iterator[C
         opens = token.kind != "quote" and (
             token.key in CONNECTORS or token.key in {",", ";", "-", "–", "—", "("}
         )
-        if place > clause and opens:
+        loose = token.kind != "quote" and token.key in _LOOSE_JOINTS
+        if place > clause and (opens or loose):
             after, next_led, _ = after_leads(sentence, place)
-            in_gap = gapped(text, sentence[clause], sentence[after:])
+            in_gap = opens and gapped(text, sentence[clause], sentence[after:])
             if after < len(sentence) and (
-                in_gap or opens_clause(sentence[clause:place], sentence[place:after],
-                                        sentence[after:])
+                in_gap or (opens and opens_clause(sentence[clause:place], sentence[place:after],
+                                        sentence[after:]))
+                or (loose and breaks_off(sentence[clause:place], sentence[place:after],
+                                         sentence[after:]))
             ):  # fmt: skip
                 whole = sentence[clause:place]
                 yield _clause(text, verb, whole, led=led, joined=joined, headed=head)

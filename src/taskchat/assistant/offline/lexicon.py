@@ -187,7 +187,9 @@ LIST_WORDS = (
         "and status everything's todays look at take glance contents inside quick do doing "
         "going to-do see whether either completely regardless statuses crossed ticked checked "
         "nothing how's things're yet them completed uncompleted work ahead stand where "
-        "needs needed progress us go over please remind"
+        "needs needed progress us go over please remind incl inc including + shebang rundown "
+        "recall recap even total altogether rest others hide skip without except excluding ready "
+        "did old earlier again today's week so-far list's back am have've most"
     )
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""
@@ -402,6 +404,36 @@ SPELLINGS = {
     "shw": "show",
     "mrk": "mark",
     "doen": "done",
+    "wich": "which",
+    "whcih": "which",
+    "wat": "what",
+    "wats": "what's",
+    "wut": "what",
+    "stil": "still",
+    "stll": "still",
+    "shud": "should",
+    "cud": "could",
+    "cld": "could",
+    "wud": "would",
+    "tsks": "tasks",
+    "tsk": "task",
+    "lsit": "list",
+    "pleese": "please",
+    "plese": "please",
+    "thx": "thanks",
+    "alredy": "already",
+    "allready": "already",
+    "finnish": "finish",
+    "evrything": "everything",
+    "evry": "every",
+    "youve": "you've",
+    "youre": "you're",
+    "havnt": "haven't",
+    "shouldnt": "shouldn't",
+    "neednt": "needn't",
+    "abt": "about",
+    "shoudl": "should",
+    "tick-off": "tick",
     "tik": "tick",
     "finised": "finished",
     "compleet": "complete",

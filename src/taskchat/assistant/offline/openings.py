@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.lexicon import (
+    ADD,
     CHANGE,
     COMPLETE,
     DELETE,
     DONE,
+    FIELDS,
     LIST_VERBS,
     LIST_WORDS,
     LISTS,
     ONE_TASK,
     ORDINALS,
     PARTICIPLES,
+    PUT,
     QUESTION_WORDS,
     STRONG,
     TASK_NOUNS,
@@ -67,6 +70,11 @@ def _points(tokens: Sequence[Token]) -> bool:
         return False
     if after[0].key in _POINTERS or after[0].kind == "quote":
         return True
+    if after[0].key.isdecimal() and all(
+        token.key.isdecimal() or token.key in {"and", ",", "&", "then", "please"}
+        for token in after[1:3]
+    ):
+        return True
     keys = [token.key for token in after]
     ordinal = any(key in ORDINALS for key in keys[:3])
     named = any(key in TASK_NOUNS - {"one"} or key in LISTS for key in keys)
@@ -104,7 +112,50 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return True
     if "but" in joints and first in {"keep", "leave", "ignore"}:
         return True
+    if paused and before[0].key in _ORDERS and _is_reason(rest):
+        return True
+    if ({"also", "then"} & joints or paused) and before[0].key in ADD and _edits(rest):
+        return True
     return paused and first in {"what", "what's", "which", "how", "is", "are", "do"}
+
+
+def breaks_off(before: Sequence[Token], joint: Sequence[Token], rest: Sequence[Token]) -> bool:
+    """Whether a request begins where no comma was typed: "the bins are out you can tick that"."""
+    if before[0].key in ADD | PUT | {"remind", "remember", "note", "don't"} or len(joint) == 0:
+        return False
+    if joint[0].key == ":":
+        last = before[-1].key
+        plain = not any(t.key in FIELDS or t.key in TASK_NOUNS for t in before)
+        asks = rest[0].key in QUESTION_WORDS and any(t.key in TASK_NOUNS for t in rest)
+        return plain and last not in _INTRODUCING and (opens_request(rest) or asks)
+    return opens_request(rest) and _points(rest)
+
+
+_INTRODUCING = word_set("read reads say says saying be is to as called named it that this")
+_ORDERS = (DELETE | COMPLETE | {"tick", "check", "mark", "cross", "take", "get"}) - {"clear"}
+_FINITE = word_set(
+    "is are was were isn't aren't wasn't has have had hasn't haven't can can't cannot won't will "
+    "got went came fell broke gave let says said doesn't didn't does did called turned moved "
+    "makes made works needs wants changed closed"
+)
+
+
+def _is_reason(rest: Sequence[Token]) -> bool:
+    """A statement after an order, its reason: "scrap the run, my knee's had it"."""
+    keys = [token.key for token in rest[:7]]
+    if keys[0] in _FINITE or "done" in keys:
+        return False
+    return any(
+        (key in _FINITE or (key.endswith("'s") and len(keys) > place + 2))
+        for place, key in enumerate(keys[:6])
+        if place or key.endswith("'s")
+    )
+
+
+def _edits(rest: Sequence[Token]) -> bool:
+    """An edit of a task by its title: "change Swimming to Swimming with Ida"."""
+    keys = [token.key for token in rest]
+    return keys[0] in {"change", "update", "edit", "amend", "modify"} and "to" in keys[2:]
 
 
 def _rewords(rest: Sequence[Token]) -> bool:

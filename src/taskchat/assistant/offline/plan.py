@@ -81,12 +81,13 @@ def _needs_list(intents: Sequence[Intent]) -> bool:
         or (isinstance(intent, Add) and intent.soft)
         or (isinstance(intent, Offer) and intent.verb == "delete")
         for intent in intents
-        if not (isinstance(intent, Show) and len(intents) > 1)
+        if not (isinstance(intent, Show) and any(isinstance(i, Add) for i in intents))
     )
 
 
 def _status(intents: Sequence[Intent]) -> str:
-    only = intents[0] if len(intents) == 1 else None
+    telling = [intent for intent in intents if not isinstance(intent, Say)]
+    only = telling[0] if len(telling) == 1 else None
     return only.status if isinstance(only, Show) else "all"
 
 

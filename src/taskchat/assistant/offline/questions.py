@@ -15,14 +15,15 @@ from taskchat.assistant.offline.lexicon import (
     LIST_VERBS,
     LIST_WORDS,
     LISTS,
-    NOT,
+    MANY_TASKS,
     OPEN,
     QUESTION_WORDS,
     TASK_NOUNS,
     word_set,
 )
 from taskchat.assistant.offline.normalise import Token, text_of, tokens_of
-from taskchat.assistant.offline.references import reference_of, status_of
+from taskchat.assistant.offline.references import reference_of
+from taskchat.assistant.offline.statuses import HIDING, hidden_status, states_done, status_asked
 from taskchat.assistant.offline.trimming import trimmed
 
 _HELP_PHRASES = (
@@ -31,6 +32,9 @@ _HELP_PHRASES = (
     "what are your", "how do i use", "what do you", "what commands", "how does it work",
     "what is this", "i need help", "can you help me", "how can you",
 )  # fmt: skip
+_WISHES_TO_SEE = word_set(
+    "show see list view display overview rundown recap summary look shebang run give tell read"
+)
 _MINE = word_set("i we i've my me")
 
 
@@ -77,6 +81,9 @@ def question_of(clause: Clause) -> Intent | None:
         return Say("howto", _topic(keys))
     if keys[:2] == ["get", "rid"]:
         return None
+    if opening == "remind" and keys[1:2] in (["me"], ["us"]):
+        asks = keys[2:3] and keys[2] in QUESTION_WORDS | {"of"} and _closed(keys[2:])
+        return Show(status_asked(keys[2:]), counted="many" in keys) if asks else None
     if opening in LIST_VERBS | QUESTION_WORDS or _is_list_name(keys):
         return _list_or_ask(clause, keys)
     if opening in AUXILIARIES and (clause.asked or not clause.led):
@@ -84,7 +91,25 @@ def question_of(clause: Clause) -> Intent | None:
     whole = opening in {"anything", "everything", "all", "nothing"}
     if opening == "any" and set(keys) & (TASK_NOUNS | OPEN | DONE):
         whole = True
-    return Show(_status(keys)) if whole and _closed(keys) else None
+    if whole and _closed(keys) and not states_done(keys):
+        return Show(status_asked(keys))
+    return None
+
+
+def gist_of(clause: Clause) -> Show | None:
+    """A wish to see tasks in words of its own: "the whole shebang, finished ones included"."""
+    keys = [token.key for token in clause.tokens]
+    words = set(keys)
+    if words & (DELETE | {"add", "mark", "tick", "rename"}) or keys[0] in CHANGE | COMPLETE | ADD:
+        return None
+    if hidden_status(keys) is not None and keys[0] in HIDING:
+        return Show(status_asked(keys))
+    wish = bool(words & _WISHES_TO_SEE) or clause.asked
+    named = bool(words & (LISTS | MANY_TASKS - {"stuff"} | {"overview", "shebang", "rundown"}))
+    if not (wish and named) or words & {"i", "we"} and not clause.asked:
+        return None
+    known = [key in LIST_WORDS or not key[:1].isalnum() for key in keys]
+    return Show(status_asked(keys)) if known.count(False) <= 1 else None
 
 
 def _howto(clause: Clause, keys: Sequence[str]) -> Say | None:
@@ -125,50 +150,6 @@ def _closed(keys: Sequence[str]) -> bool:
     return all(key and (key in LIST_WORDS or not key[0].isalnum()) for key in keys)
 
 
-def _status(keys: Sequence[str]) -> Status:
-    both = {"included", "including", "whether", "both", "either", "regardless", "include"}
-    phrase = f" {' '.join(keys)} "
-    done = any(key in DONE for key in keys)
-    if set(keys) & both and (done or set(keys) & OPEN):
-        return "all"
-    if " done and not" in phrase or " done or not" in phrase or " and not done" in phrase:
-        return "all"
-    if done and set(keys) & OPEN and "and" in keys:
-        return "all"
-    if (
-        set(keys) & {"have", "did", "am", "has", "is", "are"}
-        and set(keys) & {"everything", "all", "every"}
-        and (done and keys[0] in AUXILIARIES)
-    ):
-        return "pending"
-    if (
-        (" get done" in phrase and "did" not in keys)
-        or " be done" in phrase
-        or " needs doing" in phrase
-        or " need doing" in phrase
-        or " getting done" in phrase
-    ):
-        return "pending"
-    duty = (" to do" in phrase and set(keys) & {"have", "need", "left", "supposed", "got", "must",
-                                                "i've", "remains", "still"}) or any(
-        piece in phrase for piece in (" should i do", " must i do", " do i do", " on my plate",
-                                      " need to do", " what's next", " up next", " do next",
-                                      " i do today", " to get done", " i should do", " i must do",
-                                      " going on", " look at next", " should i be doing")
-    )  # fmt: skip
-    if duty and not done:
-        return "pending"
-    if " did i do" in phrase or " have i done" in phrase or " did i get done" in phrase:
-        return "completed"
-    if " i've done" in phrase or " i did" in phrase or "achieved" in keys:
-        return "completed" if not set(keys) & NOT else "pending"
-    # "my complete list" is the whole list; "did I complete" is about what is done.
-    told = keys[-1] == "complete" or {"are", "did", "have"} & set(keys)
-    if told or " complete tasks" in phrase:
-        return status_of(keys)
-    return status_of([key for key in keys if key != "complete"])
-
-
 def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     text, tokens = clause.text, clause.tokens
     opening = keys[0]
@@ -186,14 +167,14 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     if opening in {"check", "cross", "take"} and {"off", "out"} & set(keys):
         return None
     if _closed(keys):
-        duty = _status(keys) == "pending"
-        done = _status(keys) == "completed"
+        duty = status_asked(keys) == "pending"
+        done = status_asked(keys) == "completed"
         if telling or ((duty or done) and opening in QUESTION_WORDS):
             if opening in {"check", "review"} and keys[1:2] == ["off"]:
                 return None
             if opening == "get" and ("rid" in keys or keys[-1] in DONE):
                 return None
-            return Show(_status(keys), counted=counted)
+            return Show(status_asked(keys), counted=counted)
         return None
     if opening in {"get", "check", "find", "review", "open", "look", "pull", "bring", "read",
                    "give", "hear", "see", "view", "print", "run", "list"}:  # fmt: skip
@@ -208,7 +189,7 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     words = [
         t for t in tokens if t.kind != "word" or t.key not in LIST_WORDS | {"about", "related"}
     ]
-    return Show(_status(keys), text_of(" ".join(t.text for t in words), tokens_of(
+    return Show(status_asked(keys), text_of(" ".join(t.text for t in words), tokens_of(
         " ".join(t.text for t in words))), counted=counted)  # fmt: skip
 
 
@@ -248,7 +229,7 @@ def _auxiliary(text: str, tokens: Sequence[Token], keys: list[str]) -> Intent | 
         reference = reference_of(text, _bare_question(tokens), whole=False)
         if reference.naming in {"ids", "places", "pronoun", "newest"}:
             return Ask(reference)
-        return Show(_status(keys))
+        return Show(status_asked(keys))
     if keys[0] in {
         "would",
         "could",

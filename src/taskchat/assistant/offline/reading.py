@@ -23,7 +23,7 @@ from taskchat.assistant.offline.lexicon import (
 )
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.phrases import CHANGES, COMPLETIONS
-from taskchat.assistant.offline.questions import question_of
+from taskchat.assistant.offline.questions import gist_of, question_of
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.trimming import trimmed
 
@@ -60,7 +60,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     question = question_of(clause)
     if question is not None:
         named = question.target if isinstance(question, Ask) else None
-        return Reading((question,), named=named)
+        context = "" if named else _spoken(text, tokens)
+        return Reading((question,), named=named, context=context)
     if any(key in _REPORTERS for key in keys[:8]) and not clause.led:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
@@ -76,6 +77,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     completed = first_reading(clause, COMPLETIONS)
     if completed is not None:
         return completed
+    if (wish := gist_of(clause)) is not None:
+        return Reading((wish,))
     return _statement(clause, has_more=has_more)
 
 
@@ -172,7 +175,7 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
         pointless = bool({"it", "them"} & set(keys[1:])) or keys[-1] in PRONOUNS
         return Reading((report,), context="" if pointless and len(keys) < 6 else spoken)
     if clause.asked or words[0] in QUESTION_WORDS:
-        return Reading((Say("unknown"),))
+        return Reading((Say("unknown"),), context=spoken)
     orders = (DELETE | CHANGE | COMPLETE | {"mark", "tick"}) - (TASK_VERBS - _ORDERS)
     if words[0] in orders and len(keys) > 1:
         if words[0] in CHANGE - TASK_VERBS or words[0] in {"mark", "tick", "change", "update"}:

@@ -154,6 +154,13 @@ def _weeded(intents: Sequence[Intent]) -> list[Intent]:
     """Without what only accompanied a request: duties, remarks, offers."""
     asked = [i for i in intents if isinstance(i, Change | Edit | Reword | Show | Ask)
              or (isinstance(i, Add) and not i.soft)]  # fmt: skip
+    shows = [i for i in asked if isinstance(i, Show)]
+    if len(shows) > 1:
+        # One list answers all: "list my tasks and tell me which of them are done".
+        status = shows[0].status if len({show.status for show in shows}) == 1 else "all"
+        words = {show.words for show in shows} if all(show.words for show in shows) else {""}
+        merged = replace(shows[0], status=status, words=words.pop() if len(words) == 1 else "")
+        intents = [i for i in intents if not isinstance(i, Show)] + [merged]
     certain = [i for i in asked if not (isinstance(i, Change) and i.told and not i.certain)]
     pronoun_add = any(isinstance(i, Add) and i.title.casefold() in PRONOUNS for i in intents)
     if any(isinstance(i, Add) and not i.soft for i in intents) and not pronoun_add:
