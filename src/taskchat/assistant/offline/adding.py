@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import Add
-from taskchat.assistant.offline.lexicon import MANY_TASKS, NUMBER_WORDS, ONE_TASK, PUT, word_set
+from taskchat.assistant.offline.lexicon import DELETE, MANY_TASKS, NUMBER_WORDS, ONE_TASK, PUT, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Pattern
 from taskchat.assistant.offline.titles import titles_of
@@ -45,6 +45,12 @@ _CLASSES = {
 _HEADS: tuple[tuple[str, bool], ...] = (
     ("<put> that|this|it? <on> <my> <kind>* list : {title}", False),
     ("<put> <on> <my> <kind>* list {title}", False),
+    ("i|i'd|we need|want|like|would|love like|love? {title} <on> <my> <kind>* list", False),
+    ("i|i'd|we need|want|like|would like? {title} added to <my> <kind>* list", False),
+    ("get|have|see {title} <on> <my> <kind>* list", False),
+    ("i|we could|can do with a|another reminder to|about|for|of {title}", False),
+    ("i|we could|can use a|another reminder to|about|for|of {title}", False),
+    ("get|have|see {title} added to <my> <kind>* list", False),
     ("<put> {title} <on> <my> <kind>* list", False),
     ("<put> {title} down <on> <my> <kind>* list", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
@@ -157,6 +163,21 @@ def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
             return [Add(f"{title} {when}")]
         return titles_of(text, words[start:end], plural=False)
     return _by_verb(text, words)
+
+
+_PLACED = Pattern("<put> {title} down? <on> <my>? <kind>* list|there", _CLASSES)
+
+
+def placed(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """"Chuck X on my list": a verb that elsewhere throws things away puts them there."""
+    words = trimmed_end(tokens)
+    if not words or words[0].key not in PUT & DELETE:
+        return None
+    captures = _PLACED.match(words)
+    if captures is None:
+        return None
+    start, end = captures["title"]
+    return titles_of(text, words[start:end], plural=False)
 
 
 def announced(text: str, tokens: Sequence[Token], headed: int) -> list[Add]:

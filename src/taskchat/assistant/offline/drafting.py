@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from taskchat.assistant.offline import reply
 from taskchat.assistant.offline.dates import redated
+from taskchat.assistant.offline.exchanging import exchanged
 from taskchat.assistant.offline.history import Turn
 from taskchat.assistant.offline.intents import (
     Add,
@@ -19,7 +20,19 @@ from taskchat.assistant.offline.intents import (
     Show,
 )
 from taskchat.assistant.offline.likeness import fit
-from taskchat.assistant.offline.matching import Match, Memory, Task, resolve, same_deed, told_done
+from taskchat.assistant.offline.matching import (
+    Match,
+    Memory,
+    Task,
+    holding,
+    resolve,
+    same_deed,
+    told_done,
+)
+
+
+MEANT_MIN = 0.5
+"""Share of a title that "I don't need X any more" must name for its task to be deleted unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +136,7 @@ def _draft_offer(draft: Draft, offer: Offer, tasks: Sequence[Task], memory: Memo
 
 def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: Memory) -> None:
     completing = change.verb == "complete"
-    if not change.certain:
+    if not change.certain and completing:
         told = told_done(change.target.words, tasks)
         open_ones = [task for task in told if not task.completed] or told
         match = Match(tuple(open_ones)) if len(open_ones) == 1 else Match(
@@ -140,13 +153,25 @@ def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: M
         draft.notes.append(reply.which(change.verb, match.unclear))
         draft.question = Question(change, match.unclear)
     elif match.missing:
-        draft.notes.append(reply.absent(match.missing))
+        doubtful = change.told and not change.certain
+        draft.notes.append(
+            reply.saying(Say("noted")) if doubtful else reply.absent(match.missing)
+        )
     if match.unclear:
+        return
+    if not completing and not change.certain and not _is_meant(change.target, match.tasks):
+        ids = Reference("ids", numbers=(match.tasks[0].id,))
+        _draft_offer(draft, Offer("delete", change.target.words, ids), tasks, memory)
         return
     for task in match.tasks:
         call = ToolCall(f"{change.verb}_task", {"task_id": task.id})
         if call not in draft.calls:
             draft.calls.append(call)
+
+
+def _is_meant(target: Reference, found: Sequence[Task]) -> bool:
+    """Whether words that name no task as a task still cannot but mean the ones found."""
+    return all(fit(task.title, target.words) >= MEANT_MIN for task in found)
 
 
 def _draft_ask(draft: Draft, ask: Ask, tasks: Sequence[Task], memory: Memory) -> None:
@@ -172,7 +197,10 @@ def _draft_edit(draft: Draft, intent: Edit | Reword, tasks: Sequence[Task], memo
         draft.question = Question(edit, unclear)
         return
     if not match.tasks:
-        draft.notes.append(reply.absent(match.missing))
+        doubtful = edit.swapped
+        draft.notes.append(
+            reply.saying(Say("noted")) if doubtful else reply.absent(match.missing)
+        )
         return
     task = match.tasks[0]
     if edit.title is None and edit.description is None:
@@ -201,6 +229,8 @@ def _best_reading(
     scored: list[tuple[float, Edit, Match]] = []
     for edit in readings:
         match = resolve(edit.target, tasks, memory)
+        if edit.swapped and not match.tasks:
+            match = holding(edit.target.words, tasks, memory)
         score = 0.0
         if match.tasks:
             held = [fit(task.title, edit.target.words) for task in match.tasks]
@@ -216,6 +246,8 @@ def _best_reading(
 def _new_title(edit: Edit, task: Task) -> str | None:
     if edit.title is None:
         return None
+    if edit.swapped and edit.replaced is not None:
+        return exchanged(task.title, edit.replaced, edit.title)
     if edit.replaced is not None:
         place = task.title.casefold().find(edit.replaced.casefold())
         if place < 0:

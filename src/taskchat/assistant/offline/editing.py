@@ -15,7 +15,7 @@ from taskchat.assistant.offline.intents import (
     Reword,
     Say,
 )
-from taskchat.assistant.offline.lexicon import FIELDS, TASK_NOUNS, word_set
+from taskchat.assistant.offline.lexicon import FIELDS, LISTS, TASK_NOUNS, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Captures, Pattern
 from taskchat.assistant.offline.phrases import Effect
@@ -67,6 +67,7 @@ class Reading:
     intents: tuple[Intent, ...]
     context: str = ""
     named: Reference | None = None
+    field: str = ""
 
 
 def first_reading(clause: Clause, phrases: Sequence[tuple[Effect, Pattern]]) -> Reading | None:
@@ -96,7 +97,12 @@ def _effect(
     if effect in {"undo", "reopen"}:
         return Reading((Say("undo" if effect == "undo" else "reopen"),))
     first = readings[0]
-    if effect in {"complete", "told", "delete", "offer_delete"}:
+    if effect == "field":
+        words = piece(first, "task")
+        field = next((FIELDS[t.key] for t in tokens if t.key in FIELDS), "")
+        named = reference_of(text, words, whole=False)
+        return Reading((Say("noted"),), named=named, field=field)
+    if effect in {"complete", "told", "delete", "unwanted", "offer_delete"}:
         words = piece(first, "task")
         if effect == "told":
             words = _untimed(words)
@@ -108,6 +114,12 @@ def _effect(
             return Reading((Offer("delete", spoken, target),), context=spoken)
         if words and all(token.key in _SPEAKERS for token in words):
             return Reading((Say("noted"),))
+        if effect == "unwanted":
+            if target.naming in {"vague", "every"}:
+                return None
+            certain = _points_out(target, words)
+            change = Change("delete", target, told=True, certain=certain)
+            return Reading((change,), context=spoken, named=target if certain else None)
         verb = "delete" if effect == "delete" else "complete"
         if target.naming == "vague":
             return Reading((Say("howto" if clause.led else "incomplete", verb),))
@@ -148,6 +160,11 @@ def _untimed(tokens: list[Token]) -> list[Token]:
     return rest
 
 
+_FROM_NOW = (("from", "now", "on"), ("from", "now"), ("going", "forward"), ("instead",),
+             ("from", "today"), ("from", "today", "on"))  # fmt: skip
+"""What people say after a new name without meaning it as part of the name."""
+
+
 def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | None:
     words = gaps.get("task", [])
     target = reference_of(text, words, whole=False) if words else PRONOUN
@@ -170,6 +187,16 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
     pointed = _points_out(target, words)
     if effect == "note":
         return Edit(target, description=value) if pointed else None
+    if effect == "remark":
+        listed = any(t.key in LISTS or t.key in FIELDS for t in words)
+        whole = not listed and [t.kind for t in value_tokens] == ["quote"] and target.naming not in {
+            "every", "vague", "newest"
+        }  # fmt: skip
+        return Edit(target, description=value) if whole else None
+    if effect == "swap":
+        old = text_of(text, trimmed(gaps["old"]))
+        wanted = Reference("words", old)
+        return Edit(wanted, title=value, replaced=old, swapped=True) if old else None
     if effect == "describe":
         return _described_edit(target, text, value_tokens)
     if effect == "replace" and words[0].start > value_tokens[0].start and not pointed:
@@ -183,8 +210,11 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
     if effect == "move":
         return Edit(target, title=value, dated=True)
     title_tokens, description = described(text, value_tokens)
-    if title_tokens and title_tokens[-1].key == "instead":
-        title_tokens = title_tokens[:-1]
+    for ending in _FROM_NOW:
+        if len(title_tokens) > len(ending) and tuple(
+            token.key for token in title_tokens[-len(ending) :]
+        ) == ending:  # fmt: skip
+            title_tokens = title_tokens[: -len(ending)]
     return Edit(target, title=text_of(text, title_tokens), description=description)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskchat.assistant.offline.likeness import plain
-from taskchat.assistant.offline.matching import Memory, Task
+from taskchat.assistant.offline.matching import Memory, Task, best_fits
 
 TURNS_BACK_MAX = 3
 """A list shown longer ago no longer gives "the second one" its meaning."""
@@ -137,6 +137,7 @@ def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
         lines = _lines_shown(turn.reply)
         if not focus:
             focus = _changed(turn) or lines or _quoted(turn.reply, tasks)
+            focus = focus or _spoken_of(turn.said, tasks)
         if not shown and back < TURNS_BACK_MAX:
             shown = lines
         if newest is not None and focus and shown:
@@ -157,6 +158,12 @@ def _lines_shown(reply: str) -> tuple[int, ...]:
         if mark and number.isdecimal() and len(number) < 10:
             ids.append(int(number))
     return tuple(ids)
+
+
+def _spoken_of(said: str, tasks: Sequence[Task]) -> tuple[int, ...]:
+    """The one task that the user's own words fit best: "should I delete the yoga task?"."""
+    found = best_fits(said, tasks, fit_min=0.01)
+    return (found[0].id,) if len(found) == 1 else ()
 
 
 def _quoted(reply: str, tasks: Sequence[Task]) -> tuple[int, ...]:

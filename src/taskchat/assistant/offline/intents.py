@@ -58,7 +58,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """New words for one task: set a field, replace a part of the title, or append."""
+    """New words for one task: set a field, replace a part of the title, or append.
+
+    `swapped` when only the wrong words were named: "it says 12 but should say 20".
+    """
 
     target: Reference
     title: str | None = None
@@ -66,6 +69,7 @@ class Edit:
     replaced: str | None = None
     appended: bool = False
     dated: bool = False
+    swapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

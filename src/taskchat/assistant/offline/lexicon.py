@@ -135,6 +135,7 @@ DELETE = word_set(
 RENAME = word_set("rename retitle rename relabel reword rephrase renaming retitling")
 CHANGE = RENAME | word_set(
     "change update edit modify alter correct amend revise adjust fix switch turn make set "
+    "shorten lengthen simplify extend expand abbreviate "
     "convert call move tweak changing updating editing modifying replace reschedule "
     "postpone shift push amending correct"
 )
@@ -196,6 +197,12 @@ LIST_WORDS = (
 
 LIGHT = word_set("do go get have make be take put give come keep let got try start bring set")
 """Verbs too common to tell tasks apart; they weigh little in matching."""
+
+EVENTS = word_set(
+    "visit session business situation issue appointment booking event matter affair errand bit "
+    "trip plan job"
+)
+"""Nouns under which people sum a task up: "the vet visit" is "Take Rex to the vet"."""
 
 STOP = (
     word_set(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from taskchat.assistant.offline.lexicon import LIGHT, STOP, SYNONYMS
+from taskchat.assistant.offline.lexicon import EVENTS, LIGHT, STOP, SYNONYMS
 from taskchat.assistant.offline.normalise import stem, tokens_of
 
 ALIKE_MIN = 0.8
@@ -15,6 +15,9 @@ WORDS_MAX = 40
 
 
 _LIGHT_WEIGHT = 0.3
+
+
+_LIGHT_STEMS = LIGHT | {stem(word) for word in EVENTS}
 
 
 _STEMMED_SYNONYMS = tuple(frozenset(stem(word) for word in group) for group in SYNONYMS)
@@ -66,7 +69,7 @@ def share_held(said: Sequence[str], words: Sequence[str], *, fuzzy: bool) -> flo
     """The share of the said stems that the title stems hold, light verbs counting less."""
     if not said or not words:
         return 0.0
-    weights = {word: _LIGHT_WEIGHT if word in LIGHT else 1.0 for word in said}
+    weights = {word: _LIGHT_WEIGHT if word in _LIGHT_STEMS else 1.0 for word in said}
     held = sum(
         weight * max(alike(word, other, fuzzy=fuzzy) for other in words)
         for word, weight in weights.items()

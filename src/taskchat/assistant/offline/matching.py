@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from taskchat.assistant.offline.intents import Reference
-from taskchat.assistant.offline.lexicon import LIGHT, PAST
+from taskchat.assistant.offline.lexicon import LIGHT, PAST, TASK_VERBS, word_set
 from taskchat.assistant.offline.likeness import WORDS_MAX, alike, content, fit, plain, share_held
 from taskchat.assistant.offline.normalise import stem, tokens_of
 
@@ -15,6 +15,15 @@ FIT_MIN = 0.6
 
 TASKS_FUZZY_MAX = 200
 """Tasks up to which misspelt words are looked for; a longer list is compared by stems only."""
+
+
+ACHIEVED = word_set(
+    "did done made got bought paid collected finished completed had took taken attended handed "
+    "picked fetched ordered booked sorted wrote written submitted passed sat went been"
+)
+"""What people did with a task whose title names no deed: "Physics homework", "Haircut"."""
+
+_DEEDS = frozenset(stem(verb) for verb in TASK_VERBS)
 
 
 @dataclass(frozen=True)
@@ -212,6 +221,17 @@ def _by_parts(
     return Match(tuple(found), unclear, tuple(missing))
 
 
+def holding(words: str, tasks: Sequence[Task], memory: Memory) -> Match:
+    """The task whose title holds these very words; the one spoken of last among several."""
+    wanted = f" {plain(words)} "
+    found = [task for task in tasks if wanted in f" {task.plain} "]
+    if len(found) > 1:
+        found = [task for task in found if task.id in memory.focus] or found
+    if len(found) == 1:
+        return Match((found[0],))
+    return Match(unclear=tuple(found)) if found else Match(missing=(words,))
+
+
 def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
     """The tasks in that state; "all" is every state."""
     return [task for task in tasks if status == "all" or task.completed == (status == "completed")]
@@ -266,6 +286,7 @@ def told_done(said: str, tasks: Sequence[Task]) -> list[Task]:
     verbs -= {stem(w) for w in ("had", "have", "been", "was", "were", "is", "are")}
     heard = list(dict.fromkeys([*content(said), *sorted(verbs)]))
     fuzzy = len(tasks) <= TASKS_FUZZY_MAX
+    achieved = bool(set(words) & ACHIEVED)
     found: list[tuple[float, Task]] = []
     for task in tasks:
         title = task.words
@@ -273,7 +294,10 @@ def told_done(said: str, tasks: Sequence[Task]) -> list[Task]:
         own = any(alike(verb, word, fuzzy=False) for verb in verbs for word in title)
         others = [word for word in title if word not in verbs and word not in LIGHT]
         shared = any(alike(word, h, fuzzy=fuzzy) for word in others for h in heard)
-        if (own and shared and covered >= FIT_MIN - 0.1) or (own and covered >= 0.99):
+        noun = achieved and title[:1] and title[0] not in _DEEDS
+        if (own and shared and covered >= FIT_MIN - 0.1) or (
+            (own or noun) and covered >= 0.99
+        ):
             found.append((covered + share_held(heard, title, fuzzy=fuzzy), task))
     top = max((score for score, _ in found), default=0.0)
     return [task for score, task in found if score >= top - 0.01]

@@ -85,6 +85,8 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
     """Whether the words after a comma or "and" are a request or statement of their own."""
     joints = {token.key for token in joint}
     first = rest[0].key
+    if paused_alone(joints, rest):
+        return True
     if "so" in joints and _rewords(rest):
         return False
     if opens_request(rest):
@@ -102,7 +104,9 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
     voiced = before[0].key in _SPEAKERS or before[0].key in PARTICIPLES
     if first in PARTICIPLES and voiced and "and" in joints:
         return True
-    asks = {"can", "should", "needs"} & set(keys[1:6])
+    asks = {"can", "should", "needs", "must", "ought"} & set(keys[1:7])
+    if asks and paused and before[0].key not in ADD | CHANGE | {"remind"} and _named(rest):
+        return True
     if asks and first in {"the", "task", "number", "#"} and any(t.key in DONE for t in before):
         return True
     if states and first in {"the", "my", "task", "that", "this", "number", "#"}:
@@ -140,6 +144,19 @@ _FINITE = word_set(
 )
 
 
+def _named(rest: Sequence[Token]) -> bool:
+    """Whether a task is named as one before "should" or "can": "the last one should be ..."."""
+    until = next(
+        place for place, t in enumerate(rest) if t.key in {"can", "should", "needs", "must", "ought"}
+    )
+    named = rest[:until]
+    keys = {token.key for token in named}
+    return rest[0].kind == "quote" or (
+        rest[0].key in {"the", "my", "task", "number", "#", "that"}
+        and bool(keys & (TASK_NOUNS | set(ORDINALS) | {"task", "number", "#"}))
+    )
+
+
 def _is_reason(rest: Sequence[Token]) -> bool:
     """A statement after an order, its reason: "scrap the run, my knee's had it"."""
     keys = [token.key for token in rest[:7]]
@@ -156,6 +173,17 @@ def _edits(rest: Sequence[Token]) -> bool:
     """An edit of a task by its title: "change Swimming to Swimming with Ida"."""
     keys = [token.key for token in rest]
     return keys[0] in {"change", "update", "edit", "amend", "modify"} and "to" in keys[2:]
+
+
+def paused_alone(joints: set[str], rest: Sequence[Token]) -> bool:
+    """Whether a bare order ends the sentence: ", please delete", ", fix it"."""
+    orders = DELETE | COMPLETE | {"fix", "correct", "change", "update", "amend", "tick", "mark"}
+    keys = [token.key for token in rest]
+    return (
+        bool(joints & {",", ";", "-", "–", "—", "so"})
+        and keys[0] in orders
+        and all(key in {"it", "that", "this", "please", "thanks", "off"} for key in keys[1:])
+    )
 
 
 def _rewords(rest: Sequence[Token]) -> bool:

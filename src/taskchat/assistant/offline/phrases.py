@@ -19,7 +19,8 @@ from taskchat.assistant.offline.pattern import Pattern
 
 Effect = Literal[
     "describe", "retitle", "replace", "append", "move", "undescribe", "complete", "told",
-    "reopen", "name", "note", "delete", "offer_delete", "undo",
+    "reopen", "name", "note", "delete", "unwanted", "offer_delete", "undo", "swap",
+    "field", "remark",
 ]  # fmt: skip
 
 CLASSES = {
@@ -61,6 +62,13 @@ CLASSES = {
     "finish": word_set(
         "complete finish close finalise finalize completing finishing conclude wrap"
     ),
+    "check": word_set("tick check checkmark tickmark cross check-mark mark"),
+    "we": word_set("i we you they"),
+    "dont": word_set("don't not needn't won't do doesn't dont"),
+    "anymore": word_set("anymore now longer"),
+    "isnt": word_set("isn't aren't not ain't"),
+    "needed": word_set("needed necessary required relevant wanted"),
+    "wrong": word_set("wrong incorrect outdated old stale mistaken inaccurate date right off bad"),
     "mine": word_set("my the our this"),
 }
 """Named word classes that the phrases below use."""
@@ -83,6 +91,15 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "<change>|give <det>? <tf> of|for|on|in {task} to|into|as|with|: {value}"),
     ("retitle", "<change> its|the <tf> to|as|: {value}"),
     # The description.
+    ("field", "<mine>|its <field> of|for|on|in|at {task} is|was|looks|seems all? out? of? <wrong>"),
+    ("field", "<mine>|its <field> of|for|on|in|at {task} isn't right|correct|true"),
+    ("field", "<mine>|its <field> of|for|on|in|at {task} needs|wants changing|updating|fixing"),
+    ("field", "{task} has a|the wrong|old|outdated <field>"),
+    (
+        "remark",
+        "note|jot|write|scribble|put|add|stick|pencil down? {value} on|onto|against|under|beside|to|"
+        "in|for {task}",
+    ),
     ("undescribe", "<delete> <det>? <df> of|for|on|from|in {task}"),
     ("undescribe", "<delete> {task} <df>"),
     ("describe", "<change>|give|write <det>? <df> of|for|on|in {task} to|into|as|with|: {value}"),
@@ -109,7 +126,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "add|attach|put|write|include|leave <det>? <df> saying|:|that|reading {value}"),
     (
         "describe",
-        "add|attach|put|write|append|include|use {value} as a|the|its <df> to|of|for|on {task}",
+        "add|attach|put|write|append|include|use|note|jot|set|save|record down? {value} as a|the|its <df> to|of|for|on {task}",
     ),
     (
         "describe",
@@ -127,8 +144,15 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be?|say|read : {value}"),
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be|say|read|: {value}"),
     # The state.
+    ("complete", "put|give|stick|place|leave|add|set {task} a <check>"),
+    (
+        "complete",
+        "put|stick|place|leave|add|set|give a|the|another? green|big|little? <check> next|by|beside|"
+        "against|on|for|to|alongside|in to|of? {task}",
+    ),
     ("complete", "<change> <det>? status|state of|for {task} to|as <state>"),
-    ("complete", "<mark> {task} down? as|to|= being? <state>"),
+    ("complete", "<mark> {task} down? as|to|=|like being? <state>"),
+    ("complete", "mark|set|put|tick as|like|off|down? <state> <mine> task|tasks? of|for? {task}"),
     ("complete", "<mark> {task} down as <state>"),
     ("complete", "<mark> {task} as|to|= fully|completely|all? <state>"),
     ("complete", "mark|set|put|make|consider|call|log {task} <adv>? <state>"),
@@ -145,6 +169,39 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|check|cross {task} as <state>"),
     # The title.
     ("retitle", "in|for|on|with {task} , <change> the|its <tf> to|into|as {value}"),
+    (
+        "swap",
+        "i|we wrote|put|typed|said|have|entered|called|named|had down? it|that? as? {old} but|, "
+        "it? i|we? meant|mean|wanted|should|must|is|it's now|actually|really? to? have? say|be|been? "
+        "{value}",
+    ),
+    ("swap", "it|that says|said|reads {old} but|, it? should|must|needs to? say|be|read {value}"),
+    ("swap", "{old} should|must|ought to? have been {value}"),
+    ("swap", "{old} should|must instead? be|say|read instead? {value} instead"),
+    ("swap", "i meant|mean {value} not|rather|instead than|of? {old}"),
+    ("swap", "it's|that's|it|that should|is|needs|must? to? be|say|read? {value} not {old}"),
+    (
+        "swap",
+        "it's|that's|it|that should|is|needs|must? to? be|say|read? {value} rather|instead than|of "
+        "{old}",
+    ),
+    ("swap", "it's|that's not {old} but|, it's|that's? {value}"),
+    (
+        "replace",
+        "in|on|for|with {task} put|write|use|say|have|make|it|should|want it|be? say? {value} instead|"
+        "rather|not of|than? {old}",
+    ),
+    (
+        "replace",
+        "in|on|for|with {task} , put|write|use|say|have|make|it|should|want it|be? say? {value} "
+        "instead|rather|not of|than? {old}",
+    ),
+    ("replace", "put|write|use|say {value} instead|rather of|than {old} in|on|for {task}"),
+    ("replace", "{task} should|must|needs to? say|read|be {value} instead|rather|not of|than? {old}"),
+    (
+        "replace",
+        "in|on|for|with {task} <change>|replace|swap|substitute {old} with|to|for|by|into {value}",
+    ),
     ("replace", "in|on|for {task} , <change>|replace|swap {old} with|to|for|by|into {value}"),
     ("replace", "replace|swap|change|substitute {old} with|by|for|to {value} in {task}"),
     ("retitle", "<change> {task} <tf> to|into|as|: {value}"),
@@ -168,6 +225,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "<rename> {task} - > {value}"),
     ("retitle", "switch|swap|replace {task} to|for|with|by {value}"),
     ("retitle", "make {task} into {value}"),
+    (
+        "retitle",
+        "shorten|lengthen|simplify|extend|expand|reduce|bump|trim|abbreviate {task} down? "
+        "to {value}",
+    ),
     ("move", "<resched> {task} forward|back? to|until|till|for {value}"),
     (
         "retitle",
@@ -196,12 +258,23 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("append", "append|tack|add {value} to|onto the end|title of {task}"),
     ("append", "append|tack {value} to|onto|on {task}"),
     # Deletion.
-    ("offer_delete", "i don't|no need|longer need|want|have to {task} anymore"),
-    ("offer_delete", "i don't need|want|have to {task} any more|longer"),
-    ("offer_delete", "i no longer need|want|have to {task}"),
-    ("offer_delete", "there's? no need to {task} anymore"),
-    ("offer_delete", "i don't need|want|have the? {task} anymore|now"),
+    ("unwanted", "<we> <dont> need|want|have|require to? {task} <anymore>"),
+    ("unwanted", "<we> <dont> need|want|have|require to? {task} any more|longer"),
+    ("unwanted", "<we> <dont> need|want more|longer the? {task}"),
+    ("unwanted", "<we> no longer|more need|want|have|require to? {task}"),
+    ("unwanted", "there's? no need to|for? {task} <anymore>"),
+    ("unwanted", "there's? no need to|for? {task} any more|longer"),
+    ("unwanted", "there's? no longer any? need to|for {task}"),
+    ("unwanted", "{task} <isnt> <needed> <anymore>"),
+    ("unwanted", "{task} <isnt> <needed> any more|longer"),
+    ("unwanted", "{task} is|are no longer <needed>"),
+    ("unwanted", "{task} is|are obsolete|redundant|irrelevant|superfluous"),
+    ("offer_delete", "i don't need|want|have the? {task} now"),
     ("delete", "get|getting rid of {task}"),
+    ("delete", "get|getting {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
+    ("delete", "have|make {task} disappear|vanish|removed|deleted|erased"),
+    ("delete", "make {task} go away"),
+    ("delete", "do|done away with {task}"),
     ("delete", "take|pull|knock {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
     ("delete", "take|throw|toss|chuck|cross <off> {task}"),
     ("delete", "throw|toss|chuck {task} out|away"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.adding import adds_of, announced, duty_of
+from taskchat.assistant.offline.adding import adds_of, announced, duty_of, placed
 from taskchat.assistant.offline.clauses import Clause
 from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
 from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
@@ -66,6 +66,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
             return Reading((Say("noted"),), context=text_of(text, tokens))
+    if (thrown := placed(text, tokens)) is not None:
+        return _added(text, tokens, thrown)
     edited = first_reading(clause, CHANGES)
     if edited is not None:
         return edited
@@ -73,6 +75,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     if adds is not None:
         return _added(text, tokens, adds)
     if _unfinished(keys):
+        return Reading((Say("noted"),), context=_spoken(text, tokens))
+    if _of_others(keys):
         return Reading((Say("noted"),), context=_spoken(text, tokens))
     completed = first_reading(clause, COMPLETIONS)
     if completed is not None:
@@ -150,6 +154,17 @@ def _unfinished(keys: Sequence[str]) -> bool:
     return speaks and (negated or wavering or "?" in keys)
 
 
+def _of_others(keys: Sequence[str]) -> bool:
+    """What somebody did for themselves: "my flatmate has done her washing"."""
+    if keys[0] in {"i", "i've", "we", "we've"} or keys[0] in PARTICIPLES:
+        return False
+    has = next((place for place, key in enumerate(keys[:5]) if key in {"has", "have", "had"}), -1)
+    past = next((place for place, key in enumerate(keys[:6]) if key in PARTICIPLES | DONE), -1)
+    if max(has, past) < 1:
+        return False
+    return bool({"her", "his", "their"} & set(keys[max(past, has) + 1 :][:3]))
+
+
 def _spoken(text: str, tokens: Sequence[Token]) -> str:
     return text_of(text, trimmed(tokens))
 
@@ -186,7 +201,13 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     if keys == ["remind", "me"]:
         return Reading((Say("incomplete", "add"),))
     if len(keys) == 1 and words[0] in ADD | DELETE | COMPLETE | CHANGE:
-        about = "add" if words[0] in ADD else "delete" if words[0] in DELETE else "complete"
+        about = next(
+            verb
+            for verb, known in (
+                ("add", ADD), ("delete", DELETE), ("complete", COMPLETE), ("update", CHANGE)
+            )
+            if words[0] in known
+        )  # fmt: skip
         return Reading((Say("incomplete", about),))
     if words[0] in {"there's", "there", "i'd", "i"} and len(keys) > 3:
         return Reading((Say("noted"),), context=spoken)

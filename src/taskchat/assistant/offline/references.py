@@ -205,6 +205,7 @@ def _group(text: str, tokens: Sequence[Token], keys: Sequence[str]) -> Reference
     glue = (
         _ALL | DONE | OPEN | TASK_NOUNS | DETERMINERS | _SUBJECTS | NOT | LISTS
         | {"of", "them", "on", "in", "list", "single", "stuff", "off", "there", "it", "these"}
+        | (frozenset(NUMBER_WORDS) if whole else frozenset())
     )  # fmt: skip
     if not whole and not stated:
         return None

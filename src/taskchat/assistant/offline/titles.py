@@ -39,6 +39,10 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
         limit = words[0].start + separately.start()
         words = [token for token in words if token.end <= limit]
         plural = True
+    if cut := _next_title(words):
+        quoted = max(place for place in range(cut) if words[place].kind == "quote")
+        first = titles_of(text, words[: quoted + 1], plural=False)
+        return [*first, *titles_of(text, words[cut:], plural=plural)]
     words, description = described(text, words)
     words = trimmed(words)
     if words and words[0].key in {":", "-"}:
@@ -50,6 +54,25 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
         Add(title, description if place == len(titles) - 1 else None)
         for place, title in enumerate(titles[:ADDS_MAX])
     ]
+
+
+def _next_title(tokens: Sequence[Token]) -> int:
+    """Where another title follows a description in quotation marks, or 0."""
+    for place in range(2, len(tokens) - 2):
+        if tokens[place].kind != "quote":
+            continue
+        introduced = any(
+            FIELDS.get(token.key) == "description" for token in tokens[max(place - 3, 0) : place]
+        )
+        following = place + 1
+        while following < len(tokens) and tokens[following].key in _NEXT_JOINTS:
+            following += 1
+        if introduced and following > place + 1 and following < len(tokens):
+            return following
+    return 0
+
+
+_NEXT_JOINTS = word_set("and , then plus also & add")
 
 
 def _unled(tokens: Sequence[Token]) -> Sequence[Token]:

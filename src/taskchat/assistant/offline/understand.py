@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from taskchat.assistant.offline.clauses import clauses_of
 from taskchat.assistant.offline.courtesies import social_of
 from taskchat.assistant.offline.editing import Reading
 from taskchat.assistant.offline.intents import (
+    PRONOUN,
     Add,
     Ask,
     Change,
@@ -88,6 +90,7 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
     intents: list[Intent] = []
     context = ""
     named: Reference | None = None
+    field = ""
     for reading in readings:
         for intent in reading.intents:
             if isinstance(intent, Edit) and _describes(intent) and intents:
@@ -95,7 +98,18 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
                 if isinstance(last, Add) and not last.soft and not last.description:
                     intents[-1] = replace(last, description=intent.description)
                     continue
+            if _is_empty(intent) and any(isinstance(i, Edit | Reword) for i in intents):
+                continue
             settled = _pointed(intent, context, named)
+            if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
+                settled = replace(settled, title=None, description=settled.title)
+            if isinstance(intent, Say) and intent.topic == "incomplete" and (context or named):
+                if intent.about in {"delete", "complete"}:
+                    verb: Literal["delete", "complete"] = (
+                        "delete" if intent.about == "delete" else "complete"
+                    )
+                    intents = [i for i in intents if not _yields(i, context, named)]
+                    settled = _pointed(Change(verb, PRONOUN), context, named)
             if isinstance(settled, Change | Edit | Reword) and _is_pronoun(intent):
                 intents = [i for i in intents if not _yields(i, context, named)]
             if (
@@ -109,9 +123,20 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
         if reading.context:
             context = reading.context
         named = reading.named or named
+        field = reading.field or field
         if reading.named is not None and reading.named.naming != "words":
             context = ""
     return _weeded(intents)
+
+
+def _is_empty(intent: Intent) -> bool:
+    """“Please correct the task” after the correction itself."""
+    return (
+        isinstance(intent, Edit)
+        and intent.title is None
+        and intent.description is None
+        and intent.target.naming in {"pronoun", "vague"}
+    )
 
 
 def _describes(edit: Edit) -> bool:

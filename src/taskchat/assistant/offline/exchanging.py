@@ -1,0 +1,28 @@
+"""One part of a title exchanged for another, where only the wrong part was named."""
+
+from taskchat.assistant.offline.likeness import fit
+
+
+def exchanged(title: str, old: str, new: str) -> str:
+    """The title with `new` for `old`.
+
+    Args:
+        title: The title as it is.
+        old: The wrong words: the whole title, or a part of it.
+        new: The right ones, perhaps with words that the title has anyway: "20 chairs" for "12".
+
+    Returns:
+        `new` itself when `old` names all of the title.
+    """
+    place = title.casefold().find(old.casefold())
+    if place < 0 or fit(title, old) >= 0.8:
+        return new
+    before, after = title[:place], title[place + len(old) :]
+    words = new.split()
+    ahead, behind = before.casefold().split(), after.casefold().split()
+    while len(words) > 1 and behind and words[-1].casefold() in behind[:1]:
+        words.pop()
+        behind.pop(0)
+    while len(words) > 1 and ahead and words[0].casefold() in ahead:
+        words.pop(0)
+    return f"{before}{' '.join(words)}{after}"
