@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from taskchat.assistant.offline.heads import HEAD_WORDS
 from taskchat.assistant.offline.intents import Add
-from taskchat.assistant.offline.lexicon import DELETE, MANY_TASKS, NUMBER_WORDS, ONE_TASK, PUT, word_set
+from taskchat.assistant.offline.lexicon import DELETE, MANY_TASKS, NOT, NUMBER_WORDS, ONE_TASK, PUT, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Pattern
 from taskchat.assistant.offline.titles import titles_of
@@ -11,7 +12,7 @@ from taskchat.assistant.offline.trimming import trimmed
 
 _D = word_set(
     "a an the another one more new my me following this these those quick extra some few "
-    "couple of simple separate different additional personal work"
+    "couple of simple separate different additional personal work like"
 )  # fmt: skip
 _COUNTS = frozenset(NUMBER_WORDS) | {str(number) for number in range(2, 21)}
 _NOUNS = ONE_TASK - {"one", "thing", "job"} | {"reminder", "note"}
@@ -53,10 +54,11 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("get|have|see {title} added to <my> <kind>* list", False),
     ("<put> {title} <on> <my> <kind>* list", False),
     ("<put> {title} down <on> <my> <kind>* list", False),
+    ("<my> list needs|wants|misses {title}", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
     (
         "set|make|give|create|add|need|want|put up? me? in? <d>* reminder for|on|at {when} "
-        "to|about {title}",
+        "to|about|: {title}",
         True,
     ),
     ("remind|reminding me|us {when} to|about|that|of i? need|have? to? {title}", True),
@@ -127,7 +129,9 @@ _SOFT = tuple(
     for phrase in (
         "i still|also|really|just? need|have|got|ought still? to also? {title}",
         "i've|we've still|also? got|gotta to {title}",
-        "i|we must|gotta also? {title}",
+        "i|we must|gotta also? to? {title}",
+        "i'd|we'd better {title}",
+        "i|we had better {title}",
         "we need|have to {title}",
         "gotta|must {title}",
         "need|have|got to {title}",
@@ -178,6 +182,55 @@ def placed(text: str, tokens: Sequence[Token]) -> list[Add] | None:
         return None
     start, end = captures["title"]
     return titles_of(text, words[start:end], plural=False)
+
+
+_LINKED_NOUNS = word_set("task to-do todo reminder item entry job errand")
+_LINKS_TO = word_set("to for about called named titled saying regarding")
+_BETWEEN = word_set(
+    "on onto in into my the our list there for me us please up down that to to-do todo here like "
+    "if you can could would mind"
+)
+
+
+def linked(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """A task asked for in any courteous words: "stick a reminder on there to ring Al"."""
+    words = trimmed_end(tokens)
+    keys = [token.key for token in words]
+    noun = next((place for place, key in enumerate(keys[:12]) if key in _LINKED_NOUNS), 0)
+    opening = keys[:noun]
+    wished = set(opening) & (PUT | _VERBS | {"like", "love", "need", "want"})
+    new = {"a", "an", "another", "new"} & set(opening[-2:])
+    if not (noun and wished and new and all(key in HEAD_WORDS for key in opening)):
+        return None
+    place = noun + 1
+    while place < len(words) and keys[place] in _BETWEEN and not (
+        keys[place] in _LINKS_TO and keys[place + 1 : place + 2] not in (["my"], ["the"], ["me"])
+    ):  # fmt: skip
+        place += 1
+    if place + 1 >= len(words) or keys[place] not in _LINKS_TO:
+        return None
+    if keys[place] in {"for", "about"} and keys[place + 1] in _CLASSES["when"]:
+        return None
+    return titles_of(text, words[_after_links(words, place) :], plural=False)
+
+
+def forgotten(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """“I'd better not forget to ...”: what must not be forgotten is to be written down."""
+    keys = [token.key for token in tokens]
+    place = next((p for p, key in enumerate(keys[:8]) if key in {"forget", "forgetting"}), 0)
+    barred = set(keys[:place]) & (NOT | {"mustn't", "don't", "nobody", "let"})
+    known = HEAD_WORDS | NOT | _NAMED_SELF
+    if not place or not barred or not all(key in known for key in keys[:place]):
+        return None
+    following = place + 1
+    while following < len(keys) and keys[following] in {"to", "about", "that", ":", ","}:
+        following += 1
+    if following >= len(keys) or keys[following] in {"it", "this", "anything"}:
+        return None
+    return titles_of(text, trimmed_end(tokens)[following:], plural=False)
+
+
+_NAMED_SELF = word_set("i'd i'll better had really absolutely must mustn't cannot let want")
 
 
 def announced(text: str, tokens: Sequence[Token], headed: int) -> list[Add]:

@@ -8,7 +8,7 @@ from taskchat.assistant.offline.heads import head_end, is_verbatim
 from taskchat.assistant.offline.leads import after_leads
 from taskchat.assistant.offline.lexicon import CONNECTORS
 from taskchat.assistant.offline.normalise import ABBREVIATIONS, Token, tokens_of
-from taskchat.assistant.offline.openings import breaks_off, gapped, opens_clause
+from taskchat.assistant.offline.openings import breaks_off, ends_in_order, gapped, opens_clause
 
 CLAUSES_MAX = 30
 """Requests read in one message; a response holds 50 calls."""
@@ -45,7 +45,7 @@ def clauses_of(text: str) -> list[Clause]:
         if head and is_verbatim(tokens, head):
             found.append(Clause(source, tuple(tokens), headed=head))
             continue
-        for sentence, mark in _sentences(tokens):
+        for sentence, mark in _sentences(tokens, head):
             found += _clauses(source, sentence, asked=mark == "?")
             if len(found) >= CLAUSES_MAX:
                 return found[:CLAUSES_MAX]
@@ -75,12 +75,16 @@ def _pieces(text: str) -> Iterator[tuple[str, list[Token]]]:
         yield source, [*head, Token(item.rstrip(".,;"), "", start, len(source), "quote")]
 
 
-def _sentences(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], str]]:
+def _sentences(tokens: Sequence[Token], head: int) -> Iterator[tuple[list[Token], str]]:
+    """The sentences and the marks that end them; an announced task begins no new sentence."""
     sentence: list[Token] = []
     for place, token in enumerate(tokens):
         if token.key in {".", "!", "?", ";", "\n", "…", "؟", "。"} and token.kind == "mark":
             before = tokens[place - 1].key if place else ""
             shouted = token.key == "." and _shouted(tokens[max(place - 1, 0) : place + 2])
+            if place < head:
+                sentence.append(token)
+                continue
             if shouted or token.key == "." and (before in ABBREVIATIONS or len(before) == 1 == token.start):
                 continue
             if sentence:
@@ -114,6 +118,10 @@ def _clauses(text: str, sentence: Sequence[Token], *, asked: bool) -> Iterator[C
             token.key in CONNECTORS or token.key in {",", ";", "-", "–", "—", "("}
         )
         loose = token.kind != "quote" and token.key in _LOOSE_JOINTS
+        if place > clause and ends_in_order(sentence[clause:place], sentence[place:]):
+            yield _clause(text, verb, sentence[clause:place], led=led, joined=joined, headed=head)
+            clause, led, joined, head, verb = place, True, False, 0, None
+            break
         if place > clause and (opens or loose):
             after, next_led, _ = after_leads(sentence, place)
             in_gap = opens and gapped(text, sentence[clause], sentence[after:])

@@ -27,24 +27,26 @@ HEAD_WORDS_MAX = 18
 
 _ADDING = PUT | word_set(
     "add adding create make set insert include log record register open start enter schedule "
-    "write jot append note give track save take adding putting noting creating pencil"
+    "write jot append note give track save take adding putting noting creating pencil remember"
 )
 _NEW = word_set("new another extra additional following next more else")
 _WISHES = word_set("need want like would love require")
 _THINGS = (ONE_TASK | MANY_TASKS | LISTS | {"reminder", "note", "reminders", "notes"}) - {"do"}
-_GLUE = (
+HEAD_WORDS = (
     _ADDING | _NEW | _WISHES | _THINGS | DETERMINERS | FILLERS | POLITE | frozenset(NUMBER_WORDS)
     | word_set(
         "me i i'd i've you we we've we'd us could can would will to that on in into onto up down "
         "there here for as got have get it one exactly say says verbatim literally word put if "
         "it's no bother trouble mind don't wouldn't possible kind be so the of is are was not too "
         "much hassle with called named titled do going need wish ask something ones too at end "
-        "bottom top list's exact words wording phrase phrased typed write type spell separate "
+        "out remember bottom top list's exact words wording phrase phrased typed write type spell separate "
         "what how about from my mine thing remember this these should go goes here's here "
         "whatever reads come came think thought quick let's let see personal work"
     )
 )  # fmt: skip
-_MARKS = frozenset(": - – — , \n =".split(" "))
+"""The words an announcement is made of; none of them is the beginning of a title."""
+
+_MARKS = frozenset(": - – — , \n = . ? !".split(" "))
 _VERBATIM = word_set("exactly verbatim literally exact word")
 _POINTERS = word_set("it that this them these those")
 
@@ -68,7 +70,7 @@ def head_end(tokens: Sequence[Token], start: int = 0) -> int:
                 return rest if _is_title(tokens[rest:], token.key) else 0
             if token.key != ",":
                 return 0
-        elif token.key not in _GLUE:
+        elif token.key not in HEAD_WORDS:
             return 0
     return 0
 
@@ -90,10 +92,14 @@ def _announces(keys: Sequence[str], mark: str) -> bool:
         # "what about a new task: ..." announces; "what tasks need doing" asks.
         return bool(words & _NEW) and mark == ":"
     thing = bool(words & _THINGS) or bool(words & {"there", "down", "here"})
-    pointed = bool(words & {"this", "these", "that", "following", "one", "it"})
+    pointed = bool(words & {"this", "these", "that", "following", "one", "it", "something"})
     adding = bool(words & _ADDING)
     new = bool(words & _NEW)
     wish = bool(words & _WISHES)
+    if mark in {".", "?", "!"}:
+        single = bool(words & {"task", "to-do", "todo", "item", "reminder"})
+        whole = bool(words & {"this", "following"}) and adding and words & {"add", "adding", "note"}
+        return bool((single and new) or (single and adding and words & {"a", "an"}) or whole)
     if mark in {":", "=", "\n"}:
         return (adding and (thing or pointed or new)) or (new and (thing or wish or pointed))
     # After a comma or a dash more is asked for: a remark ends there as well.
@@ -106,6 +112,8 @@ def _announces(keys: Sequence[str], mark: str) -> bool:
 def _is_title(rest: Sequence[Token], mark: str) -> bool:
     if mark == ":" or not rest:
         return bool(rest)
+    if mark in {".", "?", "!"} and (len(rest) < 2 or rest[0].key in DELETE | {"i", "then"}):
+        return False
     keys = [token.key for token in rest]
     if keys[0] in POLITE and len(keys) <= 2:
         return False

@@ -64,6 +64,23 @@ _LEADS = tuple(
         "of course",
         "i mean|meant",
         "wait",
+        "you can take it that",
+        "it turns out that",
+        "it turns out",
+        "turns out that",
+        "turns out",
+        "guess what",
+        "i can confirm|report that",
+        "i'm happy|pleased|glad|proud to report|say|announce|confirm that",
+        "i'm happy|pleased|glad|proud to report|say|announce|confirm",
+        "happy|pleased|glad to report|say that",
+        "happy|pleased|glad to report|say",
+        "just so you know",
+        "for your information",
+        "fyi",
+        "btw",
+        "good|great news",
+        "heads up",
     )
 )
 _SOFT_LEADS = tuple(
@@ -83,6 +100,11 @@ _SOFT_LEADS = tuple(
         "i really should|must",
         "i really need|want|have to",
         "i also need|want|have to",
+        "how|what about you|we",
+        "how|what about",
+        "why don't you|we",
+        "why not",
+        "i'd rather you",
     )
 )
 _POLITENESS = word_set(
@@ -92,7 +114,7 @@ _POLITENESS = word_set(
     "thinking grateful appreciate great nice lovely maybe perhaps might may ask asking moment "
     "second minute time when whenever free get got sec have dear star best sort for of just "
     "really possibly able not burden imposition troubling think needful way there's hope must "
-    "gonna going help useful handy wonderful fantastic brilliant helpful convenient ready us"
+    "gonna going help useful handy you've i've wonderful fantastic brilliant helpful convenient ready us"
 )
 _TRIGGERS = word_set(
     "you you'd please kindly bother trouble favour favor possible grateful appreciate star dear "

@@ -12,6 +12,7 @@ from taskchat.assistant.offline.lexicon import (
     LIST_VERBS,
     LIST_WORDS,
     LISTS,
+    NOT,
     ONE_TASK,
     ORDINALS,
     PARTICIPLES,
@@ -60,7 +61,7 @@ def opens_request(tokens: Sequence[Token]) -> bool:
         return True
     if first == "call":
         return second in {"it", "that"}
-    return first in DELETE | COMPLETE | CHANGE and _points(tokens)
+    return first in DELETE | COMPLETE | CHANGE | {"lose"} and _points(tokens)
 
 
 def _points(tokens: Sequence[Token]) -> bool:
@@ -91,18 +92,26 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return False
     if opens_request(rest):
         return True
+    if before[0].key in {"it's", "that's", "it"} and "not" in {t.key for t in before[1:3]}:
+        return False
     paused = bool(joints & {",", ";", "but", "so", "because", "since", "-", "–", "—", "("})
     keys = [token.key for token in rest[:12]]
     if first in _SPEAKERS and (paused or (first not in {"it", "he", "she", "they"})):
         return True
     if first in {"not", "don't"} and paused:
         return True
+    if paused and first in {"that", "this", "it", "which"} and keys[1] in _MODALS:
+        return True
+    if "but" in joints and first in NOT:
+        return True
     states = any(
         keys[i] in {"is", "are", "was"} and DONE & set(keys[i + 1 : i + 4])
         for i in range(len(keys))
     )
     voiced = before[0].key in _SPEAKERS or before[0].key in PARTICIPLES
-    if first in PARTICIPLES and voiced and "and" in joints:
+    if first in PARTICIPLES | {"been", "had"} and voiced and "and" in joints:
+        return True
+    if paused and first == "the" and keys[-1] in {"isn't", "aren't", "not"} and len(keys) < 6:
         return True
     asks = {"can", "should", "needs", "must", "ought"} & set(keys[1:7])
     if asks and paused and before[0].key not in ADD | CHANGE | {"remind"} and _named(rest):
@@ -135,6 +144,7 @@ def breaks_off(before: Sequence[Token], joint: Sequence[Token], rest: Sequence[T
     return opens_request(rest) and _points(rest)
 
 
+_MODALS = word_set("can could should would will must needs one task'd might may helps")
 _INTRODUCING = word_set("read reads say says saying be is to as called named it that this")
 _ORDERS = (DELETE | COMPLETE | {"tick", "check", "mark", "cross", "take", "get"}) - {"clear"}
 _FINITE = word_set(
@@ -177,13 +187,27 @@ def _edits(rest: Sequence[Token]) -> bool:
 
 def paused_alone(joints: set[str], rest: Sequence[Token]) -> bool:
     """Whether a bare order ends the sentence: ", please delete", ", fix it"."""
-    orders = DELETE | COMPLETE | {"fix", "correct", "change", "update", "amend", "tick", "mark"}
+    orders = DELETE | COMPLETE | {"add", "fix", "correct", "change", "update", "amend", "tick", "mark"}
     keys = [token.key for token in rest]
     return (
         bool(joints & {",", ";", "-", "–", "—", "so"})
         and keys[0] in orders
         and all(key in {"it", "that", "this", "please", "thanks", "off"} for key in keys[1:])
     )
+
+
+def ends_in_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
+    """Whether an order about "it" ends the sentence, no comma before: "... to the shop add it"."""
+    if not 2 <= len(rest) <= 8 or rest[0].key not in ADD | DELETE | {"tick", "mark", "put"}:
+        return False
+    if before[0].key in ADD | PUT | CHANGE | {"remind", "note", "don't"} or before[-1].key in {
+        "to", "and", "don't", "not", "should", "can", "could", "you", "or", "i", "please", ","
+    }:  # fmt: skip
+        return False
+    keys = [token.key for token in rest]
+    closing = {"it", "that", "this", "to", "on", "my", "the", "list", "please", "as", "a", "task",
+               "off", "done", "for", "me", "thanks", "now", "off", "from", "."}  # fmt: skip
+    return keys[1] in {"it", "that", "this"} and all(key in closing for key in keys[2:])
 
 
 def _rewords(rest: Sequence[Token]) -> bool:

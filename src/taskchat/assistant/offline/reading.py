@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.adding import adds_of, announced, duty_of, placed
+from taskchat.assistant.offline.adding import adds_of, announced, duty_of, forgotten, linked, placed
 from taskchat.assistant.offline.clauses import Clause
 from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
 from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
@@ -17,6 +17,7 @@ from taskchat.assistant.offline.lexicon import (
     PARTICIPLES,
     PAST,
     PRONOUNS,
+    PUT,
     QUESTION_WORDS,
     TASK_VERBS,
     word_set,
@@ -66,12 +67,17 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
             return Reading((Say("noted"),), context=text_of(text, tokens))
-    if (thrown := placed(text, tokens)) is not None:
+    thrown = placed(text, tokens)
+    if thrown is None and keys[0] in PUT & DELETE:
+        thrown = linked(text, tokens)
+    if thrown is not None:
         return _added(text, tokens, thrown)
     edited = first_reading(clause, CHANGES)
     if edited is not None:
         return edited
     adds = adds_of(text, tokens)
+    if adds is None:
+        adds = linked(text, tokens) or forgotten(text, tokens)
     if adds is not None:
         return _added(text, tokens, adds)
     if _unfinished(keys):

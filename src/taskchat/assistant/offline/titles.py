@@ -17,6 +17,7 @@ _MARKED = word_set("with and plus , ; ( - – — .")
 
 _LEADING = word_set(": saying that says of is as to reading - being = should say")
 _ARTICLES = word_set("the a an this its as following short")
+_CALLED = word_set("the a an new task to-do todo item reminder entry called named titled : my")
 _JUNCTIONS = word_set("go come try be")
 
 
@@ -45,6 +46,8 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
         return [*first, *titles_of(text, words[cut:], plural=plural)]
     words, description = described(text, words)
     words = trimmed(words)
+    if len(words) > 1 and words[-1].kind == "quote" and all(t.key in _CALLED for t in words[:-1]):
+        words = words[-1:]
     if words and words[0].key in {":", "-"}:
         words = words[1:]
     pieces = _several(words, plural=plural, count=count)
