@@ -38,7 +38,8 @@ _CLASSES = {
     "reminding"
 ),
     "when": word_set(
-    "tomorrow today tonight on at in next this every later by each"
+    "tomorrow today tonight on at in next this every later by each monday tuesday wednesday "
+    "thursday friday saturday sunday mon tue wed thu fri sat sun"
 ),
     "forget": word_set("forget miss"),
 }  # fmt: skip

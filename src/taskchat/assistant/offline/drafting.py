@@ -106,6 +106,10 @@ def draft_of(turn: Turn, intents: Sequence[Intent], tasks: Sequence[Task], memor
             _draft_ask(draft, intent, known, memory)
         else:
             _draft_edit(draft, intent, known, memory)
+    if draft.calls:
+        # "I changed nothing" would be untrue beside a change.
+        untrue = {reply.saying(Say("noted")), reply.saying(Say("kept"))}
+        draft.notes = [note for note in draft.notes if note not in untrue]
     return draft
 
 
@@ -139,7 +143,8 @@ def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: M
     if not change.certain and completing:
         told = told_done(change.target.words, tasks)
         open_ones = [task for task in told if not task.completed] or told
-        match = Match(tuple(open_ones)) if len(open_ones) == 1 else Match(
+        several = change.target.words.casefold().startswith(("both ", "all "))
+        match = Match(tuple(open_ones)) if len(open_ones) == 1 or several and told else Match(
             unclear=tuple(open_ones), missing=() if open_ones else ("",)
         )  # fmt: skip
         if match.missing:

@@ -165,6 +165,14 @@ _FROM_NOW = (("from", "now", "on"), ("from", "now"), ("going", "forward"), ("ins
 """What people say after a new name without meaning it as part of the name."""
 
 
+def _lasting(tokens: list[Token]) -> list[Token]:
+    """New words without "from now on"."""
+    for ending in _FROM_NOW:
+        if len(tokens) > len(ending) and tuple(t.key for t in tokens[-len(ending) :]) == ending:
+            return tokens[: -len(ending)]
+    return tokens
+
+
 def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | None:
     words = gaps.get("task", [])
     target = reference_of(text, words, whole=False) if words else PRONOUN
@@ -180,7 +188,7 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
         return None
     if effect == "undescribe":
         return Edit(target, description="")
-    value_tokens = trimmed(gaps.get("value", []))
+    value_tokens = _lasting(trimmed(gaps.get("value", [])))
     value = text_of(text, value_tokens)
     if not value:
         return None
@@ -210,11 +218,7 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
     if effect == "move":
         return Edit(target, title=value, dated=True)
     title_tokens, description = described(text, value_tokens)
-    for ending in _FROM_NOW:
-        if len(title_tokens) > len(ending) and tuple(
-            token.key for token in title_tokens[-len(ending) :]
-        ) == ending:  # fmt: skip
-            title_tokens = title_tokens[: -len(ending)]
+    title_tokens = _lasting(title_tokens)
     return Edit(target, title=text_of(text, title_tokens), description=description)
 
 

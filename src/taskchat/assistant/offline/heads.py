@@ -35,7 +35,7 @@ _THINGS = (ONE_TASK | MANY_TASKS | LISTS | {"reminder", "note", "reminders", "no
 HEAD_WORDS = (
     _ADDING | _NEW | _WISHES | _THINGS | DETERMINERS | FILLERS | POLITE | frozenset(NUMBER_WORDS)
     | word_set(
-        "me i i'd i've you we we've we'd us could can would will to that on in into onto up down "
+        "me i i'd i've i'm i'll you we we've we'd us could can would will to that on in into onto up down "
         "there here for as got have get it one exactly say says verbatim literally word put if "
         "it's no bother trouble mind don't wouldn't possible kind be so the of is are was not too "
         "much hassle with called named titled do going need wish ask something ones too at end "

@@ -117,7 +117,7 @@ _POLITENESS = word_set(
     "gonna going help useful handy you've i've wonderful fantastic brilliant helpful convenient ready us"
 )
 _TRIGGERS = word_set(
-    "you you'd please kindly bother trouble favour favor possible grateful appreciate star dear "
+    "you you'd you've please kindly bother trouble favour favor possible grateful appreciate star dear "
     "needful burden imposition troubling convenient hassle"
 )
 _ORDERS = (

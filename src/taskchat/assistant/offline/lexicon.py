@@ -190,7 +190,8 @@ LIST_WORDS = (
         "nothing how's things're yet them completed uncompleted work ahead stand where "
         "needs needed progress us go over please remind incl inc including + shebang rundown "
         "recall recap even total altogether rest others hide skip without except excluding ready "
-        "did old earlier again today's week so-far list's back am have've most"
+        "did tick cross strike behind got managed report accomplishments achievements missing track "
+        "backlog workload who's old earlier again today's week so-far list's back am have've most"
     )
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""
@@ -412,6 +413,22 @@ SPELLINGS = {
     "mrk": "mark",
     "doen": "done",
     "wich": "which",
+    "teh": "the",
+    "hte": "the",
+    "dne": "done",
+    "doneee": "done",
+    "finshed": "finished",
+    "deleet": "delete",
+    "thsi": "this",
+    "taht": "that",
+    "waht": "what",
+    "wehn": "when",
+    "plase": "please",
+    "ot": "to",
+    "fro": "for",
+    "lsat": "last",
+    "frist": "first",
+    "secnd": "second",
     "whcih": "which",
     "wat": "what",
     "wats": "what's",

@@ -121,6 +121,9 @@ def _by_places(reference: Reference, tasks: Sequence[Task], memory: Memory) -> M
     missing: list[str] = []
     for place in reference.numbers:
         index = place - 1 if place > 0 else place
+        if place == 0:
+            # "The middle one" is a place only in a list that has one.
+            index = len(rows) // 2 if len(rows) % 2 else len(rows)
         if -len(rows) <= index < len(rows):
             found.append(rows[index])
         else:
@@ -173,6 +176,8 @@ def _pronoun(
             return Match(unclear=tuple(told))
     if reference.numbers and len(focus) != reference.numbers[0] and len(tasks) == 2:
         focus = tuple(tasks)
+    if reference.plural and reference.words == "all" and not focus:
+        return Match(tuple(task for task in tasks if not (prefer_open and task.completed)))
     if reference.plural:
         return Match(focus) if focus else Match(unclear=tuple(tasks))
     if len(focus) > 1 and prefer_open:
@@ -194,6 +199,8 @@ def _by_words(
         found = [task for task in found if not task.completed] or found
     if len(found) == 1 and (same or not reference.parts):
         return Match((found[0],))
+    if len(reference.parts) == 1:
+        return resolve(reference.parts[0], tasks, memory, prefer_open=prefer_open)
     if reference.parts:
         several = _by_parts(reference, tasks, memory, prefer_open=prefer_open)
         if not several.missing and not several.unclear:

@@ -189,6 +189,7 @@ def paused_alone(joints: set[str], rest: Sequence[Token]) -> bool:
     """Whether a bare order ends the sentence: ", please delete", ", fix it"."""
     orders = DELETE | COMPLETE | {"add", "fix", "correct", "change", "update", "amend", "tick", "mark"}
     keys = [token.key for token in rest]
+    keys = keys[1:] if keys[0] == "to" and len(keys) > 1 else keys
     return (
         bool(joints & {",", ";", "-", "–", "—", "so"})
         and keys[0] in orders
@@ -206,7 +207,8 @@ def ends_in_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
         return False
     keys = [token.key for token in rest]
     closing = {"it", "that", "this", "to", "on", "my", "the", "list", "please", "as", "a", "task",
-               "off", "done", "for", "me", "thanks", "now", "off", "from", "."}  # fmt: skip
+               "off", "done", "for", "me", "thanks", "now", "from", ".", "pls", "plz",
+               "complete", "too"}  # fmt: skip
     return keys[1] in {"it", "that", "this"} and all(key in closing for key in keys[2:])
 
 

@@ -108,6 +108,16 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "give {task} <det>? <df> of|saying|that|: says? {value}"),
     ("describe", "give {task} a|the <df> {value}"),
     ("note", "{task} <df> : {value}"),
+    ("describe", "{task} <df> should|must|needs to? now|really? to? say|be|read|become|: {value}"),
+    (
+        "describe",
+        "add|attach|put|write|append to|on|for|under {task} <det>? <df> saying|:|that|of {value}",
+    ),
+    ("remark", "add|put|attach|set|write|give <det>? new? <df> :|of? {value} to|on|for|under|in {task}"),
+    (
+        "describe",
+        "in|for|on|to|under {task} , add|write|put|note in|to|under|as|into <det>? <df> :|that {value}",
+    ),
     (
         "describe",
         "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
@@ -144,13 +154,19 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be?|say|read : {value}"),
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be|say|read|: {value}"),
     # The state.
+    ("complete", "tick|mark|check it|that|this|them off?"),
+    ("complete", "tick|check tick|check"),
     ("complete", "put|give|stick|place|leave|add|set {task} a <check>"),
+    ("complete", "{task} can|could|should|may|must now? be|go ticked|crossed|checked|struck|marked "
+                 "off? as? <state>?"),
+    ("complete", "can|could {task} be ticked|crossed|checked|struck|marked off? as? <state>?"),
+    ("complete", "{task} :|,|-|–|— please? mark|tick|check it|that? as|off? <state>?"),
     (
         "complete",
         "put|stick|place|leave|add|set|give a|the|another? green|big|little? <check> next|by|beside|"
         "against|on|for|to|alongside|in to|of? {task}",
     ),
-    ("complete", "<change> <det>? status|state of|for {task} to|as <state>"),
+    ("complete", "<change> <det>? status|state of|for {task} to|as|on <state>"),
     ("complete", "<mark> {task} down? as|to|=|like being? <state>"),
     ("complete", "mark|set|put|tick as|like|off|down? <state> <mine> task|tasks? of|for? {task}"),
     ("complete", "<mark> {task} down as <state>"),
@@ -176,6 +192,8 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
         "{value}",
     ),
     ("swap", "it|that says|said|reads {old} but|, it? should|must|needs to? say|be|read {value}"),
+    ("swap", "make|call it|that {value} instead|rather of|than {old}"),
+    ("swap", "make|call it|that {value} not {old}"),
     ("swap", "{old} should|must|ought to? have been {value}"),
     ("swap", "{old} should|must instead? be|say|read instead? {value} instead"),
     ("swap", "i meant|mean {value} not|rather|instead than|of? {old}"),
@@ -250,6 +268,10 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
         "{task} should|needs|must|ought to? now|really|actually? read|say|become|be {value}",
     ),
     ("retitle", "{task} is now called|named {value}"),
+    ("retitle", "i'd rather|prefer|like if? {task} to? was|were|be called|named {value}"),
+    ("retitle", "can|could {task} become|say|read {value}"),
+    ("retitle", "can|could {task} be renamed|changed|called|reworded|named to|as|into? {value}"),
+    ("retitle", "{task} :|, make|call|have|rename|title it|that|this to|into? say|read|be? {value}"),
     (
         "retitle",
         "i|i'd want|like|would|need like? {task} to|called? read|say|be|become called|named? "
@@ -271,6 +293,13 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("unwanted", "{task} is|are obsolete|redundant|irrelevant|superfluous"),
     ("offer_delete", "i don't need|want|have the? {task} now"),
     ("delete", "get|getting rid of {task}"),
+    ("delete", "{task} :|,|-|–|— please? <delete> it|that|this?"),
+    ("delete", "{task} can|could|should|may|must now? come|go|be off|taken|struck|removed|binned off? "
+               "<mine>? to-do|todo|task? <list>?"),
+    ("delete", "{task} can|could|should|may|must now? come|go|be off|taken|struck|removed|binned from|"
+               "off of? <mine>? to-do|todo|task? <list>"),
+    ("delete", "can|could {task} be|go|come deleted|removed|erased|off|binned|away off? <mine>? "
+               "<list>?"),
     ("delete", "get|getting {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
     ("delete", "have|make {task} disappear|vanish|removed|deleted|erased"),
     ("delete", "make {task} go away"),
@@ -305,12 +334,17 @@ _COMPLETIONS: tuple[tuple[Effect, str], ...] = (
     ("told", "<i> have? <adv>* took|taken care of {task}"),
     ("told", "<ive> <adv>* taken care of {task}"),
     ("told", "took care of {task}"),
+    ("told", "mission accomplished|complete on|with|for|: {task}"),
+    ("told", "{task} :|-|–|— <past>"),
+    ("told", "{task} ✅|✔|☑|✓|👍"),
+    ("told", "✅|✔|☑|✓ {task}"),
     ("told", "<i> have? <adv>* knocked|ticked|checked|crossed|marked out|off {task}"),
     ("told", "<ive> <adv>* knocked|ticked|checked|crossed|marked out|off {task}"),
     ("told", "knocked|ticked|checked|crossed out|off {task}"),
     ("told", "<i>|<ive> have? <adv>* dealt|done|finished with {task}"),
     ("told", "<i>|<ive> have? <adv>* got|gotten done|finished with|through {task}"),
-    ("told", "<i>|<ive> have? <adv>* got through|around to? {task}"),
+    ("told", "<i>|<ive> have? <adv>* got|gotten through|around|round to? {task}"),
+    ("told", "<adv>* got through|around|round to? {task}"),
     ("told", "<i>|<ive> have? did|managed to finish|complete|do {task}"),
     ("told", "<i> have|am|did|managed? <adv>* <didverb> up|off|with|doing? {task}"),
     ("told", "<ive>|<im> <adv>* <didverb>|through up|off|with|doing|out? {task}"),

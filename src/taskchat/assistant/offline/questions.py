@@ -86,6 +86,10 @@ def question_of(clause: Clause) -> Intent | None:
         return Show(status_asked(keys[2:]), counted="many" in keys) if asks else None
     if opening in LIST_VERBS | QUESTION_WORDS or _is_list_name(keys):
         return _list_or_ask(clause, keys)
+    if opening in {"had", "have", "has"} and not clause.asked and keys[1:2] and (
+        keys[1] not in {"i", "you", "we", "the", "any", "they"}
+    ):  # fmt: skip
+        return None
     if opening in AUXILIARIES and (clause.asked or not clause.led):
         return _auxiliary(text, tokens, keys)
     whole = opening in {"anything", "everything", "all", "nothing"}
@@ -100,6 +104,12 @@ def gist_of(clause: Clause) -> Show | None:
     """A wish to see tasks in words of its own: "the whole shebang, finished ones included"."""
     keys = [token.key for token in clause.tokens]
     words = set(keys)
+    if words & _STANDING and all(key in LIST_WORDS | _STANDING for key in keys):
+        return Show(status_asked(keys))
+    if (embedded := _embedded(keys)) is not None:
+        return embedded
+    if len(keys) == 1 and clause.asked and words & (DONE | OPEN):
+        return Show(status_asked(["what", "is", *keys]))
     if words & (DELETE | {"add", "mark", "tick", "rename"}) or keys[0] in CHANGE | COMPLETE | ADD:
         return None
     if hidden_status(keys) is not None and keys[0] in HIDING:
@@ -110,6 +120,30 @@ def gist_of(clause: Clause) -> Show | None:
         return None
     known = [key in LIST_WORDS or not key[:1].isalnum() for key in keys]
     return Show(status_asked(keys)) if known.count(False) <= 1 else None
+
+
+_STANDING = word_set(
+    "accomplishments achievements report stand lot missing agenda backlog workload to-dos shebang"
+)
+_KNOWING = word_set(
+    "know knows see sure remember forgot forgotten recall tell wonder wondering figure track ask "
+    "asks asked asking check out of understand list hear say like wants"
+)
+
+
+def _embedded(keys: Sequence[str]) -> Show | None:
+    """A question inside a sentence: "my boss wants to know what I've finished"."""
+    if keys[0] in ADD | DELETE | CHANGE | COMPLETE | {"remind", "note", "put"}:
+        return None
+    for place, key in enumerate(keys[1:12], start=1):
+        asks = key in QUESTION_WORDS - {"how"} or keys[place : place + 2] == ["how", "many"]
+        if not asks or keys[place - 1] not in _KNOWING:
+            continue
+        rest = keys[place:]
+        telling = set(rest) & (TASK_NOUNS | LISTS | OPEN | DONE | {"do", "through", "did"})
+        if len(rest) > 1 and telling and _closed(rest):
+            return Show(status_asked(rest), counted="many" in rest)
+    return None
 
 
 def _howto(clause: Clause, keys: Sequence[str]) -> Say | None:
@@ -164,12 +198,13 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     about = _one_task(text, tokens, opening)
     if about is not None:
         return Ask(about)
-    if opening in {"check", "cross", "take"} and {"off", "out"} & set(keys):
+    if opening in {"check", "cross", "take", "get"} and {"off", "out"} & set(keys):
         return None
     if _closed(keys):
         duty = status_asked(keys) == "pending"
         done = status_asked(keys) == "completed"
-        if telling or ((duty or done) and opening in QUESTION_WORDS):
+        counting = counted and opening == "how" and not set(keys) & {"long", "old", "much"}
+        if telling or counting or ((duty or done) and opening in QUESTION_WORDS):
             if opening in {"check", "review"} and keys[1:2] == ["off"]:
                 return None
             if opening == "get" and ("rid" in keys or keys[-1] in DONE):

@@ -13,6 +13,7 @@ from taskchat.assistant.offline.lexicon import (
     COMPLETE,
     DELETE,
     DONE,
+    FILLERS,
     NOT,
     PARTICIPLES,
     PAST,
@@ -67,6 +68,10 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
             return Reading((Say("noted"),), context=text_of(text, tokens))
+    if keys[0] in DELETE | CHANGE | ADD | {"mark"} and _ends_done(keys):
+        reported = first_reading(clause, COMPLETIONS)
+        if reported is not None:
+            return reported
     thrown = placed(text, tokens)
     if thrown is None and keys[0] in PUT & DELETE:
         thrown = linked(text, tokens)
@@ -90,6 +95,17 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     if (wish := gist_of(clause)) is not None:
         return Reading((wish,))
     return _statement(clause, has_more=has_more)
+
+
+def _ends_done(keys: Sequence[str]) -> bool:
+    """“Delete spam is done” tells of a task; “delete all that is done” is an order."""
+    be = next((place for place, key in enumerate(keys) if key in {"is", "are"}), 0)
+    told = 1 < be < len(keys) - 1 and all(
+        key in DONE | {"now", "all", "already", "finally"} for key in keys[be + 1 :]
+    )
+    open_ended = {"that", "which", "what", "everything", "all", "whatever", "who", "anything",
+                  "whichever", "one", "ones", "so"}  # fmt: skip
+    return told and not open_ended & set(keys[1:be])
 
 
 def _conditional(clause: Clause) -> Reading:
@@ -171,8 +187,38 @@ def _of_others(keys: Sequence[str]) -> bool:
     return bool({"her", "his", "their"} & set(keys[max(past, has) + 1 :][:3]))
 
 
+_WISHING = word_set(
+    "i i'd i'll we we'd we'll should really probably ought to better must might could want like "
+    "love also still just think have need gotta got had would will definitely actually"
+)
+
+
 def _spoken(text: str, tokens: Sequence[Token]) -> str:
-    return text_of(text, trimmed(tokens))
+    """The words a later "it" may mean; of "I should really call Al" only the deed."""
+    rest = trimmed(tokens)
+    if all(token.key in FILLERS | {"no", "nah", "nope"} for token in rest):
+        return ""
+    if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll"}:
+        wishing = next((p for p, t in enumerate(rest) if t.key not in _WISHING), 0)
+        modal = {"should", "ought", "better", "must", "might", "could", "want", "need", "gotta",
+                 "like", "to"}  # fmt: skip
+        if wishing and modal & {t.key for t in rest[:wishing]}:
+            rest = rest[wishing:]
+    return text_of(text, rest)
+
+
+def _passive(keys: Sequence[str]) -> bool:
+    """“The contract got signed at noon”, “chapter 3 is read”."""
+    if keys[0] in QUESTION_WORDS:
+        return False
+    done = PARTICIPLES | {"read", "put", "cut", "set", "hit", "shut"}
+    for place, key in enumerate(keys[:8]):
+        if key in _PASSIVE - {"have"} or key.endswith("'s"):
+            following = [k for k in keys[place + 1 : place + 4]
+                         if k not in {"been", "all", "now", "finally", "just", "already"}]  # fmt: skip
+            if place and following and following[0] in done:
+                return True
+    return False
 
 
 def _statement(clause: Clause, *, has_more: bool) -> Reading:
@@ -191,6 +237,7 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     if words[0] in {"my", "the"}:
         past = past and bool(_PASSIVE & set(keys))
     ending = len(keys) <= 5 and keys[-1] in PARTICIPLES
+    ending = ending or _passive(keys)
     if (past and (speaks or words[0] in PAST or words[0].endswith("ed"))) or ending:
         report = Change("complete", Reference("words", spoken), told=True, certain=False)
         pointless = bool({"it", "them"} & set(keys[1:])) or keys[-1] in PRONOUNS

@@ -13,6 +13,8 @@ from taskchat.assistant.offline.lexicon import (
     NUMBER_WORDS,
     OPEN,
     ORDINALS,
+    PARTICIPLES,
+    PAST,
     PRONOUNS,
     TASK_NOUNS,
     word_set,
@@ -40,6 +42,8 @@ _RANGE = re.compile(r"(\d{1,6})[-–](\d{1,6})")
 
 def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> Reference:
     """How the tokens name tasks; `whole` when they may also be several names."""
+    while len(tokens) > 2 and (tokens[0].key, tokens[1].key) in {("for", "me"), ("from", "me")}:
+        tokens = tokens[2:]
     rest = trimmed([token for token in tokens if token.kind != "mark" or is_punctuation(token)])
     if (excepting := _excepting(text, rest)) is not None:
         return excepting
@@ -89,11 +93,31 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
         else:
             pieces[-1].append(token)
     named = [piece for piece in pieces if trimmed(piece)]
+    named = [piece for place, piece in enumerate(named) if not place or not _is_remark(piece)]
+    if len(named) == 1 < len(pieces):
+        return (reference_of(text, named[0], whole=False),)
     if not 2 <= len(named) <= PARTS_MAX:
         return ()
     parts = tuple(reference_of(text, piece, whole=False) for piece in named)
     # "drop everything and call mom" is no order to delete all tasks.
     return () if any(part.naming == "every" and not part.words for part in parts) else parts
+
+
+_REMARKS = word_set(
+    "lol haha whew phew yay hurray hooray ha hehe finally sorry argh ugh tick please thanks mate "
+    "love cheers ok okay right yes"
+)
+
+
+def _is_remark(piece: Sequence[Token]) -> bool:
+    """A reason or an exclamation after a name: "the gate, the neighbours fixed it"."""
+    keys = [token.key for token in piece if token.kind != "mark"]
+    if all(key in _REMARKS for key in keys):
+        return True
+    stated = len(keys) > 2 and keys[0] in {"the", "my", "our", "his", "her", "your", "they", "she"}
+    return stated and any(key in PARTICIPLES | PAST for key in keys[1:4]) and keys[-1] in (
+        PRONOUNS | {"now", "already", "anyway", "off", "down", "away", "up", "out"}
+    )  # fmt: skip
 
 
 def _pronoun(keys: Sequence[str]) -> Reference | None:
@@ -105,7 +129,8 @@ def _pronoun(keys: Sequence[str]) -> Reference | None:
             return Reference("pronoun", plural=True, numbers=(2,))
         if any(key in PRONOUNS for key in core):
             many = {"them", "those", "these", "all", "'em"}
-            return Reference("pronoun", plural=bool(many & set(keys)))
+            every = "all" if "all" in keys else ""
+            return Reference("pronoun", every, plural=bool(many & set(keys)))
         if core and set(core) <= {"the", "same"} and "same" in keys:
             return PRONOUN
     if keys and set(keys) <= {"the", "other", "one", "task"} and "other" in keys:
@@ -165,7 +190,9 @@ def _places(keys: Sequence[str]) -> Reference | None:
     status: Status = "all"
     count = 1
     for place, key in enumerate(plain):
-        if key in ORDINALS:
+        if key == "middle":
+            places.append(0)
+        elif key in ORDINALS:
             places.append(ORDINALS[key])
         elif key in NUMBER_WORDS and places:
             count = NUMBER_WORDS[key]

@@ -10,6 +10,7 @@ HIDING = word_set("hide skip omit exclude ignore filter")
 """Verbs that say what not to show."""
 
 _LEFT_OUT = HIDING | word_set("without excluding except minus ignoring skipping hiding omitting")
+_TICKED = word_set("tick check cross strike")
 _BESIDES = word_set("too also even well incl plus")
 _WHOLE = word_set("whole all full entire everything every list lot complete total shebang")
 
@@ -71,6 +72,16 @@ def status_asked(keys: Sequence[str]) -> Status:
         set(keys) & {"everything", "all", "overview", "both"}
     ):
         return "all"
+    if " or not" in phrase or " and not" in phrase and (done or set(keys) & _TICKED):
+        return "all"
+    if set(keys) & _TICKED and {"did", "i've", "have", "i", "we"} & set(keys):
+        return "pending" if set(keys) & NOT or "to" in keys else "completed"
+    if set(keys) & {"behind", "accomplishments", "achievements"} or (
+        "through" in keys and {"got", "get", "i've"} & set(keys)
+    ):
+        return "completed"
+    if set(keys) & {"missing", "backlog"}:
+        return "pending"
     if done and set(keys) & _BESIDES and set(keys) & _WHOLE:
         return "all"
     mine = {"have", "did", "i've", "we've"} & set(keys) and {"managed", "did"} & set(keys)
