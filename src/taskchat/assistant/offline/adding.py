@@ -54,6 +54,7 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("i|we could|can use a|another reminder to|about|for|of {title}", False),
     ("get|have|see {title} added to <my> <kind>* list", False),
     ("<put> {title} <on> <my> <kind>* list", False),
+    ("<put> {title} <on> there|it", False),
     ("<put> {title} down <on> <my> <kind>* list", False),
     ("<my> list needs|wants|misses {title}", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),

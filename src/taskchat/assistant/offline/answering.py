@@ -18,6 +18,7 @@ from taskchat.assistant.offline.intents import (
     Show,
     Understanding,
 )
+from taskchat.assistant.offline.lexicon import PRONOUNS
 from taskchat.assistant.offline.matching import Memory, Task, resolve, with_status
 from taskchat.assistant.offline.understand import understand
 
@@ -28,6 +29,9 @@ QUESTIONS_BACK_MAX = 5
 def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Intent, ...]:
     """The turn's intents, an answer to the last question or a continuation included."""
     heard = understand(turn.said)
+    if earlier:
+        intents = _returned(heard.intents, earlier) or _pointed_back(heard, earlier)
+        heard = replace(heard, intents=intents)
     first = heard.intents[0]
     vague = len(heard.intents) == 1 and isinstance(first, Say | Offer)
     if not earlier:
@@ -42,6 +46,61 @@ def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Inte
         if continued is not None:
             return continued
     return heard.intents
+
+
+def _returned(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Intent, ...] | None:
+    """What takes back the last turn's calls, as far as a tool can: "add it back"."""
+    again = [i for i in intents if isinstance(i, Add) and _is_pronoun(i.title)]
+    if not again and not any(isinstance(i, Say) and i.about == "back" for i in intents):
+        return None
+    steps = [s for s in earlier[-1].steps if s.name in CHANGING and s.result is not None]
+    lists = [step for step in earlier[-1].steps if step.name == "list_tasks"]
+    before = {task.id: task for task in (tasks_of(lists[0]) if lists else [])}
+    back: list[Intent] = []
+    for step in steps:
+        task = before.get(step.task_id or 0)
+        target = Reference("ids", numbers=(step.task_id or 0,))
+        if step.name == "delete_task" and task is not None:
+            back.append(Add(task.title, task.description or None))
+        elif step.name == "update_task" and task is not None and not again:
+            title = task.title if "title" in step.arguments else None
+            described = "description" in step.arguments
+            back.append(Edit(target, title, task.description if described else None))
+    return tuple(back) or None
+
+
+def _pointed_back(heard: Understanding, earlier: Sequence[Turn]) -> tuple[Intent, ...]:
+    """The intents with "add that" naming what the user spoke of in the turn before."""
+    if not any(isinstance(i, Add) and _is_pronoun(i.title) for i in heard.intents):
+        return heard.intents
+    last = understand(earlier[-1].said)
+    words = ""
+    for intent in last.intents:
+        if isinstance(intent, Change | Edit | Ask) and intent.target.naming == "words":
+            words = intent.target.words
+        elif isinstance(intent, Offer):
+            words = intent.words
+    title = _unarticled(words) or last.context
+    return tuple(
+        (replace(i, title=title) if title else Say("incomplete", "add"))
+        if isinstance(i, Add) and _is_pronoun(i.title)
+        else i
+        for i in heard.intents
+    )
+
+
+def _is_pronoun(title: str) -> bool:
+    return title.casefold() in PRONOUNS
+
+
+def _unarticled(words: str) -> str:
+    """A name without the article and the word "task" around it."""
+    pieces = words.split()
+    while len(pieces) > 1 and pieces[0].casefold() in {"the", "a", "an"}:
+        pieces = pieces[1:]
+    while len(pieces) > 1 and pieces[-1].casefold() in {"task", "one", "item"}:
+        pieces = pieces[:-1]
+    return " ".join(pieces)
 
 
 def _asked(earlier: Sequence[Turn], *, depth: int) -> Question | None:
@@ -140,6 +199,8 @@ def _continued(
         return (Change("complete", heard.bare),)
     if names[-1] == "delete_task" and heard.bare.naming != "vague":
         return (Change("delete", heard.bare),)
+    if names[-1] == "add_task" and heard.meant and heard.text:
+        return (Edit(Reference("newest"), title=heard.text),)
     if names[-1] == "add_task" and heard.bare.naming == "words" and heard.text:
         return (Add(heard.text.removeprefix("to ")),)
     return None

@@ -85,7 +85,10 @@ def _sentences(tokens: Sequence[Token], head: int) -> Iterator[tuple[list[Token]
             if place < head:
                 sentence.append(token)
                 continue
-            if shouted or token.key == "." and (before in ABBREVIATIONS or len(before) == 1 == token.start):
+            if shouted or (head and token.key == ";"):
+                sentence.append(token)
+                continue
+            if token.key == "." and (before in ABBREVIATIONS or len(before) == 1 == token.start):
                 continue
             if sentence:
                 yield sentence, token.key

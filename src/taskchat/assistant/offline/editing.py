@@ -94,8 +94,10 @@ def _effect(
         start, end = captures.get(gap, (0, 0))
         return list(tokens[start:end])
 
-    if effect in {"undo", "reopen"}:
-        return Reading((Say("undo" if effect == "undo" else "reopen"),))
+    if effect in {"undo", "back"}:
+        return Reading((Say("undo", "back" if effect == "back" else ""),))
+    if effect == "reopen":
+        return Reading((Say("reopen"),))
     first = readings[0]
     if effect == "field":
         words = piece(first, "task")

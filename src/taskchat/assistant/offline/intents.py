@@ -1,6 +1,6 @@
 """What a message can ask for. Values only; nothing here knows which tasks exist."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["all", "pending", "completed"]
@@ -141,11 +141,13 @@ class Understanding:
 
     `bare` names tasks when the message is only a name ("the sales one"), the answer to a
     question; `again` when it continues the last request ("and the second one too").
-    `text` is the message without opening and closing courtesies.
+    `text` is the message without opening and closing courtesies. `context` is the last thing
+    spoken of; `meant` when the message corrects the one before ("I meant ...").
     """
 
     intents: tuple[Intent, ...]
     text: str
     bare: Reference | None = None
     again: bool = False
-    topics: frozenset[str] = field(default_factory=frozenset)
+    context: str = ""
+    meant: bool = False

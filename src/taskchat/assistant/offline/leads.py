@@ -64,6 +64,10 @@ _LEADS = tuple(
         "of course",
         "i mean|meant",
         "wait",
+        "wrong one",
+        "my mistake|bad",
+        "on second thoughts|thought",
+        "no wait",
         "you can take it that",
         "it turns out that",
         "it turns out",
@@ -116,6 +120,7 @@ _POLITENESS = word_set(
     "really possibly able not burden imposition troubling think needful way there's hope must "
     "gonna going help useful handy you've i've wonderful fantastic brilliant helpful convenient ready us"
 )
+_GERUNDS = word_set("adding deleting removing renaming ticking marking completing")
 _TRIGGERS = word_set(
     "you you'd you've please kindly bother trouble favour favor possible grateful appreciate star dear "
     "needful burden imposition troubling convenient hassle"
@@ -170,10 +175,17 @@ def after_leads(tokens: Sequence[Token], start: int) -> tuple[int, bool, bool]:
         if key == "don't" or [t.key for t in tokens[place : place + 2]] == ["do", "not"]:
             break
         if (size := _lead(tokens, place, _LEADS)) or (
-            (size := _lead(tokens, place, _SOFT_LEADS)) and opens_request(tokens[place + size :])
+            (size := _lead(tokens, place, _SOFT_LEADS)) and (
+                opens_request(tokens[place + size :])
+                or (place + size < len(tokens) and tokens[place + size].key in _GERUNDS)
+            )
         ):
             led = True
             place += size
+        elif key in {"first", "second", "third"} and place + 1 < len(tokens) and (
+            tokens[place + 1].key in ADD or opens_request(tokens[place + 1 :])
+        ):  # fmt: skip
+            place += 1
         elif size := _politeness(tokens, place):
             led = True
             place += size

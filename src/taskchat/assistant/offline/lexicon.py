@@ -112,7 +112,7 @@ FIELDS = {
 
 POLITE = word_set(
     "please pls plz kindly thanks thx cheers ta ok okay too also then now instead again mate "
-    "anymore already immediately altogether completely entirely"
+    "btw lol haha whew thankyou ty anymore already immediately altogether completely entirely"
 )
 """Words that may trail a request without being part of what it names."""
 

@@ -49,7 +49,8 @@ def opens_request(tokens: Sequence[Token]) -> bool:
         return second in {"to", "about", "that"} or first == "forget"
     if first in {"check", "cross", "strike", "scratch", "take"}:
         off = next((place for place, key in enumerate(near) if key in {"off", "out"}), 0)
-        return (off > 0 and (off == 1 or "list" in near or off == len(near) - 1)) or _points(tokens)
+        last = off == len(near) - 1 or near[off + 1 :] in (["it"], ["there"])
+        return (off > 0 and (off == 1 or "list" in near or last)) or _points(tokens)
     if first in {"put", "stick", "pop", "throw", "include"}:
         return "list" in near
     if first in {"make", "create", "set", "start", "new", "another", "jot", "note", "write"}:
@@ -100,7 +101,9 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return True
     if first in {"not", "don't"} and paused:
         return True
-    if paused and first in {"that", "this", "it", "which"} and keys[1] in _MODALS:
+    if paused and first.endswith("'s") and len(keys) > 1 and keys[1] in PARTICIPLES | DONE:
+        return True
+    if paused and first in {"that", "this", "it", "which"} and len(keys) > 1 and keys[1] in _MODALS:
         return True
     if "but" in joints and first in NOT:
         return True

@@ -20,7 +20,7 @@ from taskchat.assistant.offline.pattern import Pattern
 Effect = Literal[
     "describe", "retitle", "replace", "append", "move", "undescribe", "complete", "told",
     "reopen", "name", "note", "delete", "unwanted", "offer_delete", "undo", "swap",
-    "field", "remark",
+    "field", "remark", "back",
 ]  # fmt: skip
 
 CLASSES = {
@@ -78,12 +78,15 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("undo", "undo"),
     ("undo", "undo {x}"),
     ("undo", "revert {x}"),
-    ("undo", "restore {x}"),
-    ("undo", "undelete {x}"),
-    ("undo", "bring {x} back"),
-    ("undo", "put {x} back"),
+    ("back", "restore {x}"),
+    ("back", "undelete {x}"),
+    ("back", "bring {x} back"),
+    ("back", "put {x} back"),
     ("undo", "take that back"),
-    ("undo", "add it|that|them back"),
+    ("back", "add|put|pop|stick it|that|them|this back on|onto|in? <mine>? <list>? again?"),
+    ("back", "add|put it|that|them again"),
+    ("back", "change|rename|set|switch|turn it|that back"),
+    ("back", "i|we want|need|would|i'd like? it|that|them back"),
     ("reopen", "<mark> {task} as|to|back? to? as? not <done>"),
     ("reopen", "<mark> {task} back? as|to <open>"),
     ("reopen", "<mark> {task} <open>"),
@@ -304,7 +307,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("delete", "have|make {task} disappear|vanish|removed|deleted|erased"),
     ("delete", "make {task} go away"),
     ("delete", "do|done away with {task}"),
-    ("delete", "take|pull|knock {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
+    ("delete", "take|pull|knock {task} off|out of? it|there|<mine>? to-do|todo|task|tasks|to? do? <list>?"),
     ("delete", "take|throw|toss|chuck|cross <off> {task}"),
     ("delete", "throw|toss|chuck {task} out|away"),
     ("delete", "<delete> out|off? {task}"),

@@ -92,6 +92,10 @@ def question_of(clause: Clause) -> Intent | None:
         return None
     if opening in AUXILIARIES and (clause.asked or not clause.led):
         return _auxiliary(text, tokens, keys)
+    if opening in {"any", "anything"} and set(keys[:3]) & set(FIELDS) and clause.asked:
+        place = next((p for p, key in enumerate(keys) if key in _ABOUT), 0)
+        if place and place + 1 < len(keys):
+            return Ask(reference_of(text, tokens[place + 1 :], whole=False))
     whole = opening in {"anything", "everything", "all", "nothing"}
     if opening == "any" and set(keys) & (TASK_NOUNS | OPEN | DONE):
         whole = True
@@ -151,14 +155,21 @@ def _howto(clause: Clause, keys: Sequence[str]) -> Say | None:
     if asked and (keys[1] == "to" or keys[2] in {"i", "you", "we", "one", "people"}):
         return Say("howto", _topic(keys))
     joined = " ".join(keys[:8])
-    if joined.startswith(_WAYS) and set(keys) & (DELETE | ADD | CHANGE | COMPLETE | {"mark"}):
+    able = keys[:1] in (["can"], ["could"]) or clause.led
+    general = keys[-1] in {"titles", "names", "descriptions", "tasks", "later", "things", "lists"}
+    brief = len(keys) <= 5 and not {"to", "my"} & set(keys)
+    if clause.asked and able and general and brief and set(keys[:3]) & (CHANGE | DELETE | ADD | COMPLETE):
+        return Say("howto", _topic(keys))
+    if joined.startswith(_WAYS) and set(keys) & (DELETE | ADD | CHANGE | COMPLETE | {"mark", "tick", "check"}):
         return Say("howto", _topic(keys))
     return None
 
 
 def _topic(keys: Sequence[str]) -> str:
+    if set(keys) & set(FIELDS) or "titles" in keys:
+        return "update"
     for key in keys:
-        if key in DELETE:
+        if key in DELETE | {"rid", "deleting"}:
             return "delete"
         if key in ADD - {"note", "record"}:
             return "add"
@@ -195,7 +206,9 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
                               "everything's"})  # fmt: skip
     if opening in {"show", "list", "display", "view", "see"} and "all" in keys:
         telling = telling | {"all"}
-    about = _one_task(text, tokens, opening)
+    if opening == "what" and {"just", "last"} & set(keys) and {"add", "added"} & set(keys):
+        return Ask(Reference("newest"))
+    about = _written(text, tokens) or _one_task(text, tokens, opening)
     if about is not None:
         return Ask(about)
     if opening in {"check", "cross", "take", "get"} and {"off", "out"} & set(keys):
@@ -226,6 +239,21 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     ]
     return Show(status_asked(keys), text_of(" ".join(t.text for t in words), tokens_of(
         " ".join(t.text for t in words))), counted=counted)  # fmt: skip
+
+
+def _written(text: str, tokens: Sequence[Token]) -> Reference | None:
+    """The task of “what did I write in the notes of the dentist task”."""
+    keys = [token.key for token in tokens]
+    if keys[:1] != ["what"] or not set(keys[1:6]) & {"write", "wrote", "put", "note", "noted"}:
+        return None
+    if not set(keys[1:4]) & {"i", "i've", "we"}:
+        return None
+    place = next((p for p in range(len(keys) - 1, 3, -1) if keys[p] in _ABOUT), 0)
+    rest = tokens[place + 1 :] if place else ()
+    return reference_of(text, rest, whole=False) if rest else None
+
+
+_ABOUT = word_set("of for about under on to in with")
 
 
 def _one_task(text: str, tokens: Sequence[Token], opening: str) -> Reference | None:
@@ -288,7 +316,7 @@ def _auxiliary(text: str, tokens: Sequence[Token], keys: list[str]) -> Intent | 
         else:
             return None
     rest = trimmed(_bare_question(tokens))
-    if not rest:
+    if not rest or (keys[:2] == ["do", "you"] and keys[2:3] != ["have"]):
         return None
     return Ask(reference_of(text, rest, whole=False))
 

@@ -196,7 +196,7 @@ _WISHING = word_set(
 def _spoken(text: str, tokens: Sequence[Token]) -> str:
     """The words a later "it" may mean; of "I should really call Al" only the deed."""
     rest = trimmed(tokens)
-    if all(token.key in FILLERS | {"no", "nah", "nope"} for token in rest):
+    if all(token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest):
         return ""
     if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll"}:
         wishing = next((p for p, t in enumerate(rest) if t.key not in _WISHING), 0)
@@ -205,6 +205,12 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
         if wishing and modal & {t.key for t in rest[:wishing]}:
             rest = rest[wishing:]
     return text_of(text, rest)
+
+
+def _only_points(title: str) -> bool:
+    """“Wash it” is no title: what "it" is stands elsewhere."""
+    words = title.casefold().split()
+    return len(words) <= 2 and words[-1] in PRONOUNS
 
 
 def _passive(keys: Sequence[str]) -> bool:
@@ -226,6 +232,8 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     text, tokens = clause.text, clause.tokens
     keys = [token.key for token in tokens]
     duties = duty_of(text, tokens)
+    if duties and any(_only_points(duty.title) for duty in duties):
+        return Reading((Say("noted"),), context=_spoken(text, tokens))
     if duties:
         return Reading(tuple(_fitted(add) for add in duties), context=duties[0].title)
     spoken = _spoken(text, tokens)

@@ -47,6 +47,11 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
     rest = trimmed([token for token in tokens if token.kind != "mark" or is_punctuation(token)])
     if (excepting := _excepting(text, rest)) is not None:
         return excepting
+    if len(rest) > 1 and rest[0].key == "both" and rest[1].key not in {"of", "the", "tasks"}:
+        if any(token.key in {"and", "&"} for token in rest):
+            rest = rest[1:]
+        elif rest[1].kind == "word" and rest[1].key not in PRONOUNS | TASK_NOUNS:
+            return Reference("every", text_of(text, rest[1:]), plural=True)
     if len(rest) == 1 and rest[0].kind == "quote":
         return Reference("words", rest[0].text)
     keys = [token.key.removesuffix("'s") for token in rest]
@@ -185,7 +190,7 @@ def _newest(keys: Sequence[str]) -> Reference | None:
 
 
 def _places(keys: Sequence[str]) -> Reference | None:
-    plain = [key for key in keys if key not in DETERMINERS | TASK_NOUNS | LISTS | {"on", "of"}]
+    plain = [key for key in keys if key not in DETERMINERS | TASK_NOUNS | LISTS | {"on", "of", "them"}]
     places: list[int] = []
     status: Status = "all"
     count = 1

@@ -133,8 +133,11 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
 
 def absent(names: Sequence[str]) -> str:
     """Says that no task fits what was named."""
-    words = joined([name if name.startswith("task ") else named(clipped(name)) for name in names])
+    words = joined([name if name.startswith(_PLACED) else named(clipped(name)) for name in names])
     return f"I couldn't find {words} on your list, so I changed nothing there. {SEE_LIST}"
+
+
+_PLACED = ("task ", "number ", "that one")
 
 
 def clipped(text: str) -> str:

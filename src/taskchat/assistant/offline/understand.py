@@ -64,12 +64,18 @@ def understand(text: str) -> Understanding:
         bare = reference_of(only.text, _answer(only.tokens))
         again = only.joined or _adds_on(text)
         words = text_of(only.text, trimmed(_answer(only.tokens)))
-    return Understanding(tuple(intents), words, bare, again)
+    context = next((reading.context for reading in reversed(readings) if reading.context), "")
+    meant = bool({"meant", "mean"} & set(text.casefold().split()[:6]))
+    return Understanding(tuple(intents), words, bare, again, context, meant)
 
 
 def _adds_on(text: str) -> bool:
     words = text.casefold().strip(" .!?").split()
     if "i meant" in " ".join(words[:6]) or "i mean" in " ".join(words[:6]):
+        return True
+    if words[:4] in (["do", "the", "same", "for"], ["do", "the", "same", "with"]):
+        return True
+    if words[:3] in (["the", "same", "for"], ["the", "same", "with"], ["and", "the", "same"]):
         return True
     if words[:2] in (["same", "for"], ["same", "with"], ["what", "about"]):
         return True
@@ -100,6 +106,12 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
                     continue
             if _is_empty(intent) and any(isinstance(i, Edit | Reword) for i in intents):
                 continue
+            if isinstance(intent, Add) and intent.title.casefold() in _SEVERAL and (
+                duties := [i for i in intents if isinstance(i, Add) and i.soft]
+            ):  # fmt: skip
+                intents = [replace(i, soft=False) if i in duties and isinstance(i, Add) else i
+                           for i in intents]  # fmt: skip
+                continue
             settled = _pointed(intent, context, named)
             if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
                 settled = replace(settled, title=None, description=settled.title)
@@ -127,6 +139,9 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
         if reading.named is not None and reading.named.naming != "words":
             context = ""
     return _weeded(intents)
+
+
+_SEVERAL = frozenset({"both", "them", "these", "those", "all", "both of them", "them both"})
 
 
 def _is_empty(intent: Intent) -> bool:
