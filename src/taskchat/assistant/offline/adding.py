@@ -53,9 +53,17 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("i|we could|can do with a|another reminder to|about|for|of {title}", False),
     ("i|we could|can use a|another reminder to|about|for|of {title}", False),
     ("get|have|see {title} added to <my> <kind>* list", False),
+    ("<put> {title} down <on> <my> <kind>* list", False),
     ("<put> {title} <on> <my> <kind>* list", False),
     ("<put> {title} <on> there|it", False),
     ("<put> {title} down <on> <my> <kind>* list", False),
+    ("{title} needs|wants adding", False),
+    ("{title} needs|wants adding to <my> <kind>* list", False),
+    ("{title} needs|should|must to? be added", False),
+    ("{title} needs|should|must to? be added to <my> <kind>* list", False),
+    ("can|could i|we have|get|see {title} added", False),
+    ("have|get|see {title} added", False),
+    ("task|todo|to-do|reminder for|on {when} : {title}", True),
     ("<my> list needs|wants|misses {title}", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
     (
@@ -172,6 +180,27 @@ def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
 
 
 _PLACED = Pattern("<put> {title} down? <on> <my>? <kind>* list|there", _CLASSES)
+
+
+_MADE = tuple(
+    Pattern(phrase, _CLASSES)
+    for phrase in (
+        "make {title} a|into <d>* task|to-do|todo|item|reminder",
+        "make|turn {title} into a <d>* task|to-do|todo|item|reminder",
+        "i|i'd|we want|need|like|would|have like? {title} as|for a <d>* task|to-do|todo|item|reminder",
+    )
+)
+
+
+def made(text: str, tokens: Sequence[Token]) -> list[Add] | None:
+    """“Make "repaint the shed" a task”: only words in quotation marks are made one."""
+    for pattern in _MADE:
+        captures = pattern.match(trimmed_end(tokens))
+        if captures is not None:
+            start, end = captures["title"]
+            if [token.kind for token in tokens[start:end]] == ["quote"]:
+                return titles_of(text, tokens[start:end], plural=False)
+    return None
 
 
 def placed(text: str, tokens: Sequence[Token]) -> list[Add] | None:

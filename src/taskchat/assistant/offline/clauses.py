@@ -109,6 +109,8 @@ def _clauses(text: str, sentence: Sequence[Token], *, asked: bool) -> Iterator[C
     head = head_end(sentence)
     if head:
         start, led = 0, True
+    elif (after := _after_before(sentence, start)) :
+        start, led, joined = after_leads(sentence, after)
     elif _is_condition(sentence, start):
         yield Clause(text, tuple(sentence[start:]), asked=asked, hypothetical=True)
         return
@@ -159,6 +161,14 @@ def _clause(
 ) -> Clause:
     whole = (verb, *tokens) if verb is not None else tuple(tokens)
     return Clause(text, whole, asked=asked, led=led, joined=joined, headed=headed)
+
+
+def _after_before(sentence: Sequence[Token], start: int) -> int:
+    """Where the request begins after "before I forget," or "while I'm at it,"; or 0."""
+    keys = [token.key for token in sentence[start : start + 12]]
+    if keys[:1] not in (["before"], ["while"]) or not set(keys[1:3]) & {"i", "i'm", "we", "it"}:
+        return 0
+    return start + keys.index(",") + 1 if "," in keys and keys[-1] != "," else 0
 
 
 def _is_condition(sentence: Sequence[Token], start: int) -> bool:

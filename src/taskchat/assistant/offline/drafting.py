@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from taskchat.assistant.offline import reply
 from taskchat.assistant.offline.dates import redated
-from taskchat.assistant.offline.exchanging import exchanged
+from taskchat.assistant.offline.exchanging import exchanged, names_part
 from taskchat.assistant.offline.history import Turn
 from taskchat.assistant.offline.intents import (
     Add,
@@ -260,4 +260,6 @@ def _new_title(edit: Edit, task: Task) -> str | None:
         return task.title[:place] + edit.title + task.title[place + len(edit.replaced) :]
     if edit.appended:
         return f"{task.title} {edit.title}"
+    if edit.target.naming == "words" and names_part(task.title, edit.target.words, edit.title):
+        return exchanged(task.title, edit.target.words, edit.title)
     return redated(task.title, edit.title, always=edit.dated)

@@ -188,17 +188,23 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
         and words[1].key in (TASK_NOUNS | {"new", "note"})
     ):
         return None
+    if words and all(t.key in {"to", "sure", "so"} for t in words):
+        return None
     if effect == "undescribe":
         return Edit(target, description="")
     value_tokens = _lasting(trimmed(gaps.get("value", [])))
+    if len(value_tokens) > 2 and value_tokens[0].kind == "quote" and value_tokens[1].key in {
+        ",", "-", "–", "—", "(", "because", "since"
+    }:  # fmt: skip
+        value_tokens = value_tokens[:1]
     value = text_of(text, value_tokens)
-    if not value:
+    if not value or value_tokens[0].key in {"so", "sure"}:
         return None
     pointed = _points_out(target, words)
     if effect == "note":
         return Edit(target, description=value) if pointed else None
     if effect == "remark":
-        listed = any(t.key in LISTS or t.key in FIELDS for t in words)
+        listed = any(t.key in LISTS or t.key in FIELDS or t.key == "end" for t in words)
         whole = not listed and [t.kind for t in value_tokens] == ["quote"] and target.naming not in {
             "every", "vague", "newest"
         }  # fmt: skip

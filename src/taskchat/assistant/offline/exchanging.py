@@ -26,3 +26,14 @@ def exchanged(title: str, old: str, new: str) -> str:
     while len(words) > 1 and ahead and words[0].casefold() in ahead:
         words.pop(0)
     return f"{before}{' '.join(words)}{after}"
+
+
+def names_part(title: str, old: str, new: str) -> bool:
+    """Whether "change Acton to Ealing" names a proper part of the title: a name or a number."""
+    place = title.find(old)
+    if place <= 0 or not title[place - 1].isspace() or title[place + len(old) :][:1].isalnum():
+        return False
+    return all(word[0].isupper() or word[0].isdecimal() for word in (*old.split(), *new.split())) and (
+        old.replace(" ", "").isdecimal() == new.replace(" ", "").isdecimal()
+        and len(new.split()) <= len(old.split()) + 1
+    )

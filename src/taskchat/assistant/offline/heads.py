@@ -27,7 +27,7 @@ HEAD_WORDS_MAX = 18
 
 _ADDING = PUT | word_set(
     "add adding create make set insert include log record register open start enter schedule "
-    "write jot append note give track save take adding putting noting creating pencil remember"
+    "write jot append note give track turn save take adding putting noting creating pencil remember"
 )
 _NEW = word_set("new another extra additional following next more else")
 _WISHES = word_set("need want like would love require")
@@ -39,7 +39,7 @@ HEAD_WORDS = (
         "there here for as got have get it one exactly say says verbatim literally word put if "
         "it's no bother trouble mind don't wouldn't possible kind be so the of is are was not too "
         "much hassle with called named titled do going need wish ask something ones too at end "
-        "out remember bottom top list's exact words wording phrase phrased typed write type spell separate "
+        "out remember later turn into bottom top list's exact words wording phrase phrased typed write type spell separate "
         "what how about from my mine thing remember this these should go goes here's here "
         "whatever reads come came think thought quick let's let see personal work"
     )

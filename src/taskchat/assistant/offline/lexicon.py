@@ -191,7 +191,7 @@ LIST_WORDS = (
         "needs needed progress us go over please remind incl inc including + shebang rundown "
         "recall recap even total altogether rest others hide skip without except excluding ready "
         "did tick cross strike behind got managed report accomplishments achievements missing track "
-        "backlog workload who's old earlier again today's week so-far list's back am have've most"
+        "backlog workload chance seeing having ever put here state play leave my mean who's old earlier again today's week so-far list's back am have've most"
     )
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""

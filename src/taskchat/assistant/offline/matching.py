@@ -209,6 +209,15 @@ def _by_words(
             return Match((found[0],))
         if several.tasks or several.unclear:
             return several
+    if not found:
+        # All of a title was said, and more: "buy a tent, we own one by now".
+        said = content(reference.words)
+        found = [
+            task
+            for task in tasks
+            if len(task.words) > 1 and share_held(task.words, said, fuzzy=False) >= 0.99
+        ]
+        found = found if len(found) == 1 else []
     if len(found) == 1:
         return Match((found[0],))
     return Match(unclear=tuple(found)) if found else Match(missing=(reference.words,))

@@ -28,7 +28,8 @@ from taskchat.assistant.offline.references import reference_of
 _POINTERS = word_set("it that them this these those both all everything #")
 
 
-_SPEAKERS = word_set("i i've i'm i'd i'll we we've we're it it's that's there's he she they")
+_REWORDING = word_set("change update edit amend modify correct rename alter reword make turn")
+_SPEAKERS = word_set("he's she's they're i i've i'm i'd i'll we we've we're it it's that's there's he she they")
 
 
 def opens_request(tokens: Sequence[Token]) -> bool:
@@ -52,7 +53,7 @@ def opens_request(tokens: Sequence[Token]) -> bool:
         last = off == len(near) - 1 or near[off + 1 :] in (["it"], ["there"])
         return (off > 0 and (off == 1 or "list" in near or last)) or _points(tokens)
     if first in {"put", "stick", "pop", "throw", "include"}:
-        return "list" in near
+        return "list" in near or near[-2:] == ["on", "there"]
     if first in {"make", "create", "set", "start", "new", "another", "jot", "note", "write"}:
         made = any(key in ONE_TASK | {"down", "note"} for key in near[1:4])
         return made or second in {"it", "that"} or (first == "set" and bool(DONE & set(near)))
@@ -91,6 +92,9 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return True
     if "so" in joints and _rewords(rest):
         return False
+    leaves_out = before[0].key in {"hide", "skip", "omit", "exclude", "leave", "ignore"}
+    if leaves_out and first in LIST_VERBS:
+        return False
     if opens_request(rest):
         return True
     if before[0].key in {"it's", "that's", "it"} and "not" in {t.key for t in before[1:3]}:
@@ -106,6 +110,16 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
     if paused and first in {"that", "this", "it", "which"} and len(keys) > 1 and keys[1] in _MODALS:
         return True
     if "but" in joints and first in NOT:
+        return True
+    if first in {"what", "which"} and keys[-1] in NOT and len(keys) < 4:
+        return False
+    if "so" in joints and first in COMPLETE | DELETE and len(keys) > 1:
+        return True
+    if paused and first in {"isn't", "aren't", "wasn't", "right", "thank", "thankfully"}:
+        return True
+    if paused and first in _REWORDING and {"to", "into", "as"} & set(keys[2:]) and (
+        before[0].key not in ADD | PUT | CHANGE | {"remind", "note", "in", "for", "on", "with"}
+    ):  # fmt: skip
         return True
     states = any(
         keys[i] in {"is", "are", "was"} and DONE & set(keys[i + 1 : i + 4])
@@ -143,6 +157,7 @@ def breaks_off(before: Sequence[Token], joint: Sequence[Token], rest: Sequence[T
         last = before[-1].key
         plain = not any(t.key in FIELDS or t.key in TASK_NOUNS for t in before)
         asks = rest[0].key in QUESTION_WORDS and any(t.key in TASK_NOUNS for t in rest)
+        asks = asks or (bool(_MODALS & {t.key for t in rest[1:7]}) and _named(rest))
         return plain and last not in _INTRODUCING and (opens_request(rest) or asks)
     return opens_request(rest) and _points(rest)
 
@@ -159,9 +174,7 @@ _FINITE = word_set(
 
 def _named(rest: Sequence[Token]) -> bool:
     """Whether a task is named as one before "should" or "can": "the last one should be ..."."""
-    until = next(
-        place for place, t in enumerate(rest) if t.key in {"can", "should", "needs", "must", "ought"}
-    )
+    until = next((place for place, t in enumerate(rest) if t.key in _MODALS | {"ought"}), 0)
     named = rest[:until]
     keys = {token.key for token in named}
     return rest[0].kind == "quote" or (

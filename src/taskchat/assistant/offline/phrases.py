@@ -46,7 +46,7 @@ CLASSES = {
     "i": word_set("i we"),
     "ive": word_set("i've we've"),
     "im": word_set("i'm we're"),
-    "det": word_set("a an the its my this another new"),
+    "det": word_set("a an the its my this another new more some extra"),
     "says": word_set("saying says say reading reads read : - – — that"),
     "called": word_set("called named titled"),
     "off": word_set("off out"),
@@ -69,6 +69,7 @@ CLASSES = {
     "isnt": word_set("isn't aren't not ain't"),
     "needed": word_set("needed necessary required relevant wanted"),
     "wrong": word_set("wrong incorrect outdated old stale mistaken inaccurate date right off bad"),
+    "jot": word_set("add attach put write append include leave make stick pop slap jot"),
     "mine": word_set("my the our this"),
 }
 """Named word classes that the phrases below use."""
@@ -91,12 +92,17 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("reopen", "<mark> {task} back? as|to <open>"),
     ("reopen", "<mark> {task} <open>"),
     ("reopen", "uncheck|untick|unmark|reopen|uncomplete|re-open|reactivate {task}"),
+    ("retitle", "<change> <det>? <tf> of|for|on {task} from {old} to {value}"),
     ("retitle", "<change>|give <det>? <tf> of|for|on|in {task} to|into|as|with|: {value}"),
     ("retitle", "<change> its|the <tf> to|as|: {value}"),
     # The description.
     ("field", "<mine>|its <field> of|for|on|in|at {task} is|was|looks|seems all? out? of? <wrong>"),
     ("field", "<mine>|its <field> of|for|on|in|at {task} isn't right|correct|true"),
     ("field", "<mine>|its <field> of|for|on|in|at {task} needs|wants changing|updating|fixing"),
+    ("field", "there's|spotted|see|i've|i|made a|another typo|mistake|error|slip in|with|on {task}"),
+    ("field", "i|i've made|spotted|see|got a typo|mistake|error|slip in|with|on {task}"),
+    ("field", "{task} has|contains a typo|mistake|error in? it?"),
+    ("field", "{task} is|isn't wrong|misspelled|misspelt|incorrect|right|correct"),
     ("field", "{task} has a|the wrong|old|outdated <field>"),
     (
         "remark",
@@ -123,20 +129,20 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "describe",
-        "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
+        "<jot> <det>? new? <df> to|on|in|for|under "
         "{task} saying|:|says|reading|reads|that|, that? says|say|reads|: {value}",
     ),
     (
         "describe",
-        "add|attach|put|write|append|include|leave|make <det>? new? <df> to|on|in|for|under "
+        "<jot> <det>? new? <df> to|on|in|for|under "
         "{task} saying|:|says|reading|reads|that|-|–|— {value}",
     ),
     (
         "describe",
-        "add|attach|put|write|include|leave <det>? <df> saying|:|that|reading says? "
+        "<jot> <det>? <df> saying|:|that|reading says? "
         "{value} to|on|for|under {task}",
     ),
-    ("describe", "add|attach|put|write|include|leave <det>? <df> saying|:|that|reading {value}"),
+    ("describe", "<jot> <det>? <df> saying|:|that|reading {value}"),
     (
         "describe",
         "add|attach|put|write|append|include|use|note|jot|set|save|record down? {value} as a|the|its <df> to|of|for|on {task}",
@@ -148,7 +154,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "add|attach|put|include the|this <df> :? {value} to|on|for|under {task}"),
     ("describe", "{task} should|must|needs to? have the|a|this <df> : {value}"),
     ("describe", "{task} should|must|needs to? have the|a|this <df> {value}"),
-    ("describe", "note|notes|description|comment on|for|of {task} : {value}"),
+    ("describe", "note|notes|description|comment on|for|of {task} :|-|–|— {value}"),
+    ("describe", "{task} needs|wants|gets|should|must have? a|the|this <df> :|of|saying {value}"),
+    ("describe", "in|under|as|into the|its <df> of|for|on {task} write|put|add|say|note : {value}"),
+    ("describe", "in|under|as|into the|its <df> of|for|on {task} , write|put|add|say|note {value}"),
+    ("describe", "in|under|as|into the|its <df> of|for|on {task} write|put|add|say|note {value}"),
     ("describe", "the|its? description|note|notes|details : {value}"),
     ("describe", "describe {task} as {value}"),
     ("describe", "in|for|on|to {task} , add|write|put <det>? <df> saying|:|that {value}"),
@@ -173,6 +183,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("complete", "<mark> {task} down? as|to|=|like being? <state>"),
     ("complete", "mark|set|put|tick as|like|off|down? <state> <mine> task|tasks? of|for? {task}"),
     ("complete", "<mark> {task} down as <state>"),
+    ("complete", "we|i|you can|could|may now? <mark> {task} as? <state>"),
     ("complete", "<mark> {task} as|to|= fully|completely|all? <state>"),
     ("complete", "mark|set|put|make|consider|call|log {task} <adv>? <state>"),
     ("complete", "mark as|off|down? as? <state> : {task}"),
@@ -187,6 +198,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|ticking {task}"),
     ("complete", "tick|check|cross {task} as <state>"),
     # The title.
+    ("retitle", "in|for|on|with {task} <change> the|its <tf> to|into|as {value}"),
     ("retitle", "in|for|on|with {task} , <change> the|its <tf> to|into|as {value}"),
     (
         "swap",
@@ -243,7 +255,12 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "{task} :|, <change> it|the|its? <tf>? to|into|as {value}"),
     ("move", "<change> the? time|date|day of|for {task} to|: {value}"),
     ("move", "<change> {task} time|date|day to {value}"),
-    ("retitle", "<rename> {task} - > {value}"),
+    ("retitle", "<change> {task} -|= > {value}"),
+    ("retitle", "<change> {task} → {value}"),
+    ("swap", "{old} -|= > {value}"),
+    ("swap", "{old} → {value}"),
+    ("swap", "instead of {old} , it|that should|must|needs to? say|be|read {value}"),
+    ("swap", "instead of {old} it|that should|must|needs to? say|be|read {value}"),
     ("retitle", "switch|swap|replace {task} to|for|with|by {value}"),
     ("retitle", "make {task} into {value}"),
     (
@@ -260,6 +277,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "make|call it|that|this {value}"),
     ("retitle", "call {task} {value} instead"),
     ("retitle", "call it|that|this {value}"),
+    ("retitle", "<rename> <mine> task {task} in {value}"),
     ("name", "<rename>|call|make {task} {value}"),
     (
         "retitle",
@@ -337,6 +355,8 @@ _COMPLETIONS: tuple[tuple[Effect, str], ...] = (
     ("told", "<i> have? <adv>* took|taken care of {task}"),
     ("told", "<ive> <adv>* taken care of {task}"),
     ("told", "took care of {task}"),
+    ("told", "that's|it's me|us done|finished|sorted|through with|for {task}"),
+    ("told", "<adv>* managed to {task}"),
     ("told", "mission accomplished|complete on|with|for|: {task}"),
     ("told", "{task} :|-|–|— <past>"),
     ("told", "{task} ✅|✔|☑|✓|👍"),

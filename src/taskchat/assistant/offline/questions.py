@@ -77,7 +77,7 @@ def question_of(clause: Clause) -> Intent | None:
     if (howto := _howto(clause, keys)) is not None:
         return howto
     opening = keys[0]
-    if opening in {"show", "tell", "explain", "teach"} and "how" in keys[1:3]:
+    if opening in {"show", "tell", "explain", "teach"} and "how" in keys[1:3] and "many" not in keys:
         return Say("howto", _topic(keys))
     if keys[:2] == ["get", "rid"]:
         return None
@@ -101,7 +101,11 @@ def question_of(clause: Clause) -> Intent | None:
         whole = True
     if whole and _closed(keys) and not states_done(keys):
         return Show(status_asked(keys))
-    return None
+    named = set(keys) & (MANY_TASKS | {"list"}) and set(keys) & (DONE | OPEN)
+    if named and _closed(keys) and len(keys) <= 6 and not set(keys) & (AUXILIARIES | {"all"}):
+        if not set(keys) & (_MINE - {"my"}) and keys[0] not in DONE - {"finished"}:
+            return Show(status_asked(keys))
+    return _embedded(keys)
 
 
 def gist_of(clause: Clause) -> Show | None:
@@ -110,13 +114,13 @@ def gist_of(clause: Clause) -> Show | None:
     words = set(keys)
     if words & _STANDING and all(key in LIST_WORDS | _STANDING for key in keys):
         return Show(status_asked(keys))
-    if (embedded := _embedded(keys)) is not None:
-        return embedded
+    if clause.asked and len(keys) > 1 and _closed(keys) and words & (LISTS | MANY_TASKS | OPEN | DONE):
+        return Show(status_asked(keys))
     if len(keys) == 1 and clause.asked and words & (DONE | OPEN):
         return Show(status_asked(["what", "is", *keys]))
     if words & (DELETE | {"add", "mark", "tick", "rename"}) or keys[0] in CHANGE | COMPLETE | ADD:
         return None
-    if hidden_status(keys) is not None and keys[0] in HIDING:
+    if hidden_status(keys) is not None and keys[0] in HIDING | {"leave"}:
         return Show(status_asked(keys))
     wish = bool(words & _WISHES_TO_SEE) or clause.asked
     named = bool(words & (LISTS | MANY_TASKS - {"stuff"} | {"overview", "shebang", "rundown"}))
@@ -127,17 +131,18 @@ def gist_of(clause: Clause) -> Show | None:
 
 
 _STANDING = word_set(
-    "accomplishments achievements report stand lot missing agenda backlog workload to-dos shebang"
+    "accomplishments achievements report stand play lot missing agenda backlog workload to-dos shebang"
 )
 _KNOWING = word_set(
     "know knows see sure remember forgot forgotten recall tell wonder wondering figure track ask "
-    "asks asked asking check out of understand list hear say like wants"
+    "asks asked asking check out of understand list hear say like wants at"
 )
 
 
 def _embedded(keys: Sequence[str]) -> Show | None:
     """A question inside a sentence: "my boss wants to know what I've finished"."""
-    if keys[0] in ADD | DELETE | CHANGE | COMPLETE | {"remind", "note", "put"}:
+    orders = ADD | DELETE | COMPLETE | {"remind", "note", "put", "mark", "tick", "cross", "don't"}
+    if keys[0] in orders | CHANGE or set(keys[:4]) & (DELETE | {"mark", "tick", "add"}):
         return None
     for place, key in enumerate(keys[1:12], start=1):
         asks = key in QUESTION_WORDS - {"how"} or keys[place : place + 2] == ["how", "many"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.adding import adds_of, announced, duty_of, forgotten, linked, placed
+from taskchat.assistant.offline.adding import adds_of, announced, duty_of, forgotten, linked, made, placed
 from taskchat.assistant.offline.clauses import Clause
 from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
 from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
@@ -72,7 +72,7 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         reported = first_reading(clause, COMPLETIONS)
         if reported is not None:
             return reported
-    thrown = placed(text, tokens)
+    thrown = placed(text, tokens) or made(text, tokens)
     if thrown is None and keys[0] in PUT & DELETE:
         thrown = linked(text, tokens)
     if thrown is not None:
@@ -193,9 +193,19 @@ _WISHING = word_set(
 )
 
 
+_FORGETTING = {"forget", "forgetting", "forgot"}
+
+
 def _spoken(text: str, tokens: Sequence[Token]) -> str:
     """The words a later "it" may mean; of "I should really call Al" only the deed."""
     rest = trimmed(tokens)
+    keys = [token.key for token in rest]
+    colon = keys.index(":") + 1 if ":" in keys[1:12] else 0
+    forgot = next((p for p, key in enumerate(keys[:6]) if key in _FORGETTING), -1) + 1
+    if colon and len(rest) > colon + 1:
+        rest = rest[colon:]
+    elif forgot and keys[forgot : forgot + 1] == ["to"] and len(rest) > forgot + 1:
+        rest = rest[forgot + 1 :]
     if all(token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest):
         return ""
     if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll"}:
@@ -225,6 +235,16 @@ def _passive(keys: Sequence[str]) -> bool:
             if place and following and following[0] in done:
                 return True
     return False
+
+
+def _subject(text: str, tokens: Sequence[Token]) -> Reference | None:
+    """The task of a remark such as "the last one's pointless", if named by place or number."""
+    for place, token in enumerate(tokens[:7]):
+        owned = token.text.casefold().endswith(("'s", "’s"))
+        if place and (token.key in {"is", "isn't", "are", "was", "seems", "has"} or owned):
+            found = reference_of(text, tokens[: place + owned], whole=False)
+            return found if found.naming in {"ids", "places", "newest"} else None
+    return None
 
 
 def _statement(clause: Clause, *, has_more: bool) -> Reading:
@@ -275,4 +295,7 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     if words[0] in TASK_VERBS and len(keys) > 1 and not has_more:
         return Reading((Offer("add", spoken),), context=spoken)
     done = any(key in DONE for key in keys)
-    return Reading((Say("noted" if done else "unknown"),), context=spoken)
+    if done and all(key in DONE | {"and", "dusted", "now", "all", "already"} for key in keys):
+        return Reading((Say("noted", "complete"),))
+    said = Say("noted" if done else "unknown")
+    return Reading((said,), context=spoken, named=_subject(text, tokens))

@@ -119,6 +119,8 @@ def _is_remark(piece: Sequence[Token]) -> bool:
     keys = [token.key for token in piece if token.kind != "mark"]
     if all(key in _REMARKS for key in keys):
         return True
+    if keys[0] in {"he's", "she's", "they're", "it's", "i'm", "we're", "thank", "thankfully"}:
+        return True
     stated = len(keys) > 2 and keys[0] in {"the", "my", "our", "his", "her", "your", "they", "she"}
     return stated and any(key in PARTICIPLES | PAST for key in keys[1:4]) and keys[-1] in (
         PRONOUNS | {"now", "already", "anyway", "off", "down", "away", "up", "out"}

@@ -55,7 +55,7 @@ def _without_at_all(keys: Sequence[str]) -> list[str]:
 
 def status_asked(keys: Sequence[str]) -> Status:
     """The filter that a wish to see tasks means."""
-    keys = _without_at_all(keys)
+    keys = ["done" if key == "ready" else key for key in _without_at_all(keys)]
     if (shown := hidden_status(keys)) is not None:
         return shown
     both = {"included", "including", "whether", "both", "either", "regardless", "include",
@@ -81,6 +81,10 @@ def status_asked(keys: Sequence[str]) -> Status:
     ):
         return "completed"
     if set(keys) & {"missing", "backlog"}:
+        return "pending"
+    if done and "and" in keys and keys[-1] in NOT and keys.count("what") + keys.count("what's") > 1:
+        return "all"
+    if phrase.endswith(" got on "):
         return "pending"
     if done and set(keys) & _BESIDES and set(keys) & _WHOLE:
         return "all"

@@ -107,6 +107,9 @@ def _several(tokens: list[Token], *, plural: bool, count: int) -> list[list[Toke
     by_comma = _cut(tokens, {","})
     by_all = _cut(tokens, {",", "and", "&", "plus"})
     if plural:
+        by_dash = _cut(tokens, {"-", "–", "—"})
+        if len(by_dash) > 1 and count in {0, len(by_dash)}:
+            return by_dash
         if count and len(by_all) != count:
             if len(by_comma) == count:
                 return by_comma

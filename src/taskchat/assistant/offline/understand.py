@@ -115,6 +115,11 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
             settled = _pointed(intent, context, named)
             if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
                 settled = replace(settled, title=None, description=settled.title)
+            if isinstance(intent, Say) and intent.about == "complete" and (
+                intent.topic == "noted" and (context or named)
+            ):  # fmt: skip
+                intents = [i for i in intents if not _yields(i, context, named)]
+                settled = _pointed(Change("complete", PRONOUN, told=True), context, named)
             if isinstance(intent, Say) and intent.topic == "incomplete" and (context or named):
                 if intent.about in {"delete", "complete"}:
                     verb: Literal["delete", "complete"] = (
