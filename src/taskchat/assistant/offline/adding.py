@@ -194,12 +194,13 @@ _MADE = tuple(
 
 def made(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     """“Make "repaint the shed" a task”: only words in quotation marks are made one."""
+    words = [token for token in tokens if token.kind != "mark"]
     for pattern in _MADE:
-        captures = pattern.match(trimmed_end(tokens))
+        captures = pattern.match(words)
         if captures is not None:
             start, end = captures["title"]
-            if [token.kind for token in tokens[start:end]] == ["quote"]:
-                return titles_of(text, tokens[start:end], plural=False)
+            if [token.kind for token in words[start:end]] == ["quote"]:
+                return titles_of(text, words[start:end], plural=False)
     return None
 
 

@@ -29,9 +29,8 @@ QUESTIONS_BACK_MAX = 5
 def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Intent, ...]:
     """The turn's intents, an answer to the last question or a continuation included."""
     heard = understand(turn.said)
-    if earlier:
-        intents = _returned(heard.intents, earlier) or _pointed_back(heard, earlier)
-        heard = replace(heard, intents=intents)
+    intents = _returned(heard.intents, earlier) or _pointed_back(heard, earlier)
+    heard = replace(heard, intents=intents)
     first = heard.intents[0]
     vague = len(heard.intents) == 1 and isinstance(first, Say | Offer)
     if not earlier:
@@ -51,7 +50,7 @@ def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Inte
 def _returned(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Intent, ...] | None:
     """What takes back the last turn's calls, as far as a tool can: "add it back"."""
     again = [i for i in intents if isinstance(i, Add) and _is_pronoun(i.title)]
-    if not again and not any(isinstance(i, Say) and i.about == "back" for i in intents):
+    if not earlier or not again and not any(isinstance(i, Say) and i.about == "back" for i in intents):
         return None
     steps = [s for s in earlier[-1].steps if s.name in CHANGING and s.result is not None]
     lists = [step for step in earlier[-1].steps if step.name == "list_tasks"]
@@ -73,7 +72,7 @@ def _pointed_back(heard: Understanding, earlier: Sequence[Turn]) -> tuple[Intent
     """The intents with "add that" naming what the user spoke of in the turn before."""
     if not any(isinstance(i, Add) and _is_pronoun(i.title) for i in heard.intents):
         return heard.intents
-    last = understand(earlier[-1].said)
+    last = understand(earlier[-1].said if earlier else "")
     words = ""
     for intent in last.intents:
         if isinstance(intent, Change | Edit | Ask) and intent.target.naming == "words":

@@ -30,10 +30,11 @@ READINGS_MAX = 12
 WAVERING = word_set(
     "might may maybe could thinking considering wondering wonder should gonna going will "
     "i'll we'll would i'd started starting trying tried almost nearly halfway wish hope "
-    "hoping plan planning about intend supposed used soon later"
+    "hoping plan planning about intend when supposed used soon later"
 )
 
 
+_PROMISING = word_set("i we i'll we'll i'd you let know tell")
 _SPEAKERS = word_set("i i'm i've we we're we've")
 _TIMES = frozenset(
     tuple(phrase.split())
@@ -56,6 +57,8 @@ _TIMES = frozenset(
         "at last",
         "at lunch",
         "for you",
+        "for today",
+        "for now",
     ]
 )
 
@@ -126,7 +129,7 @@ def _effect(
         if target.naming == "vague":
             return Reading((Say("howto" if clause.led else "incomplete", verb),))
         told = effect == "told"
-        if told and any(t.key in WAVERING for t in words[:4]) and words[0].key in {"i", "we"}:
+        if told and any(t.key in WAVERING for t in words[:4]) and words[0].key in _PROMISING:
             return Reading((Say("noted"),), context=spoken)
         change = Change("delete" if verb == "delete" else "complete", target, told=told)
         named = target if target.naming != "pronoun" else None
@@ -204,7 +207,7 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
     if effect == "note":
         return Edit(target, description=value) if pointed else None
     if effect == "remark":
-        listed = any(t.key in LISTS or t.key in FIELDS or t.key == "end" for t in words)
+        listed = any(t.key in LISTS or t.key in FIELDS or t.key in {"end", "there"} for t in words)
         whole = not listed and [t.kind for t in value_tokens] == ["quote"] and target.naming not in {
             "every", "vague", "newest"
         }  # fmt: skip

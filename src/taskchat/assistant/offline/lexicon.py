@@ -189,12 +189,17 @@ LIST_WORDS = (
         "going to-do see whether either completely regardless statuses crossed ticked checked "
         "nothing how's things're yet them completed uncompleted work ahead stand where "
         "needs needed progress us go over please remind incl inc including + shebang rundown "
-        "recall recap even total altogether rest others hide skip without except excluding ready "
-        "did tick cross strike behind got managed report accomplishments achievements missing track "
-        "backlog workload chance seeing having ever put here state play leave my mean who's old earlier again today's week so-far list's back am have've most"
+        "recall recap even total altogether rest others without except excluding ready "
+        "did behind got managed report accomplishments achievements missing track "
+        "backlog workload chance seeing having ever who's old earlier again today's week so-far list's back am have've most"
     )
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""
+
+ASKED_WORDS = LIST_WORDS | word_set(
+    "tick cross strike put here state play leave mean hide skip my through behind"
+)
+"""Further words of a question about tasks; in an order they would ask for a change."""
 
 LIGHT = word_set("do go get have make be take put give come keep let got try start bring set")
 """Verbs too common to tell tasks apart; they weigh little in matching."""

@@ -69,7 +69,7 @@ CLASSES = {
     "isnt": word_set("isn't aren't not ain't"),
     "needed": word_set("needed necessary required relevant wanted"),
     "wrong": word_set("wrong incorrect outdated old stale mistaken inaccurate date right off bad"),
-    "jot": word_set("add attach put write append include leave make stick pop slap jot"),
+    "jot": word_set("add attach put write append include leave stick pop slap"),
     "mine": word_set("my the our this"),
 }
 """Named word classes that the phrases below use."""
@@ -129,12 +129,12 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "describe",
-        "<jot> <det>? new? <df> to|on|in|for|under "
+        "<jot>|make <det>? new? <df> to|on|in|for|under "
         "{task} saying|:|says|reading|reads|that|, that? says|say|reads|: {value}",
     ),
     (
         "describe",
-        "<jot> <det>? new? <df> to|on|in|for|under "
+        "<jot>|make <det>? new? <df> to|on|in|for|under "
         "{task} saying|:|says|reading|reads|that|-|–|— {value}",
     ),
     (

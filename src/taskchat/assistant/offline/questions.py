@@ -6,6 +6,7 @@ from taskchat.assistant.offline.clauses import Clause
 from taskchat.assistant.offline.intents import Ask, Intent, Reference, Say, Show, Status
 from taskchat.assistant.offline.lexicon import (
     ADD,
+    ASKED_WORDS,
     AUXILIARIES,
     CHANGE,
     COMPLETE,
@@ -82,15 +83,17 @@ def question_of(clause: Clause) -> Intent | None:
     if keys[:2] == ["get", "rid"]:
         return None
     if opening == "remind" and keys[1:2] in (["me"], ["us"]):
-        asks = keys[2:3] and keys[2] in QUESTION_WORDS | {"of"} and _closed(keys[2:])
-        return Show(status_asked(keys[2:]), counted="many" in keys) if asks else None
+        asks = keys[2:3] and keys[2] in QUESTION_WORDS | {"of"} and _closed(keys[2:], ASKED_WORDS)
+        if asks:
+            return Show(status_asked(keys[2:]), counted="many" in keys)
+        unknown = keys[2:3] and keys[2] in QUESTION_WORDS - {"when"} and keys[3:4] != ["to"]
+        return Say("unknown") if unknown else None
     if opening in LIST_VERBS | QUESTION_WORDS or _is_list_name(keys):
         return _list_or_ask(clause, keys)
-    if opening in {"had", "have", "has"} and not clause.asked and keys[1:2] and (
+    told = opening in {"had", "have", "has"} and not clause.asked and keys[1:2] and (
         keys[1] not in {"i", "you", "we", "the", "any", "they"}
-    ):  # fmt: skip
-        return None
-    if opening in AUXILIARIES and (clause.asked or not clause.led):
+    )  # fmt: skip
+    if opening in AUXILIARIES and not told and (clause.asked or not clause.led):
         return _auxiliary(text, tokens, keys)
     if opening in {"any", "anything"} and set(keys[:3]) & set(FIELDS) and clause.asked:
         place = next((p for p, key in enumerate(keys) if key in _ABOUT), 0)
@@ -99,7 +102,7 @@ def question_of(clause: Clause) -> Intent | None:
     whole = opening in {"anything", "everything", "all", "nothing"}
     if opening == "any" and set(keys) & (TASK_NOUNS | OPEN | DONE):
         whole = True
-    if whole and _closed(keys) and not states_done(keys):
+    if whole and _closed(keys, ASKED_WORDS) and not states_done(keys):
         return Show(status_asked(keys))
     named = set(keys) & (MANY_TASKS | {"list"}) and set(keys) & (DONE | OPEN)
     if named and _closed(keys) and len(keys) <= 6 and not set(keys) & (AUXILIARIES | {"all"}):
@@ -112,7 +115,7 @@ def gist_of(clause: Clause) -> Show | None:
     """A wish to see tasks in words of its own: "the whole shebang, finished ones included"."""
     keys = [token.key for token in clause.tokens]
     words = set(keys)
-    if words & _STANDING and all(key in LIST_WORDS | _STANDING for key in keys):
+    if words & _STANDING and all(key in ASKED_WORDS | _STANDING for key in keys):
         return Show(status_asked(keys))
     if clause.asked and len(keys) > 1 and _closed(keys) and words & (LISTS | MANY_TASKS | OPEN | DONE):
         return Show(status_asked(keys))
@@ -126,7 +129,7 @@ def gist_of(clause: Clause) -> Show | None:
     named = bool(words & (LISTS | MANY_TASKS - {"stuff"} | {"overview", "shebang", "rundown"}))
     if not (wish and named) or words & {"i", "we"} and not clause.asked:
         return None
-    known = [key in LIST_WORDS or not key[:1].isalnum() for key in keys]
+    known = [key in ASKED_WORDS or not key[:1].isalnum() for key in keys]
     return Show(status_asked(keys)) if known.count(False) <= 1 else None
 
 
@@ -150,7 +153,7 @@ def _embedded(keys: Sequence[str]) -> Show | None:
             continue
         rest = keys[place:]
         telling = set(rest) & (TASK_NOUNS | LISTS | OPEN | DONE | {"do", "through", "did"})
-        if len(rest) > 1 and telling and _closed(rest):
+        if len(rest) > 1 and telling and _closed(rest, ASKED_WORDS):
             return Show(status_asked(rest), counted="many" in rest)
     return None
 
@@ -196,8 +199,11 @@ def _is_list_name(keys: Sequence[str]) -> bool:
     )
 
 
-def _closed(keys: Sequence[str]) -> bool:
-    return all(key and (key in LIST_WORDS or not key[0].isalnum()) for key in keys)
+_FARED = word_set("through behind tick cross put here")
+
+
+def _closed(keys: Sequence[str], known: frozenset[str] = LIST_WORDS) -> bool:
+    return all(key and (key in known or not key[0].isalnum()) for key in keys)
 
 
 def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
@@ -208,7 +214,7 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
     )
     telling = set(keys) & (TASK_NOUNS - {"one", "thing", "job"} | LISTS | OPEN | DONE
                            | {"everything", "anything", "plate", "agenda", "else", "next",
-                              "everything's"})  # fmt: skip
+                              "everything's", "through", "behind"})  # fmt: skip
     if opening in {"show", "list", "display", "view", "see"} and "all" in keys:
         telling = telling | {"all"}
     if opening == "what" and {"just", "last"} & set(keys) and {"add", "added"} & set(keys):
@@ -218,7 +224,7 @@ def _list_or_ask(clause: Clause, keys: list[str]) -> Intent | None:
         return Ask(about)
     if opening in {"check", "cross", "take", "get"} and {"off", "out"} & set(keys):
         return None
-    if _closed(keys):
+    if _closed(keys, ASKED_WORDS if opening in QUESTION_WORDS else LIST_WORDS | _FARED):
         duty = status_asked(keys) == "pending"
         done = status_asked(keys) == "completed"
         counting = counted and opening == "how" and not set(keys) & {"long", "old", "much"}

@@ -220,6 +220,8 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
 def _only_points(title: str) -> bool:
     """“Wash it” is no title: what "it" is stands elsewhere."""
     words = title.casefold().split()
+    if words[0] in CHANGE | DELETE | ADD and words[-1] in {"something", "this", "anything"}:
+        return True
     return len(words) <= 2 and words[-1] in PRONOUNS
 
 
@@ -257,6 +259,8 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     if duties:
         return Reading(tuple(_fitted(add) for add in duties), context=duties[0].title)
     spoken = _spoken(text, tokens)
+    if keys[0] in DONE and all(key in DONE | {"and", "dusted", "now", "all"} for key in keys):
+        return Reading((Say("noted", "complete"),))
     words = [key for key in keys[:5] if key not in {"just", "already", "finally", "now"}]
     if not words or not spoken:
         return Reading((Say("unknown"),))
@@ -295,7 +299,5 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     if words[0] in TASK_VERBS and len(keys) > 1 and not has_more:
         return Reading((Offer("add", spoken),), context=spoken)
     done = any(key in DONE for key in keys)
-    if done and all(key in DONE | {"and", "dusted", "now", "all", "already"} for key in keys):
-        return Reading((Say("noted", "complete"),))
     said = Say("noted" if done else "unknown")
     return Reading((said,), context=spoken, named=_subject(text, tokens))

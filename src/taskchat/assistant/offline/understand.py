@@ -21,7 +21,7 @@ from taskchat.assistant.offline.intents import (
     Show,
     Understanding,
 )
-from taskchat.assistant.offline.lexicon import PRONOUNS
+from taskchat.assistant.offline.lexicon import FILLERS, PRONOUNS
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.reading import read_clause
 from taskchat.assistant.offline.references import reference_of
@@ -55,6 +55,10 @@ def understand(text: str) -> Understanding:
         if clause.tokens:
             readings.append(read_clause(clause, has_more=place + 1 < len(clauses)))
     intents = _settled(readings)
+    if len(clauses) > 1 and _takes_back(clauses[-1].tokens) and any(
+        isinstance(intent, Add | Change | Edit | Reword) for intent in intents
+    ):  # fmt: skip
+        intents = [Say("no")]
     last = clauses[-1] if clauses else None
     bare = None
     again = False
@@ -67,6 +71,15 @@ def understand(text: str) -> Understanding:
     context = next((reading.context for reading in reversed(readings) if reading.context), "")
     meant = bool({"meant", "mean"} & set(text.casefold().split()[:6]))
     return Understanding(tuple(intents), words, bare, again, context, meant)
+
+
+def _takes_back(tokens: Sequence[Token]) -> bool:
+    """Whether the message ends by calling itself off: "delete the ink - no wait, don't"."""
+    keys = [token.key for token in tokens if token.key not in FILLERS | {"no", "wait"}]
+    return " ".join(keys) in {
+        "don't", "do not", "never mind", "nevermind", "forget it", "leave it", "scratch that",
+        "don't do it", "don't do that", "cancel that", "leave it as it is", "better not", "not yet",
+    }  # fmt: skip
 
 
 def _adds_on(text: str) -> bool:
