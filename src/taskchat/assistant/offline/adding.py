@@ -64,6 +64,8 @@ _HEADS: tuple[tuple[str, bool], ...] = (
     ("can|could i|we have|get|see {title} added", False),
     ("have|get|see {title} added", False),
     ("task|todo|to-do|reminder for|on {when} : {title}", True),
+    ("make|making sure that? {title} is|gets|goes|ends up? <on> <my> <kind>* list", False),
+    ("add|put|insert|include <on> <my> tasks|todos|to-dos {title}", False),
     ("<my> list needs|wants|misses {title}", False),
     ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
     (

@@ -89,7 +89,7 @@ def _pointed_back(heard: Understanding, earlier: Sequence[Turn]) -> tuple[Intent
 
 
 def _is_pronoun(title: str) -> bool:
-    return title.casefold() in PRONOUNS
+    return title.casefold().removesuffix(" one") in PRONOUNS
 
 
 def _unarticled(words: str) -> str:
@@ -137,7 +137,7 @@ def _answered(
     if isinstance(intent, Edit) and question.candidates == ():
         if not vague or not heard.text or (isinstance(first, Say) and first.topic != "unknown"):
             return None
-        return (replace(intent, title=heard.text),)
+        return (replace(intent, title=heard.text.removeprefix("to ")),)
     if not question.candidates:
         return None
     chosen = _chosen(question, heard, first, vague=vague)

@@ -48,6 +48,7 @@ HEAD_WORDS = (
 
 _MARKS = frozenset(": - – — , \n = . ? !".split(" "))
 _VERBATIM = word_set("exactly verbatim literally exact word")
+_FOR_LIST = word_set("for on to onto the my our list todo to-do shopping please then and also ok")
 _POINTERS = word_set("it that this them these those")
 
 
@@ -84,6 +85,9 @@ def _announces(keys: Sequence[str], mark: str) -> bool:
     words = set(keys)
     if (words & DELETE and not words & PUT) or words & {"not", "is", "are", "was"}:
         return False
+    named = words & {"list", "todo", "to-do"} and words <= _FOR_LIST
+    if named and (words & {"for", "on", "to"} or (mark == ":" and not words & {"my", "the"})):
+        return mark in {":", ",", "-", "–", "—"}
     if "don't" in words and not words & {"mind", "forget", "let"}:
         return False
     if words & {"note", "notes"} and words & {"it", "that", "this", "one"} and words & {"to", "on"}:
@@ -101,6 +105,8 @@ def _announces(keys: Sequence[str], mark: str) -> bool:
         whole = bool(words & {"this", "following"}) and adding and words & {"add", "adding", "note"}
         return bool((single and new) or (single and adding and words & {"a", "an"}) or whole)
     if mark in {":", "=", "\n"}:
+        if words & {"add", "adding"} and words <= POLITE | FILLERS | {"add", "adding"}:
+            return True
         return (adding and (thing or pointed or new)) or (new and (thing or wish or pointed))
     # After a comma or a dash more is asked for: a remark ends there as well.
     task = bool(words & (_THINGS - {"thing", "things", "stuff", "list", "lists", "one", "ones"}))

@@ -61,7 +61,7 @@ ORDINALS = (
     | {f"{number}th": number for number in range(4, 51)}
 )
 """Places in a list. Negative places count from the end."""
-ORDINALS |= {"top": 1, "last": -1, "final": -1, "bottom": -1, "penultimate": -2}
+ORDINALS |= {"former": 1, "latter": -1, "top": 1, "last": -1, "final": -1, "bottom": -1, "penultimate": -2}
 
 DONE = word_set(
     "done complete completed crossed finished sorted accomplished checked ticked closed finish "
@@ -255,6 +255,13 @@ SYNONYMS = tuple(
         "car auto vehicle",
         "revise study",
         "complete finish",
+        "monday mon",
+        "tuesday tue tues",
+        "wednesday wed",
+        "thursday thu thurs",
+        "friday fri",
+        "saturday sat",
+        "sunday sun",
         "submit hand",
     )
 )

@@ -84,8 +84,8 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("back", "bring {x} back"),
     ("back", "put {x} back"),
     ("undo", "take that back"),
-    ("back", "add|put|pop|stick it|that|them|this back on|onto|in? <mine>? <list>? again?"),
-    ("back", "add|put it|that|them again"),
+    ("back", "add|put|pop|stick it|that|them|this one? back on|onto|in? <mine>? <list>? again?"),
+    ("back", "add|put it|that|them one? again"),
     ("back", "change|rename|set|switch|turn it|that back"),
     ("back", "i|we want|need|would|i'd like? it|that|them back"),
     ("reopen", "<mark> {task} as|to|back? to? as? not <done>"),
@@ -96,6 +96,8 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("retitle", "<change>|give <det>? <tf> of|for|on|in {task} to|into|as|with|: {value}"),
     ("retitle", "<change> its|the <tf> to|as|: {value}"),
     # The description.
+    ("delete", "{task} - > please? <delete> it?"),
+    ("complete", "{task} - > <state>"),
     ("field", "<mine>|its <field> of|for|on|in|at {task} is|was|looks|seems all? out? of? <wrong>"),
     ("field", "<mine>|its <field> of|for|on|in|at {task} isn't right|correct|true"),
     ("field", "<mine>|its <field> of|for|on|in|at {task} needs|wants changing|updating|fixing"),
@@ -117,6 +119,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("describe", "give {task} <det>? <df> of|saying|that|: says? {value}"),
     ("describe", "give {task} a|the <df> {value}"),
     ("note", "{task} <df> : {value}"),
+    ("describe", "{task} :|, add|put|write|attach|set|note <det>? <df> :|saying|to|as|that {value}"),
+    ("remark", "{task} :|, add|put|write|attach|set|note <det>? <df> {value}"),
+    ("remark", "make|set|let the|its <df> of|for|on {task} be? {value}"),
+    ("describe", "fill in? the|its|a <df> of|for|on|in {task} in? with|: {value}"),
+    ("describe", "{task} <df> is : {value}"),
     ("describe", "{task} <df> should|must|needs to? now|really? to? say|be|read|become|: {value}"),
     (
         "describe",
@@ -137,6 +144,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
         "<jot>|make <det>? new? <df> to|on|in|for|under "
         "{task} saying|:|says|reading|reads|that|-|–|— {value}",
     ),
+    ("describe", "<jot> <det>? new? <df> to|on|for|under {task} , {value}"),
     (
         "describe",
         "<jot> <det>? <df> saying|:|that|reading says? "
@@ -170,7 +178,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|mark|check it|that|this|them off?"),
     ("complete", "tick|check tick|check"),
     ("complete", "put|give|stick|place|leave|add|set {task} a <check>"),
-    ("complete", "{task} can|could|should|may|must now? be|go ticked|crossed|checked|struck|marked "
+    ("complete", "{task} can|could|should|may|must now|both|all|also? be|go ticked|crossed|checked|struck|marked "
                  "off? as? <state>?"),
     ("complete", "can|could {task} be ticked|crossed|checked|struck|marked off? as? <state>?"),
     ("complete", "{task} :|,|-|–|— please? mark|tick|check it|that? as|off? <state>?"),
@@ -210,6 +218,7 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("swap", "make|call it|that {value} instead|rather of|than {old}"),
     ("swap", "make|call it|that {value} not {old}"),
     ("swap", "{old} should|must|ought to? have been {value}"),
+    ("swap", "{old} should've been {value}"),
     ("swap", "{old} should|must instead? be|say|read instead? {value} instead"),
     ("swap", "i meant|mean {value} not|rather|instead than|of? {old}"),
     ("swap", "it's|that's|it|that should|is|needs|must? to? be|say|read? {value} not {old}"),
@@ -289,6 +298,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
         "{task} should|needs|must|ought to? now|really|actually? read|say|become|be {value}",
     ),
     ("retitle", "{task} is now called|named {value}"),
+    (
+        "retitle",
+        "i|i'd|we want|need|like|would like? {task} to? be? renamed|changed|retitled|reworded "
+        "to|as|into {value}",
+    ),
     ("retitle", "i'd rather|prefer|like if? {task} to? was|were|be called|named {value}"),
     ("retitle", "can|could {task} become|say|read {value}"),
     ("retitle", "can|could {task} be renamed|changed|called|reworded|named to|as|into? {value}"),
@@ -304,6 +318,9 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("unwanted", "<we> <dont> need|want|have|require to? {task} <anymore>"),
     ("unwanted", "<we> <dont> need|want|have|require to? {task} any more|longer"),
     ("unwanted", "<we> <dont> need|want more|longer the? {task}"),
+    ("unwanted", "don't|no need|want|longer need|want? {task} <anymore>"),
+    ("unwanted", "don't|no need|want|longer need|want? {task} any more|longer"),
+    ("unwanted", "no longer need|want {task}"),
     ("unwanted", "<we> no longer|more need|want|have|require to? {task}"),
     ("unwanted", "there's? no need to|for? {task} <anymore>"),
     ("unwanted", "there's? no need to|for? {task} any more|longer"),
@@ -314,10 +331,11 @@ _PHRASES: tuple[tuple[Effect, str], ...] = (
     ("unwanted", "{task} is|are obsolete|redundant|irrelevant|superfluous"),
     ("offer_delete", "i don't need|want|have the? {task} now"),
     ("delete", "get|getting rid of {task}"),
+    ("delete", "say goodbye|bye|farewell to {task}"),
     ("delete", "{task} :|,|-|–|— please? <delete> it|that|this?"),
-    ("delete", "{task} can|could|should|may|must now? come|go|be off|taken|struck|removed|binned off? "
+    ("delete", "{task} can|could|should|may|must now|both|all|also? come|go|be off|taken|struck|removed|binned off? "
                "<mine>? to-do|todo|task? <list>?"),
-    ("delete", "{task} can|could|should|may|must now? come|go|be off|taken|struck|removed|binned from|"
+    ("delete", "{task} can|could|should|may|must now|both|all|also? come|go|be off|taken|struck|removed|binned from|"
                "off of? <mine>? to-do|todo|task? <list>"),
     ("delete", "can|could {task} be|go|come deleted|removed|erased|off|binned|away off? <mine>? "
                "<list>?"),
@@ -383,6 +401,7 @@ _COMPLETIONS: tuple[tuple[Effect, str], ...] = (
     ("told", "{task} <be>|has|have been? <adv>* dealt with"),
     ("told", "{task} <be>|has|have been? <adv>* ticked|checked|crossed off"),
     ("told", "{task} <be>|has <adv>* in the bag"),
+    ("told", "{task} ticked|checked|crossed off"),
     ("told", "{task} <be>|has <adv>* behind me"),
     ("told", "that's|it's <adv>* <state>"),
     ("told", "{task} <adv>* done|finished|completed|complete|sorted"),

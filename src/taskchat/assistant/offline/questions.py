@@ -53,7 +53,7 @@ _QUESTION_ENDING = (
     DONE
     | OPEN
     | word_set(
-        "on there list my in the yet already marked as still off or not been deleted gone it a"
+        "have any description note notes details on there list my in the yet already marked as still off or not been deleted gone it a"
     )
 )
 _WAYS = (

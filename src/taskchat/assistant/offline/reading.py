@@ -123,6 +123,9 @@ def _conditional(clause: Clause) -> Reading:
 def _kept(clause: Clause) -> Reading | None:
     """“Don't delete X” and the like."""
     keys = [token.key for token in clause.tokens]
+    unneeded = keys[-1] == "anymore" or keys[-2:] in (["any", "more"], ["any", "longer"])
+    if unneeded and keys[:2] in (["don't", "need"], ["don't", "want"], ["no", "need"]):
+        return None
     if keys[:1] in (["don't"], ["never"], ["not"]):
         size = 1
     elif keys[:2] in (["do", "not"], ["please", "don't"]):

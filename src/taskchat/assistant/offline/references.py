@@ -201,6 +201,8 @@ def _places(keys: Sequence[str]) -> Reference | None:
             places.append(0)
         elif key in ORDINALS:
             places.append(ORDINALS[key])
+        elif key in NUMBER_WORDS and places and "of" in keys[: list(keys).index(key)]:
+            continue
         elif key in NUMBER_WORDS and places:
             count = NUMBER_WORDS[key]
         elif key.isdecimal() and len(key) <= 2 and places:

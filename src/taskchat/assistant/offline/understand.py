@@ -32,7 +32,7 @@ _BEFORE_NAME = tuple(
     for phrase in (
         "i meant", "i mean", "it's", "it is", "do the same for", "the same for", "same for",
         "same with", "what about", "i'd say", "do", "for", "no", "i want", "about", "it was",
-        "with", "call it",
+        "with", "call it", "ditto for", "ditto with", "ditto",
     )
 )  # fmt: skip
 
@@ -90,7 +90,7 @@ def _adds_on(text: str) -> bool:
         return True
     if words[:3] in (["the", "same", "for"], ["the", "same", "with"], ["and", "the", "same"]):
         return True
-    if words[:2] in (["same", "for"], ["same", "with"], ["what", "about"]):
+    if words[:1] == ["ditto"] or words[:2] in (["same", "for"], ["same", "with"], ["what", "about"]):
         return True
     return bool(words) and (words[-1] in {"too", "also"} or words[-2:] == ["as", "well"])
 
@@ -125,6 +125,12 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
                 intents = [replace(i, soft=False) if i in duties and isinstance(i, Add) else i
                            for i in intents]  # fmt: skip
                 continue
+            if isinstance(intent, Change) and intent.target.plural and _is_pronoun(intent) and (
+                reports := [i for i in intents if isinstance(i, Change) and i.told]
+            ) and intent.verb == "complete":  # fmt: skip
+                # "Ivy's called, the fence is mended; tick both": the reports say which.
+                if len(reports) > 1:
+                    continue
             settled = _pointed(intent, context, named)
             if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
                 settled = replace(settled, title=None, description=settled.title)
@@ -234,5 +240,8 @@ def _weeded(intents: Sequence[Intent]) -> list[Intent]:
     told = [i for i in kept if isinstance(i, Change)]
     if told:
         return list(told)
+    back = [i for i in kept if isinstance(i, Say) and i.about == "back"]
+    if back:
+        return list(back[:1])
     telling = [i for i in kept if not (isinstance(i, Say) and i.topic == "unknown")]
     return telling[:1] or [Say("unknown")]
