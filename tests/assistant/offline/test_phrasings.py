@@ -124,7 +124,10 @@ def cases(name: str) -> list[Any]:
     return [pytest.param(case, id=case["id"]) for case in map(json.loads, filter(None, lines))]
 
 
-@pytest.mark.parametrize("case", cases("phrasings.jsonl") + cases("more.jsonl"))
+FILES = ("phrasings.jsonl", "more.jsonl", "people.jsonl")
+
+
+@pytest.mark.parametrize("case", [case for name in FILES for case in cases(name)])
 async def test_what_a_person_says_makes_the_calls_it_asks_for(case: dict[str, Any]) -> None:
     desk = Desk(case["tasks"])
     for turn in case["turns"]:

@@ -2,154 +2,30 @@
 
 from collections.abc import Sequence
 
+from taskchat.assistant.offline.add_phrases import (
+    CLASSES,
+    COUNTS,
+    DUTIES,
+    MADE,
+    MODIFIERS,
+    NOUNS,
+    OPENINGS,
+    PLACED,
+    PLURALS,
+)
 from taskchat.assistant.offline.heads import HEAD_WORDS
 from taskchat.assistant.offline.intents import Add
-from taskchat.assistant.offline.lexicon import DELETE, MANY_TASKS, NOT, NUMBER_WORDS, ONE_TASK, PUT, word_set
+from taskchat.assistant.offline.lexicon import (
+    DELETE,
+    NOT,
+    NUMBER_WORDS,
+    PUT,
+    word_set,
+)
 from taskchat.assistant.offline.normalise import Token, text_of
-from taskchat.assistant.offline.pattern import Pattern
 from taskchat.assistant.offline.titles import titles_of
 from taskchat.assistant.offline.trimming import trimmed
 
-_D = word_set(
-    "a an the another one more new my me following this these those quick extra some few "
-    "couple of simple separate different additional personal work like"
-)  # fmt: skip
-_COUNTS = frozenset(NUMBER_WORDS) | {str(number) for number in range(2, 21)}
-_NOUNS = ONE_TASK - {"one", "thing", "job"} | {"reminder", "note"}
-_PLURALS = MANY_TASKS - {"stuff", "jobs"} | {"ones", "notes"}
-_CLASSES = {
-    "d": _D,
-    "count": _COUNTS,
-    "noun": frozenset(_NOUNS | {"thing", "one"}),
-    "nouns": frozenset(_PLURALS),
-    "add": word_set(
-    "add create insert include append adding creating make set start put enter log record "
-    "register open save track schedule write jot note up give want place making setting "
-    "need throw"
-),
-    "plain": word_set("add adding insert append include"),
-    "put": PUT,
-    "on": word_set("on onto to in into"),
-    "my": word_set("my the our this that"),
-    "kind": word_set("to-do todo task tasks shopping to do"),
-    "link": word_set(
-    "to : called named titled for that which about of , - – — saying labelled labeled "
-    "says reading is as with title name text be where i me should namely entitled "
-    "reminding"
-),
-    "when": word_set(
-    "tomorrow today tonight on at in next this every later by each monday tuesday wednesday "
-    "thursday friday saturday sunday mon tue wed thu fri sat sun"
-),
-    "forget": word_set("forget miss"),
-}  # fmt: skip
-
-_HEADS: tuple[tuple[str, bool], ...] = (
-    ("<put> that|this|it? <on> <my> <kind>* list : {title}", False),
-    ("<put> <on> <my> <kind>* list {title}", False),
-    ("i|i'd|we need|want|like|would|love like|love? {title} <on> <my> <kind>* list", False),
-    ("i|i'd|we need|want|like|would like? {title} added to <my> <kind>* list", False),
-    ("get|have|see {title} <on> <my> <kind>* list", False),
-    ("i|we could|can do with a|another reminder to|about|for|of {title}", False),
-    ("i|we could|can use a|another reminder to|about|for|of {title}", False),
-    ("get|have|see {title} added to <my> <kind>* list", False),
-    ("<put> {title} down <on> <my> <kind>* list", False),
-    ("<put> {title} <on> <my> <kind>* list", False),
-    ("<put> {title} <on> there|it", False),
-    ("<put> {title} down <on> <my> <kind>* list", False),
-    ("{title} needs|wants adding", False),
-    ("{title} needs|wants adding to <my> <kind>* list", False),
-    ("{title} needs|should|must to? be added", False),
-    ("{title} needs|should|must to? be added to <my> <kind>* list", False),
-    ("can|could i|we have|get|see {title} added", False),
-    ("have|get|see {title} added", False),
-    ("task|todo|to-do|reminder for|on {when} : {title}", True),
-    ("make|making sure that? {title} is|gets|goes|ends up? <on> <my> <kind>* list", False),
-    ("add|put|insert|include <on> <my> tasks|todos|to-dos {title}", False),
-    ("<my> list needs|wants|misses {title}", False),
-    ("{title} needs|should|goes|has|must|belongs to? go|be|goes? <on> <my> <kind>* list", False),
-    (
-        "set|make|give|create|add|need|want|put up? me? in? <d>* reminder for|on|at {when} "
-        "to|about|: {title}",
-        True,
-    ),
-    ("remind|reminding me|us {when} to|about|that|of i? need|have? to? {title}", True),
-    ("remind|reminding me|us that i need|have|must|should to? {title}", False),
-    ("remind|reminding me|us to|about|of|that|: to? {title}", False),
-    ("remind|reminding me|us {title}", False),
-    ("remember|forget|forgetting to|that|about|: i? need|have? to? {title}", False),
-    ("remember {title}", False),
-    ("don't|never|mustn't|not forget|miss|forgetting to|about|that|: to? {title}", False),
-    ("don't|never forget|miss {title}", False),
-    ("do not forget|miss to|about {title}", False),
-    ("do not let me forget|miss to|about|: {title}", False),
-    ("don't let me forget|miss to|about|that|: i? need|have? to? {title}", False),
-    ("don't let me forget|miss {title}", False),
-    ("i mustn't|can't|shouldn't|cannot forget|miss to|about {title}", False),
-    ("i must|can|should not forget to|about {title}", False),
-    ("i need|have|want|must|gotta|should|ought to? remember|remembering to|about {title}", False),
-    ("i must|should remember to|about {title}", False),
-    ("i don't want to forget to|about {title}", False),
-    ("i|i'd need|want|like to? be? reminded to|about|of {title}", False),
-    ("i|i'd need|want|like a|another reminder to|about|for|of {title}", False),
-    ("make|making sure that? i don't? forget to {title}", False),
-    ("make sure that? i remember? to? {title}", False),
-    (
-        "i|i'd|we need|want|would|have|like like? to? add|make|create? a|another new? "
-        "task|to-do|todo|item|reminder called|named|titled|to|for|: : {title}",
-        False,
-    ),
-    (
-        "i|i'd|we need|want|would|have|like like? to? add|make|create? a|another new? "
-        "task|to-do|todo|item|reminder called|named|titled|to|for|: {title}",
-        False,
-    ),
-    (
-        "i've|i|we've|we got|have a|another|one new|more? task|to-do|todo|item for you|me? : "
-        "{title}",
-        False,
-    ),
-    ("note|reminder|memo|message to self|myself : {title}", False),
-    ("note to self {title}", False),
-    (
-        "make|take|keep a|another note|reminder to|that|about|of|: i? need|have|should? to? "
-        "{title}",
-        False,
-    ),
-    ("make a? note of {title}", False),
-    ("jot|note|write|put|get|noting|jotting down : {title}", False),
-    ("jot|note|write|put|get|noting down that i need|have|must to {title}", False),
-    ("jot|note|write|put|noting down {title}", False),
-    ("jot|note|write|put {title} down", False),
-    ("jot {title}", False),
-    ("note that i need|have|must|should to? {title}", False),
-    ("track|log|record : {title}", False),
-    ("keep track of {title}", False),
-    ("new|another|next <noun> <link>* {title}", False),
-    ("new <noun> {title}", False),
-    ("new : {title}", False),
-    ("another one <link>* {title}", False),
-    ("todo|to-do|task|reminder item|task|list? : {title}", False),
-    ("to do : {title}", False),
-    ("todo|to-do {title}", False),
-)
-"""Openings of a request to add; True where the time comes before the deed."""
-
-_PATTERNS = tuple((Pattern(phrase, _CLASSES), timed) for phrase, timed in _HEADS)
-_SOFT = tuple(
-    Pattern(phrase, _CLASSES)
-    for phrase in (
-        "i still|also|really|just? need|have|got|ought still? to also? {title}",
-        "i've|we've still|also? got|gotta to {title}",
-        "i|we must|gotta also? to? {title}",
-        "i'd|we'd better {title}",
-        "i|we had better {title}",
-        "we need|have to {title}",
-        "gotta|must {title}",
-        "need|have|got to {title}",
-        "i'm|we're supposed|meant|required to {title}",
-    )
-)
 _VERBS = word_set(
     "add adding create creating make making set put insert include log record register "
     "open start save enter schedule write jot append note give"
@@ -165,14 +41,14 @@ def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     words = trimmed_end(tokens)
     if not words:
         return None
-    for pattern, timed in _PATTERNS:
+    for pattern, timed in OPENINGS:
         captures = pattern.match(words)
         if captures is None:
             continue
         start, end = captures["title"]
         if timed:
             first, last = captures["when"]
-            if words[first].key not in _CLASSES["when"] or last - first > 6:
+            if words[first].key not in CLASSES["when"] or last - first > 6:
                 continue
             when = text_of(text, words[first:last])
             title = text_of(text, trimmed(words[start:end]))
@@ -181,23 +57,10 @@ def adds_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     return _by_verb(text, words)
 
 
-_PLACED = Pattern("<put> {title} down? <on> <my>? <kind>* list|there", _CLASSES)
-
-
-_MADE = tuple(
-    Pattern(phrase, _CLASSES)
-    for phrase in (
-        "make {title} a|into <d>* task|to-do|todo|item|reminder",
-        "make|turn {title} into a <d>* task|to-do|todo|item|reminder",
-        "i|i'd|we want|need|like|would|have like? {title} as|for a <d>* task|to-do|todo|item|reminder",
-    )
-)
-
-
 def made(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     """“Make "repaint the shed" a task”: only words in quotation marks are made one."""
     words = [token for token in tokens if token.kind != "mark"]
-    for pattern in _MADE:
+    for pattern in MADE:
         captures = pattern.match(words)
         if captures is not None:
             start, end = captures["title"]
@@ -207,11 +70,11 @@ def made(text: str, tokens: Sequence[Token]) -> list[Add] | None:
 
 
 def placed(text: str, tokens: Sequence[Token]) -> list[Add] | None:
-    """"Chuck X on my list": a verb that elsewhere throws things away puts them there."""
+    """“Chuck X on my list”: a verb that elsewhere throws things away puts them there."""
     words = trimmed_end(tokens)
     if not words or words[0].key not in PUT & DELETE:
         return None
-    captures = _PLACED.match(words)
+    captures = PLACED.match(words)
     if captures is None:
         return None
     start, end = captures["title"]
@@ -243,7 +106,7 @@ def linked(text: str, tokens: Sequence[Token]) -> list[Add] | None:
         place += 1
     if place + 1 >= len(words) or keys[place] not in _LINKS_TO:
         return None
-    if keys[place] in {"for", "about"} and keys[place + 1] in _CLASSES["when"]:
+    if keys[place] in {"for", "about"} and keys[place + 1] in CLASSES["when"]:
         return None
     return titles_of(text, words[_after_links(words, place) :], plural=False)
 
@@ -272,7 +135,7 @@ def announced(text: str, tokens: Sequence[Token], headed: int) -> list[Add]:
     head = [token.key for token in tokens[:headed]]
     count = next((NUMBER_WORDS[key] for key in head if key in NUMBER_WORDS and key != "one"), 0)
     count = count or next((int(key) for key in head if key.isdecimal()), 0)
-    plural = count > 1 or bool(set(head) & (_PLURALS | {"things", "these", "those", "following"}))
+    plural = count > 1 or bool(set(head) & (PLURALS | {"things", "these", "those", "following"}))
     place = _after_links(tokens, headed)
     return titles_of(text, tokens[place:], plural=plural, count=count if plural else 0)
 
@@ -293,18 +156,18 @@ def _by_verb(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     count = 0
     noun = plural = False
     look = place
-    while look < len(tokens) and tokens[look].key in _D | _COUNTS:
+    while look < len(tokens) and tokens[look].key in MODIFIERS | COUNTS:
         key = tokens[look].key
         count = NUMBER_WORDS.get(key, int(key) if key.isdecimal() else count)
         count = 2 if key == "couple" else count
         look += 1
-    if look < len(tokens) and tokens[look].key in _NOUNS | _PLURALS | {"thing", "things"}:
-        plural = tokens[look].key in _PLURALS | {"things"}
+    if look < len(tokens) and tokens[look].key in NOUNS | PLURALS | {"thing", "things"}:
+        plural = tokens[look].key in PLURALS | {"things"}
         noun = True
         look += 1
         while look < len(tokens) and tokens[look].key in {"item", "reminder", "task", "items",
                                                           "tasks", "list"}:  # fmt: skip
-            plural = plural or tokens[look].key in _PLURALS
+            plural = plural or tokens[look].key in PLURALS
             look += 1
     opening = {token.key for token in tokens[place:look]}
     pointed = look < len(tokens) and tokens[look].key in {":", ","} and look > place
@@ -328,14 +191,14 @@ def _is_opening(tokens: Sequence[Token]) -> bool:
     if ":" not in keys:
         return False
     head = keys[: keys.index(":")]
-    return bool(head) and all(k in _D | _COUNTS | _NOUNS | _PLURALS | {"thing"} for k in head)
+    return bool(head) and all(k in MODIFIERS | COUNTS | NOUNS | PLURALS | {"thing"} for k in head)
 
 
 def _after_list_name(tokens: Sequence[Token], place: int) -> int:
     keys = [token.key for token in tokens[place : place + 7]]
     for size in range(2, len(keys)):
-        named = keys[size - 1] == "list" and keys[0] in _CLASSES["on"]
-        if named and all(k in _CLASSES["my"] | _CLASSES["kind"] for k in keys[1 : size - 1]):
+        named = keys[size - 1] == "list" and keys[0] in CLASSES["on"]
+        if named and all(k in CLASSES["my"] | CLASSES["kind"] for k in keys[1 : size - 1]):
             return place + size
     if keys[:2] == ["for", "me"]:
         return place + 2
@@ -394,7 +257,7 @@ def _after_links(tokens: Sequence[Token], place: int) -> int:
 def duty_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     """The deed of "I need to ..." or "I have to ..."."""
     words = trimmed_end(tokens)
-    for pattern in _SOFT:
+    for pattern in DUTIES:
         captures = pattern.match(words)
         if captures is not None:
             start, end = captures["title"]

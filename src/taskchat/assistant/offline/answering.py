@@ -50,7 +50,9 @@ def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Inte
 def _returned(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Intent, ...] | None:
     """What takes back the last turn's calls, as far as a tool can: "add it back"."""
     again = [i for i in intents if isinstance(i, Add) and _is_pronoun(i.title)]
-    if not earlier or not again and not any(isinstance(i, Say) and i.about == "back" for i in intents):
+    if not earlier or (
+        not again and not any(isinstance(i, Say) and i.about == "back" for i in intents)
+    ):
         return None
     steps = [s for s in earlier[-1].steps if s.name in CHANGING and s.result is not None]
     lists = [step for step in earlier[-1].steps if step.name == "list_tasks"]

@@ -109,7 +109,7 @@ def _clauses(text: str, sentence: Sequence[Token], *, asked: bool) -> Iterator[C
     head = head_end(sentence)
     if head:
         start, led = 0, True
-    elif (after := _after_before(sentence, start)) :
+    elif after := _after_before(sentence, start):
         start, led, joined = after_leads(sentence, after)
     elif _is_condition(sentence, start):
         yield Clause(text, tuple(sentence[start:]), asked=asked, hypothetical=True)

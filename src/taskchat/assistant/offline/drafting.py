@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from taskchat.assistant.offline import reply
 from taskchat.assistant.offline.dates import redated
-from taskchat.assistant.offline.exchanging import exchanged, names_part
+from taskchat.assistant.offline.exchanging import exchanged, names_part, with_number
 from taskchat.assistant.offline.history import Turn
 from taskchat.assistant.offline.intents import (
     Add,
@@ -26,10 +26,8 @@ from taskchat.assistant.offline.matching import (
     Task,
     holding,
     resolve,
-    same_deed,
-    told_done,
 )
-
+from taskchat.assistant.offline.telling import same_deed, told_done
 
 MEANT_MIN = 0.5
 """Share of a title that "I don't need X any more" must name for its task to be deleted unasked."""
@@ -144,7 +142,7 @@ def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: M
         told = told_done(change.target.words, tasks)
         open_ones = [task for task in told if not task.completed] or told
         several = change.target.words.casefold().startswith(("both ", "all "))
-        match = Match(tuple(open_ones)) if len(open_ones) == 1 or several and told else Match(
+        match = Match(tuple(open_ones)) if len(open_ones) == 1 or (several and told) else Match(
             unclear=tuple(open_ones), missing=() if open_ones else ("",)
         )  # fmt: skip
         if match.missing:
@@ -159,9 +157,7 @@ def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: M
         draft.question = Question(change, match.unclear)
     elif match.missing:
         doubtful = change.told and not change.certain
-        draft.notes.append(
-            reply.saying(Say("noted")) if doubtful else reply.absent(match.missing)
-        )
+        draft.notes.append(reply.saying(Say("noted")) if doubtful else reply.absent(match.missing))
     if match.unclear:
         return
     if not completing and not change.certain and not _is_meant(change.target, match.tasks):
@@ -203,9 +199,7 @@ def _draft_edit(draft: Draft, intent: Edit | Reword, tasks: Sequence[Task], memo
         return
     if not match.tasks:
         doubtful = edit.swapped
-        draft.notes.append(
-            reply.saying(Say("noted")) if doubtful else reply.absent(match.missing)
-        )
+        draft.notes.append(reply.saying(Say("noted")) if doubtful else reply.absent(match.missing))
         return
     task = match.tasks[0]
     if edit.title is None and edit.description is None:
@@ -262,4 +256,6 @@ def _new_title(edit: Edit, task: Task) -> str | None:
         return f"{task.title} {edit.title}"
     if edit.target.naming == "words" and names_part(task.title, edit.target.words, edit.title):
         return exchanged(task.title, edit.target.words, edit.title)
+    if edit.title.isdecimal() and (renumbered := with_number(task.title, edit.title)):
+        return renumbered
     return redated(task.title, edit.title, always=edit.dated)

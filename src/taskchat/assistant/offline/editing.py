@@ -18,7 +18,7 @@ from taskchat.assistant.offline.intents import (
 from taskchat.assistant.offline.lexicon import FIELDS, LISTS, TASK_NOUNS, word_set
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.pattern import Captures, Pattern
-from taskchat.assistant.offline.phrases import Effect
+from taskchat.assistant.offline.phrase_words import Effect
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.titles import described
 from taskchat.assistant.offline.trimming import is_punctuation, trimmed
@@ -105,8 +105,8 @@ def _effect(
     if effect == "field":
         words = piece(first, "task")
         field = next((FIELDS[t.key] for t in tokens if t.key in FIELDS), "")
-        named = reference_of(text, words, whole=False)
-        return Reading((Say("noted"),), named=named, field=field)
+        about = reference_of(text, words, whole=False)
+        return Reading((Say("noted"),), named=about, field=field)
     if effect in {"complete", "told", "delete", "unwanted", "offer_delete"}:
         words = piece(first, "task")
         if effect == "told":
@@ -208,10 +208,9 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
         return Edit(target, description=value) if pointed else None
     if effect == "remark":
         listed = any(t.key in LISTS or t.key in FIELDS or t.key in {"end", "there"} for t in words)
-        whole = not listed and [t.kind for t in value_tokens] == ["quote"] and target.naming not in {
-            "every", "vague", "newest"
-        }  # fmt: skip
-        return Edit(target, description=value) if whole else None
+        quoted = [t.kind for t in value_tokens] == ["quote"]
+        vague = target.naming in {"every", "vague", "newest"}
+        return None if listed or vague or not quoted else Edit(target, description=value)
     if effect == "swap":
         old = text_of(text, trimmed(gaps["old"]))
         wanted = Reference("words", old)

@@ -1,5 +1,7 @@
 """One part of a title exchanged for another, where only the wrong part was named."""
 
+import re
+
 from taskchat.assistant.offline.likeness import fit
 
 
@@ -33,7 +35,15 @@ def names_part(title: str, old: str, new: str) -> bool:
     place = title.find(old)
     if place <= 0 or not title[place - 1].isspace() or title[place + len(old) :][:1].isalnum():
         return False
-    return all(word[0].isupper() or word[0].isdecimal() for word in (*old.split(), *new.split())) and (
+    return all(
+        word[0].isupper() or word[0].isdecimal() for word in (*old.split(), *new.split())
+    ) and (
         old.replace(" ", "").isdecimal() == new.replace(" ", "").isdecimal()
         and len(new.split()) <= len(old.split()) + 1
     )
+
+
+def with_number(title: str, number: str) -> str:
+    """The title with its only number exchanged ("change the meeting to 10"), or nothing."""
+    found = re.findall(r"\b\d{1,6}\b", title)
+    return re.sub(r"\b\d{1,6}\b", number, title) if len(found) == 1 else ""

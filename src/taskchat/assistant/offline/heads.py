@@ -35,18 +35,20 @@ _THINGS = (ONE_TASK | MANY_TASKS | LISTS | {"reminder", "note", "reminders", "no
 HEAD_WORDS = (
     _ADDING | _NEW | _WISHES | _THINGS | DETERMINERS | FILLERS | POLITE | frozenset(NUMBER_WORDS)
     | word_set(
-        "me i i'd i've i'm i'll you we we've we'd us could can would will to that on in into onto up down "
+        "me i i'd i've i'm i'll you we we've we'd us could can would will to that on in "
+        "into onto up down "
         "there here for as got have get it one exactly say says verbatim literally word put if "
         "it's no bother trouble mind don't wouldn't possible kind be so the of is are was not too "
         "much hassle with called named titled do going need wish ask something ones too at end "
-        "out remember later turn into bottom top list's exact words wording phrase phrased typed write type spell separate "
+        "out remember later turn into bottom top list's exact words wording phrase "
+        "phrased typed write type spell separate "
         "what how about from my mine thing remember this these should go goes here's here "
         "whatever reads come came think thought quick let's let see personal work"
     )
 )  # fmt: skip
 """The words an announcement is made of; none of them is the beginning of a title."""
 
-_MARKS = frozenset(": - – — , \n = . ? !".split(" "))
+_MARKS = frozenset([":", "-", "–", "—", ",", "\n", "=", ".", "?", "!"])
 _VERBATIM = word_set("exactly verbatim literally exact word")
 _FOR_LIST = word_set("for on to onto the my our list todo to-do shopping please then and also ok")
 _POINTERS = word_set("it that this them these those")

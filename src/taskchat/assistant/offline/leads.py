@@ -123,11 +123,13 @@ _POLITENESS = word_set(
     "thinking grateful appreciate great nice lovely maybe perhaps might may ask asking moment "
     "second minute time when whenever free get got sec have dear star best sort for of just "
     "really possibly able not burden imposition troubling think needful way there's hope must "
-    "gonna going help useful handy you've i've wonderful fantastic brilliant helpful convenient ready us"
+    "gonna going help useful handy you've i've wonderful fantastic brilliant helpful "
+    "convenient ready us"
 )
 _GERUNDS = word_set("adding deleting removing renaming ticking marking completing")
 _TRIGGERS = word_set(
-    "you you'd you've please kindly bother trouble favour favor possible grateful appreciate star dear "
+    "you you'd you've please kindly bother trouble favour favor possible grateful "
+    "appreciate star dear "
     "needful burden imposition troubling convenient hassle"
 )
 _ORDERS = (
@@ -180,7 +182,8 @@ def after_leads(tokens: Sequence[Token], start: int) -> tuple[int, bool, bool]:
         if key == "don't" or [t.key for t in tokens[place : place + 2]] == ["do", "not"]:
             break
         if (size := _lead(tokens, place, _LEADS)) or (
-            (size := _lead(tokens, place, _SOFT_LEADS)) and (
+            (size := _lead(tokens, place, _SOFT_LEADS))
+            and (
                 opens_request(tokens[place + size :])
                 or (place + size < len(tokens) and tokens[place + size].key in _GERUNDS)
             )

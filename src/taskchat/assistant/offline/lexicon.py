@@ -61,7 +61,15 @@ ORDINALS = (
     | {f"{number}th": number for number in range(4, 51)}
 )
 """Places in a list. Negative places count from the end."""
-ORDINALS |= {"former": 1, "latter": -1, "top": 1, "last": -1, "final": -1, "bottom": -1, "penultimate": -2}
+ORDINALS |= {
+    "former": 1,
+    "latter": -1,
+    "top": 1,
+    "last": -1,
+    "final": -1,
+    "bottom": -1,
+    "penultimate": -2,
+}
 
 DONE = word_set(
     "done complete completed crossed finished sorted accomplished checked ticked closed finish "
@@ -191,7 +199,8 @@ LIST_WORDS = (
         "needs needed progress us go over please remind incl inc including + shebang rundown "
         "recall recap even total altogether rest others without except excluding ready "
         "did behind got managed report accomplishments achievements missing track "
-        "backlog workload chance seeing having ever who's old earlier again today's week so-far list's back am have've most"
+        "backlog workload chance seeing having ever who's old earlier again today's week "
+        "so-far list's back am have've most"
     )
 )
 """Words of a request to see tasks; any other word narrows the request to the tasks it names."""

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from taskchat.assistant.offline.intents import Reference
-from taskchat.assistant.offline.lexicon import LIGHT, PAST, TASK_VERBS, word_set
-from taskchat.assistant.offline.likeness import WORDS_MAX, alike, content, fit, plain, share_held
-from taskchat.assistant.offline.normalise import stem, tokens_of
+from taskchat.assistant.offline.likeness import content, fit, plain, share_held
 
 FIT_MIN = 0.6
 """Share of the said words that a title must hold; lower lets one shared word name a task."""
@@ -15,15 +13,6 @@ FIT_MIN = 0.6
 
 TASKS_FUZZY_MAX = 200
 """Tasks up to which misspelt words are looked for; a longer list is compared by stems only."""
-
-
-ACHIEVED = word_set(
-    "did done made got bought paid collected finished completed had took taken attended handed "
-    "picked fetched ordered booked sorted wrote written submitted passed sat went been"
-)
-"""What people did with a task whose title names no deed: "Physics homework", "Haircut"."""
-
-_DEEDS = frozenset(stem(verb) for verb in TASK_VERBS)
 
 
 @dataclass(frozen=True)
@@ -253,20 +242,6 @@ def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
     return [task for task in tasks if status == "all" or task.completed == (status == "completed")]
 
 
-def same_deed(said: str, tasks: Sequence[Task]) -> list[Task]:
-    """Tasks whose titles hold nearly all of the said words and little else."""
-    words = content(said)
-    return [
-        task
-        for task in tasks
-        if task.plain == plain(said)
-        or min(
-            share_held(words, task.words, fuzzy=False), share_held(task.words, words, fuzzy=False)
-        )
-        >= 0.8
-    ]
-
-
 def best_fits(said: str, tasks: Sequence[Task], *, fit_min: float) -> list[Task]:
     """The tasks that fit best, when they fit at all; several when they fit alike."""
     words = content(said)
@@ -289,31 +264,3 @@ def fitting(said: str, tasks: Sequence[Task]) -> list[Task]:
         for task in tasks
         if share_held(words, content(f"{task.title} {task.description}"), fuzzy=fuzzy) >= FIT_MIN
     ]
-
-
-def told_done(said: str, tasks: Sequence[Task]) -> list[Task]:
-    """Tasks that a statement in the past ("I paid the rent") reports as done.
-
-    The verb must be the title's own and something else must fit too: "I bought a car" is no
-    news about "Wash the car".
-    """
-    words = [token.key for token in tokens_of(said) if token.kind == "word"][:WORDS_MAX]
-    verbs = {stem(w) for w in words if w in PAST or w.endswith("ed")}
-    verbs -= {stem(w) for w in ("had", "have", "been", "was", "were", "is", "are")}
-    heard = list(dict.fromkeys([*content(said), *sorted(verbs)]))
-    fuzzy = len(tasks) <= TASKS_FUZZY_MAX
-    achieved = bool(set(words) & ACHIEVED)
-    found: list[tuple[float, Task]] = []
-    for task in tasks:
-        title = task.words
-        covered = share_held(title, heard, fuzzy=fuzzy)
-        own = any(alike(verb, word, fuzzy=False) for verb in verbs for word in title)
-        others = [word for word in title if word not in verbs and word not in LIGHT]
-        shared = any(alike(word, h, fuzzy=fuzzy) for word in others for h in heard)
-        noun = achieved and title[:1] and title[0] not in _DEEDS
-        if (own and shared and covered >= FIT_MIN - 0.1) or (
-            (own or noun) and covered >= 0.99
-        ):
-            found.append((covered + share_held(heard, title, fuzzy=fuzzy), task))
-    top = max((score for score, _ in found), default=0.0)
-    return [task for score, task in found if score >= top - 0.01]

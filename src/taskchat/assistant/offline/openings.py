@@ -29,7 +29,9 @@ _POINTERS = word_set("it that them this these those both all everything #")
 
 
 _REWORDING = word_set("change update edit amend modify correct rename alter reword make turn")
-_SPEAKERS = word_set("he's she's they're i i've i'm i'd i'll we we've we're it it's that's there's he she they")
+_SPEAKERS = word_set(
+    "he's she's they're i i've i'm i'd i'll we we've we're it it's that's there's he she they"
+)
 
 
 def opens_request(tokens: Sequence[Token]) -> bool:
@@ -95,6 +97,8 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
     leaves_out = before[0].key in {"hide", "skip", "omit", "exclude", "leave", "ignore"}
     if leaves_out and first in LIST_VERBS:
         return False
+    if first in {"what", "which"} and rest[-1].key in NOT and len(rest) < 4:
+        return False
     if opens_request(rest):
         return True
     if before[0].key in {"it's", "that's", "it"} and "not" in {t.key for t in before[1:3]}:
@@ -111,8 +115,6 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return True
     if "but" in joints and first in NOT:
         return True
-    if first in {"what", "which"} and keys[-1] in NOT and len(keys) < 4:
-        return False
     if "so" in joints and first in COMPLETE | DELETE and len(keys) > 1:
         return True
     if paused and first in {"isn't", "aren't", "wasn't", "right", "thank", "thankfully"}:
@@ -205,7 +207,9 @@ def _edits(rest: Sequence[Token]) -> bool:
 
 def paused_alone(joints: set[str], rest: Sequence[Token]) -> bool:
     """Whether a bare order ends the sentence: ", please delete", ", fix it"."""
-    orders = DELETE | COMPLETE | {"add", "fix", "correct", "change", "update", "amend", "tick", "mark"}
+    orders = (
+        DELETE | COMPLETE | {"add", "fix", "correct", "change", "update", "amend", "tick", "mark"}
+    )
     keys = [token.key for token in rest]
     keys = keys[1:] if keys[0] == "to" and len(keys) > 1 else keys
     return (

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.clauses import Clause
-from taskchat.assistant.offline.intents import Ask, Intent, Reference, Say, Show, Status
+from taskchat.assistant.offline.helping import HELP_PHRASES, howto_of, topic_of
+from taskchat.assistant.offline.intents import Ask, Intent, Reference, Say, Show
 from taskchat.assistant.offline.lexicon import (
     ADD,
     ASKED_WORDS,
@@ -27,12 +28,6 @@ from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.statuses import HIDING, hidden_status, states_done, status_asked
 from taskchat.assistant.offline.trimming import trimmed
 
-_HELP_PHRASES = (
-    "help", "what can you", "what do you do", "who are you", "what are you", "what else can you",
-    "how does this work", "how do you work", "what can i", "how can you help", "help me",
-    "what are your", "how do i use", "what do you", "what commands", "how does it work",
-    "what is this", "i need help", "can you help me", "how can you",
-)  # fmt: skip
 _WISHES_TO_SEE = word_set(
     "show see list view display overview rundown recap summary look shebang run give tell read"
 )
@@ -53,16 +48,10 @@ _QUESTION_ENDING = (
     DONE
     | OPEN
     | word_set(
-        "have any description note notes details on there list my in the yet already marked as still off or not been deleted gone it a"
+        "have any description note notes details on there list my in the yet already marked as "
+        "still off or not been deleted gone it a"
     )
 )
-_WAYS = (
-    "what's the way to", "what is the way to", "what's the best way to", "is there a way to",
-    "is there any way to", "what happens if", "what happens when", "what would happen",
-    "is it possible to", "is there an option to", "do you know how to", "am i able to",
-    "what's the command", "what is the command", "what do i say to", "are you able to",
-    "can i", "can you", "what is the best way to", "where do i", "how does one",
-)  # fmt: skip
 
 
 def question_of(clause: Clause) -> Intent | None:
@@ -72,14 +61,18 @@ def question_of(clause: Clause) -> Intent | None:
     phrase = " ".join(keys)
     if clause.asked and clause.led and phrase.startswith(("help with", "do", "help me with")):
         return Say("help")
-    helped = any(phrase == p or phrase.startswith(p + " ") for p in _HELP_PHRASES)
+    helped = any(phrase == p or phrase.startswith(p + " ") for p in HELP_PHRASES)
     if helped and not set(keys) & LISTS:
         return Say("help")
-    if (howto := _howto(clause, keys)) is not None:
+    if (howto := howto_of(clause, keys)) is not None:
         return howto
     opening = keys[0]
-    if opening in {"show", "tell", "explain", "teach"} and "how" in keys[1:3] and "many" not in keys:
-        return Say("howto", _topic(keys))
+    if (
+        opening in {"show", "tell", "explain", "teach"}
+        and "how" in keys[1:3]
+        and "many" not in keys
+    ):
+        return Say("howto", topic_of(keys))
     if keys[:2] == ["get", "rid"]:
         return None
     if opening == "remind" and keys[1:2] in (["me"], ["us"]):
@@ -104,11 +97,15 @@ def question_of(clause: Clause) -> Intent | None:
         whole = True
     if whole and _closed(keys, ASKED_WORDS) and not states_done(keys):
         return Show(status_asked(keys))
+    return Show(status_asked(keys)) if _names_group(keys) else _embedded(keys)
+
+
+def _names_group(keys: Sequence[str]) -> bool:
+    """Names tasks by their state and asks nothing: "the open ones please"."""
     named = set(keys) & (MANY_TASKS | {"list"}) and set(keys) & (DONE | OPEN)
-    if named and _closed(keys) and len(keys) <= 6 and not set(keys) & (AUXILIARIES | {"all"}):
-        if not set(keys) & (_MINE - {"my"}) and keys[0] not in DONE - {"finished"}:
-            return Show(status_asked(keys))
-    return _embedded(keys)
+    spoken = set(keys) & (AUXILIARIES | {"all"} | _MINE - {"my"})
+    told = keys[0] in DONE - {"finished"}
+    return bool(named) and _closed(keys) and len(keys) <= 6 and not spoken and not told
 
 
 def gist_of(clause: Clause) -> Show | None:
@@ -117,7 +114,12 @@ def gist_of(clause: Clause) -> Show | None:
     words = set(keys)
     if words & _STANDING and all(key in ASKED_WORDS | _STANDING for key in keys):
         return Show(status_asked(keys))
-    if clause.asked and len(keys) > 1 and _closed(keys) and words & (LISTS | MANY_TASKS | OPEN | DONE):
+    if (
+        clause.asked
+        and len(keys) > 1
+        and _closed(keys)
+        and words & (LISTS | MANY_TASKS | OPEN | DONE)
+    ):
         return Show(status_asked(keys))
     if len(keys) == 1 and clause.asked and words & (DONE | OPEN):
         return Show(status_asked(["what", "is", *keys]))
@@ -127,14 +129,15 @@ def gist_of(clause: Clause) -> Show | None:
         return Show(status_asked(keys))
     wish = bool(words & _WISHES_TO_SEE) or clause.asked
     named = bool(words & (LISTS | MANY_TASKS - {"stuff"} | {"overview", "shebang", "rundown"}))
-    if not (wish and named) or words & {"i", "we"} and not clause.asked:
+    if not (wish and named) or (words & {"i", "we"} and not clause.asked):
         return None
     known = [key in ASKED_WORDS or not key[:1].isalnum() for key in keys]
     return Show(status_asked(keys)) if known.count(False) <= 1 else None
 
 
 _STANDING = word_set(
-    "accomplishments achievements report stand play lot missing agenda backlog workload to-dos shebang"
+    "accomplishments achievements report stand play lot missing agenda backlog workload "
+    "to-dos shebang"
 )
 _KNOWING = word_set(
     "know knows see sure remember forgot forgotten recall tell wonder wondering figure track ask "
@@ -156,36 +159,6 @@ def _embedded(keys: Sequence[str]) -> Show | None:
         if len(rest) > 1 and telling and _closed(rest, ASKED_WORDS):
             return Show(status_asked(rest), counted="many" in rest)
     return None
-
-
-def _howto(clause: Clause, keys: Sequence[str]) -> Say | None:
-    asked = keys[:1] == ["how"] and len(keys) > 2 and keys[1] in AUXILIARIES | {"to"}
-    if asked and (keys[1] == "to" or keys[2] in {"i", "you", "we", "one", "people"}):
-        return Say("howto", _topic(keys))
-    joined = " ".join(keys[:8])
-    able = keys[:1] in (["can"], ["could"]) or clause.led
-    general = keys[-1] in {"titles", "names", "descriptions", "tasks", "later", "things", "lists"}
-    brief = len(keys) <= 5 and not {"to", "my"} & set(keys)
-    if clause.asked and able and general and brief and set(keys[:3]) & (CHANGE | DELETE | ADD | COMPLETE):
-        return Say("howto", _topic(keys))
-    if joined.startswith(_WAYS) and set(keys) & (DELETE | ADD | CHANGE | COMPLETE | {"mark", "tick", "check"}):
-        return Say("howto", _topic(keys))
-    return None
-
-
-def _topic(keys: Sequence[str]) -> str:
-    if set(keys) & set(FIELDS) or "titles" in keys:
-        return "update"
-    for key in keys:
-        if key in DELETE | {"rid", "deleting"}:
-            return "delete"
-        if key in ADD - {"note", "record"}:
-            return "add"
-        if key in COMPLETE | {"mark", "tick", "done", "completed"}:
-            return "complete"
-        if key in CHANGE - {"make", "set", "move", "call", "fix"}:
-            return "update"
-    return "list" if set(keys) & (LIST_VERBS | LISTS) else "help"
 
 
 def _is_list_name(keys: Sequence[str]) -> bool:

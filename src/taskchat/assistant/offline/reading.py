@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.adding import adds_of, announced, duty_of, forgotten, linked, made, placed
+from taskchat.assistant.offline.adding import (
+    adds_of,
+    announced,
+    duty_of,
+    forgotten,
+    linked,
+    made,
+    placed,
+)
 from taskchat.assistant.offline.clauses import Clause
-from taskchat.assistant.offline.editing import WAVERING, Reading, first_reading
+from taskchat.assistant.offline.editing import Reading, first_reading
 from taskchat.assistant.offline.intents import Add, Ask, Change, Edit, Offer, Reference, Say
 from taskchat.assistant.offline.lexicon import (
     ADD,
@@ -14,7 +22,6 @@ from taskchat.assistant.offline.lexicon import (
     DELETE,
     DONE,
     FILLERS,
-    NOT,
     PARTICIPLES,
     PAST,
     PRONOUNS,
@@ -27,6 +34,7 @@ from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.phrases import CHANGES, COMPLETIONS
 from taskchat.assistant.offline.questions import gist_of, question_of
 from taskchat.assistant.offline.references import reference_of
+from taskchat.assistant.offline.reports import PASSIVE, ends_done, of_others, passive, unfinished
 from taskchat.assistant.offline.trimming import trimmed
 
 TITLE_CHARS_MAX = 200
@@ -37,9 +45,6 @@ _REPORTERS = word_set(
     "says said told tells asked asks thinks thought wants wanted claims reckons hopes "
     "hoped wish wishes heard suggested recommends believe mentioned"
 )
-
-
-_PASSIVE = word_set("is are was were been got has have")
 
 
 _ORDERS = word_set("change update edit replace mark cancel")
@@ -68,7 +73,7 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
             return Reading((Say("noted"),), context=text_of(text, tokens))
-    if keys[0] in DELETE | CHANGE | ADD | {"mark"} and _ends_done(keys):
+    if keys[0] in DELETE | CHANGE | ADD | {"mark"} and ends_done(keys):
         reported = first_reading(clause, COMPLETIONS)
         if reported is not None:
             return reported
@@ -85,9 +90,9 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         adds = linked(text, tokens) or forgotten(text, tokens)
     if adds is not None:
         return _added(text, tokens, adds)
-    if _unfinished(keys):
+    if unfinished(keys):
         return Reading((Say("noted"),), context=_spoken(text, tokens))
-    if _of_others(keys):
+    if of_others(keys):
         return Reading((Say("noted"),), context=_spoken(text, tokens))
     completed = first_reading(clause, COMPLETIONS)
     if completed is not None:
@@ -95,17 +100,6 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     if (wish := gist_of(clause)) is not None:
         return Reading((wish,))
     return _statement(clause, has_more=has_more)
-
-
-def _ends_done(keys: Sequence[str]) -> bool:
-    """“Delete spam is done” tells of a task; “delete all that is done” is an order."""
-    be = next((place for place, key in enumerate(keys) if key in {"is", "are"}), 0)
-    told = 1 < be < len(keys) - 1 and all(
-        key in DONE | {"now", "all", "already", "finally"} for key in keys[be + 1 :]
-    )
-    open_ended = {"that", "which", "what", "everything", "all", "whatever", "who", "anything",
-                  "whichever", "one", "ones", "so"}  # fmt: skip
-    return told and not open_ended & set(keys[1:be])
 
 
 def _conditional(clause: Clause) -> Reading:
@@ -167,29 +161,6 @@ def _fitted(add: Add) -> Add:
     return replace(add, title=cut, description=add.description or add.title[:2000])
 
 
-def _unfinished(keys: Sequence[str]) -> bool:
-    """Statements such as "I haven't done the laundry yet" and "I almost finished it"."""
-    speaks = bool(keys) and (
-        keys[0] in {"i", "i've", "i'm", "we", "we've", "we're", "haven't", "didn't", "it", "it's",
-                    "that's", "the", "my", "still", "not", "task", "i'll", "we'll", "that", "i'd"}
-    )  # fmt: skip
-    negated = any(key in NOT and key not in {"yet"} for key in keys)
-    finished = next((place for place, key in enumerate(keys) if key in DONE), len(keys))
-    wavering = any(key in WAVERING for key in keys[1 : min(finished, 6)]) and keys[:1] != ["the"]
-    return speaks and (negated or wavering or "?" in keys)
-
-
-def _of_others(keys: Sequence[str]) -> bool:
-    """What somebody did for themselves: "my flatmate has done her washing"."""
-    if keys[0] in {"i", "i've", "we", "we've"} or keys[0] in PARTICIPLES:
-        return False
-    has = next((place for place, key in enumerate(keys[:5]) if key in {"has", "have", "had"}), -1)
-    past = next((place for place, key in enumerate(keys[:6]) if key in PARTICIPLES | DONE), -1)
-    if max(has, past) < 1:
-        return False
-    return bool({"her", "his", "their"} & set(keys[max(past, has) + 1 :][:3]))
-
-
 _WISHING = word_set(
     "i i'd i'll we we'd we'll should really probably ought to better must might could want like "
     "love also still just think have need gotta got had would will definitely actually"
@@ -209,7 +180,9 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
         rest = rest[colon:]
     elif forgot and keys[forgot : forgot + 1] == ["to"] and len(rest) > forgot + 1:
         rest = rest[forgot + 1 :]
-    if all(token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest):
+    if all(
+        token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest
+    ):
         return ""
     if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll"}:
         wishing = next((p for p, t in enumerate(rest) if t.key not in _WISHING), 0)
@@ -226,20 +199,6 @@ def _only_points(title: str) -> bool:
     if words[0] in CHANGE | DELETE | ADD and words[-1] in {"something", "this", "anything"}:
         return True
     return len(words) <= 2 and words[-1] in PRONOUNS
-
-
-def _passive(keys: Sequence[str]) -> bool:
-    """“The contract got signed at noon”, “chapter 3 is read”."""
-    if keys[0] in QUESTION_WORDS:
-        return False
-    done = PARTICIPLES | {"read", "put", "cut", "set", "hit", "shut"}
-    for place, key in enumerate(keys[:8]):
-        if key in _PASSIVE - {"have"} or key.endswith("'s"):
-            following = [k for k in keys[place + 1 : place + 4]
-                         if k not in {"been", "all", "now", "finally", "just", "already"}]  # fmt: skip
-            if place and following and following[0] in done:
-                return True
-    return False
 
 
 def _subject(text: str, tokens: Sequence[Token]) -> Reference | None:
@@ -270,9 +229,9 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
     speaks = words[0] in {"i", "i've", "we", "we've", "my", "the", "had", "have"}
     past = any(key in PAST or (key.endswith("ed") and len(key) > 3) for key in words[:4])
     if words[0] in {"my", "the"}:
-        past = past and bool(_PASSIVE & set(keys))
+        past = past and bool(PASSIVE & set(keys))
     ending = len(keys) <= 5 and keys[-1] in PARTICIPLES
-    ending = ending or _passive(keys)
+    ending = ending or passive(keys)
     if (past and (speaks or words[0] in PAST or words[0].endswith("ed"))) or ending:
         report = Change("complete", Reference("words", spoken), told=True, certain=False)
         pointless = bool({"it", "them"} & set(keys[1:])) or keys[-1] in PRONOUNS

@@ -192,7 +192,9 @@ def _newest(keys: Sequence[str]) -> Reference | None:
 
 
 def _places(keys: Sequence[str]) -> Reference | None:
-    plain = [key for key in keys if key not in DETERMINERS | TASK_NOUNS | LISTS | {"on", "of", "them"}]
+    plain = [
+        key for key in keys if key not in DETERMINERS | TASK_NOUNS | LISTS | {"on", "of", "them"}
+    ]
     places: list[int] = []
     status: Status = "all"
     count = 1

@@ -58,8 +58,17 @@ def status_asked(keys: Sequence[str]) -> Status:
     keys = ["done" if key == "ready" else key for key in _without_at_all(keys)]
     if (shown := hidden_status(keys)) is not None:
         return shown
-    both = {"included", "including", "whether", "both", "either", "regardless", "include",
-            "incl", "inc"}
+    both = {
+        "included",
+        "including",
+        "whether",
+        "both",
+        "either",
+        "regardless",
+        "include",
+        "incl",
+        "inc",
+    }
     phrase = f" {' '.join(keys)} "
     done = any(key in DONE for key in keys)
     if set(keys) & both and (done or set(keys) & OPEN):
@@ -68,11 +77,15 @@ def status_asked(keys: Sequence[str]) -> Status:
         return "all"
     if done and set(keys) & OPEN and set(keys) & {"and", "+", "&", "plus", "or", "as"}:
         return "all"
-    if done and " to do" in phrase and "and" in keys and keys.count("do") == 1 and (
-        set(keys) & {"everything", "all", "overview", "both"}
+    if (
+        done
+        and " to do" in phrase
+        and "and" in keys
+        and keys.count("do") == 1
+        and (set(keys) & {"everything", "all", "overview", "both"})
     ):
         return "all"
-    if " or not" in phrase or " and not" in phrase and (done or set(keys) & _TICKED):
+    if " or not" in phrase or (" and not" in phrase and (done or set(keys) & _TICKED)):
         return "all"
     if set(keys) & _TICKED and {"did", "i've", "have", "i", "we"} & set(keys):
         return "pending" if set(keys) & NOT or "to" in keys else "completed"

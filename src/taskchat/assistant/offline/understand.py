@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from taskchat.assistant.offline.clauses import clauses_of
 from taskchat.assistant.offline.courtesies import social_of
@@ -90,7 +89,11 @@ def _adds_on(text: str) -> bool:
         return True
     if words[:3] in (["the", "same", "for"], ["the", "same", "with"], ["and", "the", "same"]):
         return True
-    if words[:1] == ["ditto"] or words[:2] in (["same", "for"], ["same", "with"], ["what", "about"]):
+    if words[:1] == ["ditto"] or words[:2] in (
+        ["same", "for"],
+        ["same", "with"],
+        ["what", "about"],
+    ):
         return True
     return bool(words) and (words[-1] in {"too", "also"} or words[-2:] == ["as", "well"])
 
@@ -119,33 +122,18 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
                     continue
             if _is_empty(intent) and any(isinstance(i, Edit | Reword) for i in intents):
                 continue
-            if isinstance(intent, Add) and intent.title.casefold() in _SEVERAL and (
-                duties := [i for i in intents if isinstance(i, Add) and i.soft]
-            ):  # fmt: skip
-                intents = [replace(i, soft=False) if i in duties and isinstance(i, Add) else i
-                           for i in intents]  # fmt: skip
+            duties = [i for i in intents if isinstance(i, Add) and i.soft]
+            if isinstance(intent, Add) and intent.title.casefold() in _SEVERAL and duties:
+                # "I need eggs and I need tape, add both": the duties say what.
+                intents = [replace(i, soft=False) if isinstance(i, Add) else i for i in intents]
                 continue
-            if isinstance(intent, Change) and intent.target.plural and _is_pronoun(intent) and (
-                reports := [i for i in intents if isinstance(i, Change) and i.told]
-            ) and intent.verb == "complete":  # fmt: skip
-                # "Ivy's called, the fence is mended; tick both": the reports say which.
-                if len(reports) > 1:
-                    continue
+            if _sums_up(intent, intents):
+                continue
+            if context or named:
+                intent = _implied(intent)
             settled = _pointed(intent, context, named)
             if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
                 settled = replace(settled, title=None, description=settled.title)
-            if isinstance(intent, Say) and intent.about == "complete" and (
-                intent.topic == "noted" and (context or named)
-            ):  # fmt: skip
-                intents = [i for i in intents if not _yields(i, context, named)]
-                settled = _pointed(Change("complete", PRONOUN, told=True), context, named)
-            if isinstance(intent, Say) and intent.topic == "incomplete" and (context or named):
-                if intent.about in {"delete", "complete"}:
-                    verb: Literal["delete", "complete"] = (
-                        "delete" if intent.about == "delete" else "complete"
-                    )
-                    intents = [i for i in intents if not _yields(i, context, named)]
-                    settled = _pointed(Change(verb, PRONOUN), context, named)
             if isinstance(settled, Change | Edit | Reword) and _is_pronoun(intent):
                 intents = [i for i in intents if not _yields(i, context, named)]
             if (
@@ -166,6 +154,29 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
 
 
 _SEVERAL = frozenset({"both", "them", "these", "those", "all", "both of them", "them both"})
+
+
+def _sums_up(intent: Intent, before: Sequence[Intent]) -> bool:
+    """“Ivy's called, the fence is mended; tick both”: the reports say which."""
+    reports = [i for i in before if isinstance(i, Change) and i.told]
+    return (
+        isinstance(intent, Change)
+        and intent.verb == "complete"
+        and intent.target.plural
+        and _is_pronoun(intent)
+        and len(reports) > 1
+    )
+
+
+def _implied(intent: Intent) -> Intent:
+    """A bare order or report after a task was named: "the third one's pointless, delete"."""
+    if not isinstance(intent, Say) or intent.topic not in {"noted", "incomplete"}:
+        return intent
+    if intent.about == "complete":
+        return Change("complete", PRONOUN, told=intent.topic == "noted")
+    if intent.about == "delete":
+        return Change("delete", PRONOUN)
+    return intent
 
 
 def _is_empty(intent: Intent) -> bool:
