@@ -30,7 +30,7 @@ _ADDING = PUT | word_set(
     "write jot append note give track turn save take adding putting noting creating pencil remember"
 )
 _NEW = word_set("new another extra additional following next more else")
-_WISHES = word_set("need want like would love require")
+_WISHES = word_set("need want like would love require fancy")
 _THINGS = (ONE_TASK | MANY_TASKS | LISTS | {"reminder", "note", "reminders", "notes"}) - {"do"}
 HEAD_WORDS = (
     _ADDING | _NEW | _WISHES | _THINGS | DETERMINERS | FILLERS | POLITE | frozenset(NUMBER_WORDS)
@@ -106,6 +106,8 @@ def _announces(keys: Sequence[str], mark: str) -> bool:
         single = bool(words & {"task", "to-do", "todo", "item", "reminder"})
         whole = bool(words & {"this", "following"}) and adding and words & {"add", "adding", "note"}
         return bool((single and new) or (single and adding and words & {"a", "an"}) or whole)
+    if mark != "," and words & LISTS and "for" in words and words & {"one", "thing", "item"}:
+        return True
     if mark in {":", "=", "\n"}:
         if words & {"add", "adding"} and words <= POLITE | FILLERS | {"add", "adding"}:
             return True

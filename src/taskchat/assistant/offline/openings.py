@@ -94,6 +94,8 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
         return True
     if "so" in joints and _rewords(rest):
         return False
+    if before[0].key in {"for", "in", "on", "under"} and any(t.key in FIELDS for t in rest[:4]):
+        return False
     leaves_out = before[0].key in {"hide", "skip", "omit", "exclude", "leave", "ignore"}
     if leaves_out and first in LIST_VERBS:
         return False
@@ -108,6 +110,9 @@ def opens_clause(before: Sequence[Token], joint: Sequence[Token], rest: Sequence
     if first in _SPEAKERS and (paused or (first not in {"it", "he", "she", "they"})):
         return True
     if first in {"not", "don't"} and paused:
+        return True
+    reported = len(keys) < 4 and keys[-1] in PARTICIPLES and first not in PARTICIPLES
+    if paused and reported and before[0].key not in ADD | PUT | CHANGE | DELETE | {"remind"}:
         return True
     if paused and first.endswith("'s") and len(keys) > 1 and keys[1] in PARTICIPLES | DONE:
         return True
@@ -224,7 +229,7 @@ def ends_in_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
     if not 2 <= len(rest) <= 8 or rest[0].key not in ADD | DELETE | {"tick", "mark", "put"}:
         return False
     if before[0].key in ADD | PUT | CHANGE | {"remind", "note", "don't"} or before[-1].key in {
-        "to", "and", "don't", "not", "should", "can", "could", "you", "or", "i", "please", ","
+        "to", "and", "don't", "not", "should", "can", "could", "you", "or", "i", "please", ",", ":"
     }:  # fmt: skip
         return False
     keys = [token.key for token in rest]

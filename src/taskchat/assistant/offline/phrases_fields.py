@@ -112,6 +112,7 @@ DESCRIPTIONS: tuple[tuple[Effect, str], ...] = (
     ("describe", "the|its? description|note|notes|details : {value}"),
     ("describe", "describe {task} as {value}"),
     ("describe", "in|for|on|to {task} , add|write|put <det>? <df> saying|:|that {value}"),
+    ("remark", "in|for|on|under {task} , add|write|put|note <det>? <df> {value}"),
     ("describe", "in|for|on|to {task} , set|change the|its <df> to {value}"),
     ("describe", "annotate {task} with {value}"),
     ("describe", "<mine>|its <df> of|for|on {task} should|is|must be?|say|read : {value}"),

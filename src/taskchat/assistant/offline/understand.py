@@ -134,6 +134,10 @@ def _settled(readings: Sequence[Reading]) -> list[Intent]:
             settled = _pointed(intent, context, named)
             if isinstance(settled, Edit) and field == "description" and _is_pronoun(intent):
                 settled = replace(settled, title=None, description=settled.title)
+            last_named = isinstance(intents[-1], Edit) and intents[-1].title if intents else None
+            if isinstance(intent, Edit) and intent.title and _is_pronoun(intent) and last_named:
+                # "X should be more specific: rename it Y": the last name counts.
+                intents = intents[:-1]
             if isinstance(settled, Change | Edit | Reword) and _is_pronoun(intent):
                 intents = [i for i in intents if not _yields(i, context, named)]
             if (
