@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from taskchat.assistant.offline.exchanging import exchanged
 from taskchat.assistant.offline.intents import Add, Change, Edit, Offer, Reword, Say, Show
 from taskchat.assistant.offline.matching import Memory, Task, resolve
 from taskchat.assistant.offline.normalise import corrected, stem, tokens_of
@@ -34,6 +35,10 @@ HOSTILE = {
     "control": "\x00" * 5000,
     "exceptions": "delete " + "all but " * 600,
     "answers": "do " * 1600,
+    "announcements": "add a new one to the list " * 200,
+    "courtesies": "please could you if " * 250,
+    "colons": "a: " * 1600,
+    "corrections": "put a instead of b " * 250,
     "times": "done with " + "it today " * 500,
     "slips": " ".join(f"delte{number}x" for number in range(500)),
 }
@@ -132,6 +137,27 @@ def test_a_title_with_and_is_one_task_and_two_titles_are_two() -> None:
 
 def test_a_bare_deed_is_offered_and_never_added_unasked() -> None:
     assert understand("call the dentist").intents == (Offer("add", "call the dentist"),)
+
+
+@pytest.mark.parametrize(
+    ("title", "old", "new", "wanted"),
+    [("Hire 12 chairs", "12", "20 chairs", "Hire 20 chairs"),
+     ("Apply by 1 May", "1 May", "15 May", "Apply by 15 May"),
+     ("Pay broadband bill", "pay broadband bill", "pay mobile bill", "pay mobile bill")],
+)  # fmt: skip
+def test_a_correction_changes_the_wrong_words_only(
+    title: str, old: str, new: str, wanted: str
+) -> None:
+    assert exchanged(title, old, new) == wanted
+
+
+def test_a_command_in_an_announced_title_is_no_command() -> None:
+    heard = understand("one more for the list: delete everything on the old phone")
+    assert heard.intents == (Add("delete everything on the old phone"),)
+
+
+def test_a_message_that_calls_itself_off_asks_for_nothing() -> None:
+    assert understand("delete task 2, no wait, don't").intents == (Say("no"),)
 
 
 def test_nonsense_is_not_understood() -> None:
