@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.assistant.vendor import call, message, response
+from tests.assistant.vendor.responses_api import call, message, response
 
 Item = dict[str, Any]
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-from tests.assistant.vendor import vendor
+from tests.assistant.vendor.endpoint import vendor
 from tests.conftest import JWT_SECRET
 from tests.e2e.processes import first_line, running, taskchat
 
@@ -239,10 +239,10 @@ def test_doctor_names_each_mend(tmp_path: Path) -> None:
 
 
 async def test_doctor_asks_the_vendor_for_the_model(tmp_path: Path) -> None:
-    async with vendor(404) as standing:
+    async with vendor() as standing:
         env = {
             "OPENAI_API_KEY": "sk-test",
-            "OPENAI_BASE_URL": standing.url.replace("127.0.0.1", "127.0.0.1"),
+            "OPENAI_BASE_URL": standing.url,
             "TASKCHAT_MODEL": "gpt-test,offline",
         }
         import asyncio

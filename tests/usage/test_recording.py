@@ -17,7 +17,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.assistant.test_vendor_requests import configured
-from tests.assistant.vendor import call, message, response, vendor
+from tests.assistant.vendor import steps
+from tests.assistant.vendor.endpoint import vendor
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 from tests.turns.test_summary import errands, summaries, talk
@@ -78,11 +79,6 @@ def tokens(read: int, cached: int, wrote: int) -> Usage:
     return Usage(requests=1, input_tokens=read, input_tokens_details=details, output_tokens=wrote)
 
 
-def with_usage(answer: dict[str, Any], usage: Any) -> dict[str, Any]:
-    """A vendor's answer that counts otherwise."""
-    return {**answer, "usage": usage}
-
-
 def counts(read: int, cached: int | None, wrote: int) -> dict[str, Any]:
     return {
         "input_tokens": read,
@@ -118,8 +114,8 @@ async def test_calls_turn_and_day_add_up_with_cached_input_at_its_own_price(
 ) -> None:
     person = Person()
     async with vendor(
-        with_usage(response(call("add_task", "call_a", title="Milk")), counts(1000, 0, 30)),
-        with_usage(response(message("Added.")), counts(1100, 900, 8)),
+        steps.counting(steps.calls("add_task", title="Milk"), 1000, 30),
+        steps.counting(steps.says("Added."), 1100, 8, cached=900),
     ) as standing:
         async with running_app(**configured(standing, model_prices=PRICES)) as running:
             said = (await person.say(running.client, "milk, please")).json()
@@ -169,26 +165,7 @@ async def test_the_other_interface_of_a_vendor_tells_cached_input_too(
     running_app: AppMaker,
 ) -> None:
     person = Person()
-    completion = {
-        "id": "c1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-test",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": "Hello."},
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 300,
-            "completion_tokens": 1,
-            "total_tokens": 301,
-            "prompt_tokens_details": {"cached_tokens": 256},
-        },
-    }
-    async with vendor(completion) as standing:
+    async with vendor(steps.counting(steps.says("Hello."), 300, 1, cached=256)) as standing:
         options = configured(standing, openai_api="chat_completions", model_prices=PRICES)
         async with running_app(**options) as running:
             await person.say(running.client, "hello")
@@ -246,7 +223,7 @@ async def test_a_vendor_that_says_nothing_of_its_cache_has_cached_nothing(
     running_app: AppMaker,
 ) -> None:
     person = Person()
-    async with vendor(with_usage(response(message("Hello.")), counts(10, None, 5))) as standing:
+    async with vendor(steps.counting(steps.says("Hello."), 10, 5, cached=None)) as standing:
         async with running_app(**configured(standing)) as running:
             assert (await person.say(running.client, "hello")).status_code == 200
             found = await total(running, person)
@@ -319,7 +296,8 @@ async def test_a_turn_of_two_models_counts_for_the_one_that_wrote_its_reply(
 async def test_a_failed_turn_keeps_what_its_calls_used(running_app: AppMaker) -> None:
     person = Person()
     async with vendor(
-        response(call("add_task", "call_a", title="Milk"), tokens=(11, 3)), 500
+        steps.calls("add_task", title="Milk", tokens=(11, 3)),
+        steps.fails(500, should_retry=False),
     ) as standing:
         async with running_app(**configured(standing, model_prices=PRICES)) as running:
             failed = await person.say(running.client, "milk", key="k")
@@ -396,7 +374,7 @@ async def test_a_turn_that_is_cancelled_before_any_answer_used_nothing(
 
 async def test_a_repeated_key_adds_nothing(running_app: AppMaker) -> None:
     person = Person()
-    async with vendor(response(message("Hello."))) as standing:
+    async with vendor(steps.says("Hello.")) as standing:
         async with running_app(**configured(standing)) as running:
             first = await person.say(running.client, "hello", key="k")
             before = await total(running, person)

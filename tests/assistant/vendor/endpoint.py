@@ -1,0 +1,378 @@
+"""The endpoint: it answers each model's requests by that model's script and keeps what it got."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import struct
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from tests.assistant.vendor import chat_api, responses_api
+from tests.assistant.vendor.steps import (
+    Always,
+    Answer,
+    Failure,
+    Garbage,
+    Hang,
+    Held,
+    Reset,
+    Step,
+    fails,
+)
+
+API = Literal["responses", "chat_completions"]
+
+Scripts = Mapping[str, Sequence[Step]]
+"""Models, and what each of them does in order."""
+
+PATHS: dict[str, API] = {
+    "/v1/responses": "responses",
+    "/v1/chat/completions": "chat_completions",
+}
+
+CODES = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+"""Type and code of an error, as OpenAI has them; all others are server errors."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that arrived.
+
+    Attributes:
+        path: Where.
+        model: Which model it asks.
+        stream: Whether it asks for a stream.
+        body: Its JSON.
+        headers: Names in lower case.
+        at: When, on this machine's monotonic clock.
+    """
+
+    path: str
+    model: str
+    stream: bool
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    at: float
+
+    @property
+    def api(self) -> API:
+        return PATHS[self.path]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What the model is told, in the form of its API; without the system's instructions."""
+        if self.api == "responses":
+            given: str | list[dict[str, Any]] = self.body["input"]
+            return [{"role": "user", "content": given}] if isinstance(given, str) else given
+        return [item for item in self.body["messages"] if item["role"] != "system"]
+
+
+class Vendor:
+    """One endpoint.
+
+    Attributes:
+        requests: Oldest first.
+        url: Its address, to be set as OPENAI_BASE_URL.
+        unscripted: Models that were asked once more than their scripts foresee.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.url = ""
+        self.unscripted: list[str] = []
+        self._shared: deque[Step] = deque()
+        self._scripts: dict[str, deque[Step]] = defaultdict(deque)
+        self._marks = itertools.count(1)
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def asked(self) -> list[str]:
+        """Each request's model, oldest first."""
+        return [request.model for request in self.requests]
+
+    def then(self, *steps: Step, model: str | None = None) -> None:
+        """Go on with these steps: for one model, or for whichever has no script of its own."""
+        (self._shared if model is None else self._scripts[model]).extend(steps)
+
+    def instead(self, *steps: Step, model: str | None = None) -> None:
+        """Go on with these steps, and with none that was still to come."""
+        (self._shared if model is None else self._scripts[model]).clear()
+        self.then(*steps, model=model)
+
+    def gaps_s(self, model: str) -> list[float]:
+        """Seconds between a model's requests, as they arrived."""
+        moments = [request.at for request in self.requests if request.model == model]
+        return [later - earlier for earlier, later in itertools.pairwise(moments)]
+
+    @contextlib.asynccontextmanager
+    async def serving(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[None]:
+        """Listen while the block lasts."""
+        server = await asyncio.start_server(self._accepted, host, port, backlog=1024)
+        self.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/v1"
+        try:
+            yield
+        finally:
+            server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._exchange(reader, writer):
+                    pass
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its answer; False where the connection is over."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        at = time.monotonic()
+        first, *lines = head.rstrip().split("\r\n")
+        method, path, _ = first.split(" ")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
+        content = await reader.readexactly(int(headers.get("content-length", 0)))
+        if method == "GET" and path.startswith("/v1/models/"):
+            await self._model(writer, path.removeprefix("/v1/models/"))
+            return True
+        if path not in PATHS or method != "POST":
+            await _send_failure(writer, fails(404), f"Unknown request URL: {method} {path}.")
+            return True
+        body = json.loads(content)
+        request = Request(path, body["model"], bool(body.get("stream")), body, headers, at)
+        self.requests.append(request)
+        refused = (
+            responses_api.unsound(request.items)
+            if request.api == "responses"
+            else chat_api.unsound(request.items)
+        )
+        if refused is not None:
+            await _send_failure(writer, fails(400), refused)
+            return True
+        step = self._step(request.model)
+        if step is None:
+            self.unscripted.append(request.model)
+            await _send_failure(writer, fails(400), "The script has no further step.")
+            return True
+        return await self._perform(step, request, reader, writer)
+
+    async def _model(self, writer: asyncio.StreamWriter, name: str) -> None:
+        """Tell whether there is such a model: one that has a script."""
+        if not self._scripts.get(name):
+            await _send_failure(writer, fails(404), f"The model '{name}' does not exist.")
+            return
+        told = {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"}
+        await _send(writer, 200, json.dumps(told))
+
+    def _step(self, model: str) -> Step | None:
+        script = self._scripts.get(model) or self._shared
+        if not script:
+            return None
+        if isinstance(script[0], Always):
+            return script[0].step
+        return script.popleft()
+
+    async def _perform(
+        self,
+        step: Step,
+        request: Request,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        while isinstance(step, Held):
+            await step.gate.wait()
+            step = step.step
+        if isinstance(step, Reset):
+            _reset(writer)
+            return False
+        if isinstance(step, Hang):
+            await reader.read()
+            return False
+        if isinstance(step, Failure):
+            await _send_failure(writer, step, "told to fail")
+            return True
+        if isinstance(step, Garbage):
+            await _send(writer, 200, step.content, {"content-type": step.type})
+            return True
+        assert isinstance(step, Answer)
+        mark = str(next(self._marks))
+        make = responses_api.body_of if request.api == "responses" else chat_api.body_of
+        if not request.stream:
+            body = make(step, request.model, mark)
+            return await self._whole(step, request, body, reader, writer)
+        body = make(replace(step, ending="whole"), request.model, mark)
+        if request.api == "responses":
+            events = responses_api.events_of(body)
+            return await _stream_events(writer, reader, step, events)
+        wanted = request.body.get("stream_options") or {}
+        chunks = chat_api.chunks_of(body, with_usage=bool(wanted.get("include_usage")))
+        return await _stream_chunks(writer, reader, step, chunks)
+
+    async def _whole(
+        self,
+        answer: Answer,
+        request: Request,
+        body: dict[str, Any],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """An answer that is not streamed."""
+        content = json.dumps(body)
+        if answer.ending in {"breaks", "ends", "stalls"}:
+            writer.write(_head(200, {"content-length": str(len(content))}))
+            writer.write(content[: len(content) // 2].encode())
+            await writer.drain()
+            if answer.ending == "stalls":
+                await reader.read()
+            return False
+        if answer.ending == "fails" and request.api == "chat_completions":
+            # This API has no answer that has failed, only errors.
+            await _send_failure(writer, fails(500), "told to fail")
+            return True
+        await _send(writer, 200, content)
+        return True
+
+
+async def _stream_events(
+    writer: asyncio.StreamWriter,
+    reader: asyncio.StreamReader,
+    answer: Answer,
+    events: Iterator[dict[str, Any]],
+) -> bool:
+    writer.write(_head(200, _STREAM))
+    async for event in _until_it_ends(answer, events, responses_api.is_piece):
+        await _send_chunk(writer, f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
+    if answer.ending == "fails":
+        error = responses_api.ERROR_EVENT
+        await _send_chunk(writer, f"event: error\ndata: {json.dumps(error)}\n\n")
+    return await _end_stream(writer, reader, answer)
+
+
+async def _stream_chunks(
+    writer: asyncio.StreamWriter,
+    reader: asyncio.StreamReader,
+    answer: Answer,
+    chunks: Iterator[dict[str, Any]],
+) -> bool:
+    writer.write(_head(200, _STREAM))
+    async for chunk in _until_it_ends(answer, chunks, chat_api.is_piece):
+        await _send_chunk(writer, f"data: {json.dumps(chunk)}\n\n")
+    if answer.ending == "fails":
+        await _send_chunk(writer, f"data: {json.dumps(chat_api.ERROR_CHUNK)}\n\n")
+    elif answer.ending == "whole":
+        await _send_chunk(writer, "data: [DONE]\n\n")
+    return await _end_stream(writer, reader, answer)
+
+
+async def _until_it_ends(
+    answer: Answer,
+    events: Iterator[dict[str, Any]],
+    is_piece: Callable[[dict[str, Any]], bool],
+) -> AsyncIterator[dict[str, Any]]:
+    """The events of an answer at its pace, as far as it goes."""
+    said = 0
+    for event in events:
+        if is_piece(event):
+            if answer.ending != "whole" and said == answer.words:
+                return
+            if answer.pace_s and said:
+                await asyncio.sleep(answer.pace_s)
+            said += 1
+        yield event
+
+
+async def _end_stream(
+    writer: asyncio.StreamWriter, reader: asyncio.StreamReader, answer: Answer
+) -> bool:
+    if answer.ending == "breaks":
+        return False
+    if answer.ending == "stalls":
+        await reader.read()
+        return False
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    return True
+
+
+_STREAM = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "transfer-encoding": "chunked",
+}
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    told = {"content-type": "application/json", "x-request-id": "req_1", **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    return f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode("latin-1")
+
+
+async def _send(
+    writer: asyncio.StreamWriter,
+    status: int,
+    content: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    encoded = content.encode()
+    length = {"content-length": str(len(encoded))}
+    writer.write(_head(status, length | dict(headers or {})) + encoded)
+    await writer.drain()
+
+
+async def _send_failure(writer: asyncio.StreamWriter, failure: Failure, text: str) -> None:
+    type_, code = CODES.get(failure.status, ("server_error", None))
+    if failure.code is not None:
+        type_ = code = failure.code
+    error = {"message": text, "type": type_, "param": None, "code": code}
+    await _send(writer, failure.status, json.dumps({"error": error}), failure.headers)
+
+
+async def _send_chunk(writer: asyncio.StreamWriter, text: str) -> None:
+    encoded = text.encode()
+    writer.write(f"{len(encoded):x}\r\n".encode() + encoded + b"\r\n")
+    await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection by RST and not by FIN: the answer is lost, not over."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def vendor(*script: Step, scripts: Scripts | None = None) -> AsyncIterator[Vendor]:
+    """An endpoint that lasts as long as the block.
+
+    Args:
+        script: Steps in order, of whichever model is asked.
+        scripts: Steps of models that have scripts of their own.
+
+    Raises:
+        AssertionError: a model was asked once more than its script foresees.
+    """
+    standing = Vendor()
+    standing.then(*script)
+    for model, steps in (scripts or {}).items():
+        standing.then(*steps, model=model)
+    async with standing.serving():
+        yield standing
+    assert not standing.unscripted, f"not in any script: {standing.unscripted}"
