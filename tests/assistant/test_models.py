@@ -14,7 +14,7 @@ from openai.types.responses import (
 )
 from tests.factories import says
 
-from taskchat.assistant.asking import NamedModel, make_sound
+from taskchat.assistant.asking import UNREADABLE, NamedModel, make_sound, sound_arguments
 from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.offline.model import OfflineModel
@@ -154,3 +154,21 @@ def test_what_a_record_can_not_hold_is_mended() -> None:
     assert len(set(ids)) == 3
     assert all(id_ and len(id_) < 50 and id_ != "seen" for id_ in ids)
     assert "\x00" not in calls[0].arguments
+
+
+@pytest.mark.parametrize(
+    ("written", "sound"),
+    [
+        ('{"title":  "é"}', '{"title":  "é"}'),
+        ('{"title": ', '{"title": '),
+        ('{"a": ["\\u0000", {"\\ud800": 1}]}', '{"a": ["\ufffd", {"\ufffd": 1}]}'),
+        ('{"a": "\\ud83e\\udd5b"}', '{"a": "\\ud83e\\udd5b"}'),
+        ('{"a": NaN}', UNREADABLE),
+        ('{"a": -1e999}', UNREADABLE),
+        ('{"a": ' + "9" * 5000 + "}", UNREADABLE),
+        ("[" * 100_000, UNREADABLE),
+        ("[" * 100 + "]" * 100, UNREADABLE),
+    ],
+)
+def test_arguments_are_mended_or_plainly_no_json(written: str, sound: str) -> None:
+    assert sound_arguments(written) == sound

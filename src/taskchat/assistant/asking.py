@@ -3,6 +3,7 @@
 Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
 """
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
@@ -48,6 +49,13 @@ class NamedModel:
     name: str
     model: Model
     settings: ModelSettings = field(default_factory=ModelSettings)
+
+
+UNREADABLE: Final = "(no JSON)"
+"""Stands for arguments that only Python takes for JSON; the SDK tells the model that it is none."""
+
+NESTING_MAX: Final = 32
+"""Arguments within arguments. No tool has any; beyond some hundreds Python gives up."""
 
 
 class ModelFailed(AgentsException):
@@ -178,9 +186,40 @@ def make_sound(output: Sequence[TResponseOutputItem], input: Sequence[TResponseI
             if not item.call_id or len(item.call_id) > CALL_ID_CHARS_MAX or item.call_id in seen:
                 item.call_id = f"call_{new_id().hex}"
             seen.add(item.call_id)
-            item.arguments = scrubbed(item.arguments)
+            item.arguments = sound_arguments(item.arguments)
         elif isinstance(item, ResponseOutputMessage):
             item.content = [_sound_part(part) for part in item.content]
+
+
+def sound_arguments(arguments: str) -> str:
+    """The arguments of a call with what can't be stored replaced, written out or escaped.
+
+    What isn't JSON stays as it is, for the model to be told. What is none by its standard, such as
+    NaN or a number without an end, and what is nested beyond reason, becomes such a text.
+    """
+    arguments = scrubbed(arguments)
+    try:
+        given = json.loads(arguments)
+        mended = _mended(given, NESTING_MAX)
+        # Neither NaN nor the infinities are JSON to anybody but Python.
+        written = json.dumps(mended, ensure_ascii=False, allow_nan=False)
+    except json.JSONDecodeError:
+        return arguments
+    except (ValueError, RecursionError):
+        return UNREADABLE
+    return arguments if mended == given else written
+
+
+def _mended(value: Any, levels: int) -> Any:
+    if not levels:
+        raise RecursionError
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, list):
+        return [_mended(one, levels - 1) for one in value]
+    if isinstance(value, dict):
+        return {scrubbed(name): _mended(one, levels - 1) for name, one in value.items()}
+    return value
 
 
 def _sound_part(part: ResponseOutputText | ResponseOutputRefusal) -> ResponseOutputText:
