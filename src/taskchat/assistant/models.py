@@ -9,10 +9,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from agents import Model, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents.exceptions import ModelBehaviorError
 from agents.models.default_models import gpt_5_reasoning_settings_required
 from agents.models.multi_provider import MultiProvider
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
+from openai.resources.chat import AsyncChat, AsyncCompletions
 from openai.resources.responses import AsyncResponses
+from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import Response
 
 from taskchat.assistant.asking import NamedModel
@@ -115,10 +118,49 @@ class _Responses(AsyncResponses):
         return answer
 
 
+class _ToItsEnd:
+    """A stream of chunks that fails where it ends without having come to its end.
+
+    The SDK knows such an end from OpenAI's own address only, and takes half an answer of any other
+    for a whole one. What cuts it may well end it in good order: a proxy that gives up does.
+    """
+
+    def __init__(self, stream: AsyncStream[ChatCompletionChunk]) -> None:
+        self.response = stream.response
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        finished = False
+        async for chunk in self._stream:
+            finished = finished or any(choice.finish_reason for choice in chunk.choices)
+            yield chunk
+        if not finished:
+            raise ModelBehaviorError("The answer broke off.")
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
+class _Completions(AsyncCompletions):
+    async def create(self, **kwargs: Any) -> Any:
+        answer = await super().create(**kwargs)
+        return _ToItsEnd(answer) if isinstance(answer, AsyncStream) else answer
+
+
+class _Chat(AsyncChat):
+    @cached_property
+    def completions(self) -> AsyncCompletions:
+        return _Completions(self._client)
+
+
 class _VendorClient(AsyncOpenAI):
     @cached_property
     def responses(self) -> AsyncResponses:
         return _Responses(self)
+
+    @cached_property
+    def chat(self) -> AsyncChat:
+        return _Chat(self)
 
 
 def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
