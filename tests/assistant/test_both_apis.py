@@ -13,7 +13,7 @@ from tests.conftest import AppMaker
 from tests.factories import person_in
 
 from taskchat.conversations.history import tokens_of, turn_items
-from taskchat.conversations.repository import PastTurn
+from taskchat.conversations.past import PastTurn
 from taskchat.db import Database
 from taskchat.moments import new_id
 

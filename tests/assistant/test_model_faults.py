@@ -230,6 +230,43 @@ async def test_how_often_a_call_is_repeated_can_be_set(
 
 
 @pytest.mark.parametrize("way", [JSON], ids=str)
+@pytest.mark.parametrize("limits", [{"breaker_failures": 0}, {"model_retries_max": 0}])
+async def test_a_long_wait_is_not_waited_for_without_a_breaker_or_repetitions_either(
+    running_app: AppMaker, way: Way, limits: dict[str, int]
+) -> None:
+    script: Scripts = {A: [fails(429, retry_after=3600)], B: [always(says("Hello."))]}
+    async with vendor(scripts=script) as standing:
+        async with talking(running_app, standing, way, **limits) as talk:
+            assert (await talk.say()).model == B
+            assert standing.asked == [A, B]
+            if "breaker_failures" not in limits:
+                assert (await talk.say()).asked == [B]
+
+
+@pytest.mark.parametrize("way", [JSON], ids=str)
+@pytest.mark.parametrize("after", ["0", "-5", "nan", "soon", "Fri, 31 Dec 1999 23:59:59 GMT", ""])
+async def test_a_wait_that_is_none_is_no_reason_to_wait(
+    running_app: AppMaker, way: Way, after: str
+) -> None:
+    async with vendor(scripts={A: [fails(429, retry_after=after), says("Hello.")]}) as standing:
+        async with talking(running_app, standing, way) as talk:
+            assert (await talk.say()).model == A
+            assert standing.asked == [A, A]
+
+
+@pytest.mark.parametrize("way", [JSON], ids=str)
+@pytest.mark.parametrize("after", ["inf", "1e999", "9" * 500, "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_a_wait_without_an_end_is_too_long(
+    running_app: AppMaker, way: Way, after: str
+) -> None:
+    script: Scripts = {A: [fails(429, retry_after=after)], B: [says("Hello.")]}
+    async with vendor(scripts=script) as standing:
+        async with talking(running_app, standing, way) as talk:
+            assert (await talk.say()).model == B
+            assert standing.asked == [A, B]
+
+
+@pytest.mark.parametrize("way", [JSON], ids=str)
 async def test_how_long_a_wait_may_be_can_be_set(running_app: AppMaker, way: Way) -> None:
     script: Scripts = {A: [fails(429, retry_after=2)], B: [says("Hello.")]}
     async with vendor(scripts=script) as standing:

@@ -6,6 +6,7 @@ and asks our policy whether there is to be another. The policy is where the chai
 
 import contextlib
 import dataclasses
+import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import ContextVar
@@ -19,7 +20,6 @@ from agents.items import TResponseInputItem, TResponseStreamEvent
 from agents.retry import (
     ModelRetryAdvice,
     ModelRetryAdviceRequest,
-    ModelRetryBackoffSettings,
     ModelRetrySettings,
     RetryDecision,
     RetryPolicyContext,
@@ -37,11 +37,12 @@ from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
-BACKOFF: Final = ModelRetryBackoffSettings(
-    initial_delay=0.25, max_delay=2.0, multiplier=2.0, jitter=True
-)
-"""Before a repeat that the vendor gave no time for. A person is waiting: long waits are worse than
-the next model."""
+BACKOFF_S: Final = 0.25
+"""Before the first repeat at a model that the vendor gave no time for; each further one waits twice
+as long. A person is waiting: long waits are worse than the next model."""
+
+BACKOFF_S_MAX: Final = 2.0
+"""The longest of these waits, give or take their jitter."""
 
 REQUESTS_OWN_FAULT: Final = frozenset({400, 413, 422})
 """Statuses that say nothing about the model: another request may well be answered."""
@@ -113,7 +114,6 @@ class ModelChain(Model):
             timeout=settings.model_timeout_s,
             retry=ModelRetrySettings(
                 max_retries=len(models) * (self._repeats_max + 1),
-                backoff=BACKOFF,
                 policy=self._decide,
             ),
         )
@@ -233,14 +233,16 @@ class ModelChain(Model):
             decision = RetryDecision(retry=decision)
         if not decision.retry or context.normalized.error_code == QUOTA_USED_UP:
             return None
-        if run.repeats >= self._repeats_max:
-            return None
-        wait_s = decision.delay or context.normalized.retry_after
+        breaker = self._breakers[run.at]
+        wait_s = context.normalized.retry_after if decision.delay is None else decision.delay
         if wait_s is not None and wait_s > self._wait_s_max:
-            self._breakers[run.at].rest(wait_s)
-        if self._breakers[run.at].rests_s > 0:
+            breaker.rest(wait_s)
+            return None
+        if run.repeats >= self._repeats_max or breaker.rests_s > 0:
             return None
         run.repeats += 1
+        # The SDK's own backoff would go on growing from one model to the next.
+        decision.delay = _backoff_s(run.repeats) if wait_s is None else wait_s
         return decision
 
     def _note_failure(self, run: _Run, context: RetryPolicyContext, *, timed_out: bool) -> None:
@@ -265,6 +267,12 @@ def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputIt
     """The whole input of a model: what was said before this turn, then this turn."""
     turn = [{"role": "user", "content": input}] if isinstance(input, str) else input
     return cast("list[TResponseInputItem]", [*current_record().history, *turn])
+
+
+def _backoff_s(repeats: int) -> float:
+    """Before so manieth a repeat; those of many turns are spread."""
+    wait_s = min(BACKOFF_S * 2.0 ** (repeats - 1), BACKOFF_S_MAX)
+    return wait_s * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 def _failure(error: Exception, *, timed_out: bool) -> ServiceError:
