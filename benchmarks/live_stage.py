@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -103,24 +103,32 @@ class Stage:
         return counted
 
     @contextlib.contextmanager
-    def serving(self, *, vendor: str | None = None, interval_s: float = 0.05) -> Iterator[Server]:
+    def serving(
+        self,
+        *,
+        vendor: str | None = None,
+        interval_s: float = 0.05,
+        variables: Mapping[str, str] | None = None,
+    ) -> Iterator[Server]:
         """One process of the service, which will soon be ready.
 
         Args:
             vendor: Where its model is; without one it has the scripted model.
             interval_s: How often at most it tells of streamed text.
+            variables: What else it is configured with.
         """
-        variables = {
+        all_variables = {
             "DATABASE_URL": self._url,
             "TASKCHAT_JWT_SECRET": self._secret,
             "TASKCHAT_EVENT_INTERVAL_S": str(interval_s),
             "TASKCHAT_MODEL": SCRIPTED if vendor is None else MODEL,
             **({} if vendor is None else {"OPENAI_BASE_URL": vendor, "OPENAI_API_KEY": "none"}),
+            **(variables or {}),
         }
         port = free_port()
         command = ["benchmarks.live_server", str(port)]
         log = self._folder / f"server-{port}.log"
-        with launched(command, port, variables | AMPLE_LIMITS, log) as server:
+        with launched(command, port, all_variables | AMPLE_LIMITS, log) as server:
             yield Server(server)
 
     @contextlib.contextmanager
