@@ -1,5 +1,7 @@
 """A model that fails: asked again where that may help, else the next one, else a named error."""
 
+import json
+import re
 import time
 from email.utils import formatdate
 from typing import Any
@@ -13,6 +15,7 @@ from tests.assistant.vendor.steps import (
     Step,
     always,
     calls,
+    calls_raw,
     ends_early,
     fails,
     fails_inside,
@@ -22,6 +25,8 @@ from tests.assistant.vendor.steps import (
     resets,
     says,
     stalls,
+    thinks,
+    together,
     trickles,
 )
 from tests.conftest import AppMaker
@@ -151,6 +156,27 @@ async def test_a_turn_goes_over_in_its_middle_and_keeps_what_it_has_done(
             )
             assert told == told_again
             await talk.goes_on(A)
+
+
+async def test_a_model_gets_back_what_it_sealed_and_nothing_that_another_did(
+    running_app: AppMaker, way: Way
+) -> None:
+    first, second = "gemini-a", "gemini-b"
+
+    def thinks_and_calls(sealed: str) -> Step:
+        # Each API tells of one of them.
+        return together(thinks(sealed), calls_raw("list_tasks", "{}", sealed=sealed))
+
+    script: Scripts = {
+        first: [thinks_and_calls("of-a-1"), thinks_and_calls("of-a-2"), fails(400)],
+        second: [thinks_and_calls("of-b-1"), thinks_and_calls("of-b-2"), says("Nothing.")],
+    }
+    async with vendor(scripts=script) as standing:
+        async with talking(running_app, standing, way, model=f"{first},{second}") as talk:
+            assert (await talk.say()).model == second
+    assert standing.asked == [first] * 3 + [second] * 3
+    seen = [re.findall(r"of-[ab]-\d", json.dumps(request.items)) for request in standing.requests]
+    assert seen == [[], ["of-a-1"], ["of-a-1", "of-a-2"], [], ["of-b-1"], ["of-b-1", "of-b-2"]]
 
 
 @ACROSS

@@ -3,6 +3,7 @@
 Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
 """
 
+import itertools
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
@@ -158,19 +159,36 @@ def readable_by(
         items: Its whole input.
         answers: What has been answered in this turn, by whom.
     """
-    foreign = {
-        item.get("id") for answer in answers if answer.model != model for item in answer.items
-    } - {None}
-    if not foreign:
+    # Told by their calls: the ids of other items may be one and the same for all that were made.
+    makers = {
+        item["call_id"]: answer.model
+        for answer in answers
+        for item in answer.items
+        if item.get("type") == "function_call"
+    }
+    if all(maker == model for maker in makers.values()):
         return items
     readable: list[TResponseInputItem] = []
-    for item in items:
-        if item.get("id") not in foreign:
-            readable.append(item)
-        elif item.get("type") != "reasoning":
-            kept = {key: value for key, value in item.items() if key not in ITEMS_OF_A_VENDOR}
-            readable.append(cast("TResponseInputItem", kept))
+    for is_answer, group in itertools.groupby(items, key=_is_of_a_model):
+        part = list(group)
+        made_by = {makers.get(str(item.get("call_id")), model) for item in part}
+        readable += part if not is_answer or made_by == {model} else _laid_bare(part)
     return readable
+
+
+def _is_of_a_model(item: TResponseInputItem) -> bool:
+    return item.get("type") != "function_call_output" and item.get("role") != "user"
+
+
+def _laid_bare(items: Sequence[TResponseInputItem]) -> list[TResponseInputItem]:
+    return [
+        cast(
+            "TResponseInputItem",
+            {key: value for key, value in item.items() if key not in ITEMS_OF_A_VENDOR},
+        )
+        for item in items
+        if item.get("type") != "reasoning"
+    ]
 
 
 def make_sound(output: Sequence[TResponseOutputItem], input: Sequence[TResponseInputItem]) -> None:

@@ -23,6 +23,11 @@ def body_of(answer: Answer, model: str, mark: str) -> dict[str, Any]:
             "id": f"call_{mark}_{place}" if part.id is None else part.id,
             "type": "function",
             "function": {"name": part.name, "arguments": part.arguments},
+            **(
+                {"extra_content": {"google": {"thought_signature": part.sealed}}}
+                if part.sealed is not None
+                else {}
+            ),
         }
         for place, part in enumerate(answer.parts)
         if isinstance(part, Call)

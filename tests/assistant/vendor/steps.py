@@ -26,16 +26,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call, its arguments as the model wrote them; an id is made where none is given."""
+    """A tool call.
+
+    Attributes:
+        name: Of the tool.
+        arguments: As the model wrote them.
+        id: One is made where none is given.
+        sealed: What led to the call, as Google seals it. Only Chat Completions tell of it.
+    """
 
     name: str
     arguments: str
     id: str | None = None
+    sealed: str | None = None
 
 
 @dataclass(frozen=True)
 class Thought:
-    """Reasoning, sealed. Chat Completions never tell of it."""
+    """Reasoning, as OpenAI seals it. Only Responses tell of it."""
 
     sealed: str
 
@@ -120,9 +128,11 @@ def calls(name: str, /, *, tokens: tuple[int, int] = (10, 5), **arguments: Any) 
     return Answer((Call(name, json.dumps(arguments)),), tokens)
 
 
-def calls_raw(name: str, arguments: str, *, call_id: str | None = None) -> Answer:
+def calls_raw(
+    name: str, arguments: str, *, call_id: str | None = None, sealed: str | None = None
+) -> Answer:
     """A call whose arguments are this text, be it JSON or not."""
-    return Answer((Call(name, arguments, call_id),))
+    return Answer((Call(name, arguments, call_id, sealed),))
 
 
 def thinks(sealed: str) -> Answer:
