@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tests.answers import KEYS
@@ -40,7 +41,23 @@ class Way:
         return f"{self.api}, {'streamed' if self.streams else 'JSON'}"
 
 
-WAYS = [Way(api, streams) for api in ("responses", "chat_completions") for streams in (False, True)]
+JSON = Way("responses", streams=False)
+STREAM = Way("responses", streams=True)
+CHAT_JSON = Way("chat_completions", streams=False)
+CHAT_STREAM = Way("chat_completions", streams=True)
+WAYS = (JSON, STREAM, CHAT_JSON, CHAT_STREAM)
+
+ONE_WAY = pytest.mark.parametrize("way", [JSON], ids=str)
+"""For what no way can change."""
+
+ACROSS = pytest.mark.parametrize("way", [JSON, CHAT_STREAM], ids=str)
+"""For what the four ways can differ in only by their API or only by their streaming."""
+
+UNSTREAMED = pytest.mark.parametrize("way", [JSON, CHAT_JSON], ids=str)
+STREAMED = pytest.mark.parametrize("way", [STREAM, CHAT_STREAM], ids=str)
+
+A, B = "gpt-a", "gpt-b"
+"""The chain of `talking`."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +153,7 @@ class Talk:
         """The person's tasks."""
         return await self._data("tasks")
 
-    async def goes_on(self, model: str = "gpt-a") -> Outcome:
+    async def goes_on(self, model: str = A) -> Outcome:
         """The next turn of the conversation, which must work."""
         self.vendor.instead(says("Here I am."), model=model)
         outcome = await self.say("and now?")
@@ -222,7 +239,7 @@ async def talking(
         "openai_api_key": SecretStr("sk-test"),
         "openai_base_url": standing.url,
         "openai_api": way.api,
-        "model": "gpt-a, gpt-b",
+        "model": f"{A}, {B}",
         **settings,
     }
     async with running_app(**changes) as running:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.assistant.talk import Way, talking
+from tests.assistant.talk import ACROSS, UNSTREAMED, A, B, Way, talking
 from tests.assistant.vendor.endpoint import Request, vendor
 from tests.assistant.vendor.steps import (
     Answer,
@@ -20,11 +20,6 @@ from tests.assistant.vendor.steps import (
     together,
 )
 from tests.conftest import AppMaker
-
-A, B = "gpt-a", "gpt-b"
-JSON = Way("responses", streams=False)
-CHAT_STREAM = Way("chat_completions", streams=True)
-ACROSS = pytest.mark.parametrize("way", [JSON, CHAT_STREAM], ids=str)
 
 
 def outputs(request: Request) -> list[str]:
@@ -176,7 +171,7 @@ async def test_an_answer_that_says_nothing_is_left_for_the_next_model(
             await talk.goes_on()
 
 
-@pytest.mark.parametrize("way", [JSON, Way("chat_completions", streams=False)], ids=str)
+@UNSTREAMED
 @pytest.mark.parametrize("text", ["\u200b", " \n\t ", "\u2060\ufeff"], ids=ascii)
 async def test_what_can_not_be_seen_is_nothing(running_app: AppMaker, way: Way, text: str) -> None:
     async with vendor(scripts={A: [says(text)], B: [says("Hello.")]}) as standing:

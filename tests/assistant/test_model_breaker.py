@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from tests.assistant.talk import PATIENCE_S, Outcome, Talk, Way, talking
+from tests.assistant.talk import ACROSS, ONE_WAY, PATIENCE_S, Outcome, Talk, Way, talking
 from tests.assistant.vendor.endpoint import Scripts, vendor
 from tests.assistant.vendor.steps import Step, always, empty, fails, hangs, held, resets, says
 from tests.conftest import AppMaker
@@ -14,10 +14,6 @@ from tests.factories import Person
 
 from taskchat.moments import new_id
 
-JSON = pytest.mark.parametrize("way", [Way("responses", streams=False)], ids=str)
-ACROSS = pytest.mark.parametrize(
-    "way", [Way("responses", streams=False), Way("chat_completions", streams=True)], ids=str
-)
 ONCE = {"model_retries_max": 0}
 
 
@@ -60,7 +56,7 @@ async def test_a_model_that_failed_several_times_in_a_row_is_not_asked_until_it_
             assert standing.asked == [*[a, b] * 3, b]
 
 
-@JSON
+@ONE_WAY
 async def test_a_model_that_is_back_is_asked_again(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -83,7 +79,7 @@ async def test_a_model_that_is_back_is_asked_again(
             assert standing.gaps_s(a)[0] >= 0.5
 
 
-@JSON
+@ONE_WAY
 async def test_a_model_that_is_still_away_is_tried_once_in_a_while(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -128,7 +124,7 @@ async def test_with_no_model_left_a_turn_fails_at_once_and_nobody_is_asked(
             await until(talk, lambda outcome: outcome.reply == "Back.", say=talk.say)
 
 
-@JSON
+@ONE_WAY
 async def test_repetitions_count_and_a_breaker_that_opens_ends_them(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -141,7 +137,7 @@ async def test_repetitions_count_and_a_breaker_that_opens_ends_them(
             assert standing.asked == [a, a, b]
 
 
-@JSON
+@ONE_WAY
 async def test_failures_between_answers_do_not_add_up(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -155,7 +151,7 @@ async def test_failures_between_answers_do_not_add_up(
             assert models == [b, b, a] * 3
 
 
-@JSON
+@ONE_WAY
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_what_is_the_requests_own_fault_does_not_count(
     running_app: AppMaker, way: Way, names: tuple[str, str], status: int
@@ -170,7 +166,7 @@ async def test_what_is_the_requests_own_fault_does_not_count(
             assert standing.asked == [a, b] * 3
 
 
-@JSON
+@ONE_WAY
 async def test_a_model_that_hangs_counts(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -187,7 +183,7 @@ async def test_a_model_that_hangs_counts(
             )
 
 
-@JSON
+@ONE_WAY
 async def test_a_breaker_can_be_switched_off(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:
@@ -201,7 +197,7 @@ async def test_a_breaker_can_be_switched_off(
             assert standing.asked == [a, b] * 7
 
 
-@JSON
+@ONE_WAY
 async def test_a_model_that_says_for_how_long_is_left_alone_for_so_long(
     running_app: AppMaker, way: Way, names: tuple[str, str]
 ) -> None:

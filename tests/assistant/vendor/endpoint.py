@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import socket
-import struct
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -13,6 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tests.assistant.vendor import chat_api, responses_api
+from tests.assistant.vendor.sending import (
+    STREAM,
+    head,
+    reset,
+    send,
+    send_chunk,
+    send_failure,
+)
 from tests.assistant.vendor.steps import (
     Always,
     Answer,
@@ -34,14 +40,6 @@ PATHS: dict[str, API] = {
     "/v1/responses": "responses",
     "/v1/chat/completions": "chat_completions",
 }
-
-CODES = {
-    400: ("invalid_request_error", None),
-    401: ("invalid_request_error", "invalid_api_key"),
-    404: ("invalid_request_error", "model_not_found"),
-    429: ("requests", "rate_limit_exceeded"),
-}
-"""Type and code of an error, as OpenAI has them; all others are server errors."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +139,9 @@ class Vendor:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; False where the connection is over."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         at = time.monotonic()
-        first, *lines = head.rstrip().split("\r\n")
+        first, *lines = asked.rstrip().split("\r\n")
         method, path, _ = first.split(" ")
         headers = {
             name.strip().lower(): value.strip()
@@ -154,7 +152,7 @@ class Vendor:
             await self._model(writer, path.removeprefix("/v1/models/"))
             return True
         if path not in PATHS or method != "POST":
-            await _send_failure(writer, fails(404), f"Unknown request URL: {method} {path}.")
+            await send_failure(writer, fails(404), f"Unknown request URL: {method} {path}.")
             return True
         body = json.loads(content)
         request = Request(path, body["model"], bool(body.get("stream")), body, headers, at)
@@ -165,22 +163,22 @@ class Vendor:
             else chat_api.unsound(request.items)
         )
         if refused is not None:
-            await _send_failure(writer, fails(400), refused)
+            await send_failure(writer, fails(400), refused)
             return True
         step = self._step(request.model)
         if step is None:
             self.unscripted.append(request.model)
-            await _send_failure(writer, fails(400), "The script has no further step.")
+            await send_failure(writer, fails(400), "The script has no further step.")
             return True
         return await self._perform(step, request, reader, writer)
 
     async def _model(self, writer: asyncio.StreamWriter, name: str) -> None:
         """Tell whether there is such a model: one that has a script."""
         if not self._scripts.get(name):
-            await _send_failure(writer, fails(404), f"The model '{name}' does not exist.")
+            await send_failure(writer, fails(404), f"The model '{name}' does not exist.")
             return
         told = {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"}
-        await _send(writer, 200, json.dumps(told))
+        await send(writer, 200, json.dumps(told))
 
     def _step(self, model: str) -> Step | None:
         script = self._scripts.get(model) or self._shared
@@ -201,16 +199,16 @@ class Vendor:
             await step.gate.wait()
             step = step.step
         if isinstance(step, Reset):
-            _reset(writer)
+            reset(writer)
             return False
         if isinstance(step, Hang):
             await reader.read()
             return False
         if isinstance(step, Failure):
-            await _send_failure(writer, step, "told to fail")
+            await send_failure(writer, step, "told to fail")
             return True
         if isinstance(step, Garbage):
-            await _send(writer, 200, step.content, {"content-type": step.type})
+            await send(writer, 200, step.content, {"content-type": step.type})
             return True
         assert isinstance(step, Answer)
         mark = str(next(self._marks))
@@ -237,7 +235,7 @@ class Vendor:
         """An answer that is not streamed."""
         content = json.dumps(body)
         if answer.ending in {"breaks", "ends", "stalls"}:
-            writer.write(_head(200, {"content-length": str(len(content))}))
+            writer.write(head(200, {"content-length": str(len(content))}))
             writer.write(content[: len(content) // 2].encode())
             await writer.drain()
             if answer.ending == "stalls":
@@ -245,9 +243,9 @@ class Vendor:
             return False
         if answer.ending == "fails" and request.api == "chat_completions":
             # This API has no answer that has failed, only errors.
-            await _send_failure(writer, fails(500), "told to fail")
+            await send_failure(writer, fails(500), "told to fail")
             return True
-        await _send(writer, 200, content)
+        await send(writer, 200, content)
         return True
 
 
@@ -257,12 +255,12 @@ async def _stream_events(
     answer: Answer,
     events: Iterator[dict[str, Any]],
 ) -> bool:
-    writer.write(_head(200, _STREAM))
+    writer.write(head(200, STREAM))
     async for event in _until_it_ends(answer, events, responses_api.is_piece):
-        await _send_chunk(writer, f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
+        await send_chunk(writer, f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
     if answer.ending == "fails":
         error = responses_api.ERROR_EVENT
-        await _send_chunk(writer, f"event: error\ndata: {json.dumps(error)}\n\n")
+        await send_chunk(writer, f"event: error\ndata: {json.dumps(error)}\n\n")
     return await _end_stream(writer, reader, answer)
 
 
@@ -272,13 +270,13 @@ async def _stream_chunks(
     answer: Answer,
     chunks: Iterator[dict[str, Any]],
 ) -> bool:
-    writer.write(_head(200, _STREAM))
+    writer.write(head(200, STREAM))
     async for chunk in _until_it_ends(answer, chunks, chat_api.is_piece):
-        await _send_chunk(writer, f"data: {json.dumps(chunk)}\n\n")
+        await send_chunk(writer, f"data: {json.dumps(chunk)}\n\n")
     if answer.ending == "fails":
-        await _send_chunk(writer, f"data: {json.dumps(chat_api.ERROR_CHUNK)}\n\n")
+        await send_chunk(writer, f"data: {json.dumps(chat_api.ERROR_CHUNK)}\n\n")
     elif answer.ending == "whole":
-        await _send_chunk(writer, "data: [DONE]\n\n")
+        await send_chunk(writer, "data: [DONE]\n\n")
     return await _end_stream(writer, reader, answer)
 
 
@@ -310,52 +308,6 @@ async def _end_stream(
     writer.write(b"0\r\n\r\n")
     await writer.drain()
     return True
-
-
-_STREAM = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "transfer-encoding": "chunked",
-}
-
-
-def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    told = {"content-type": "application/json", "x-request-id": "req_1", **headers}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
-    return f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode("latin-1")
-
-
-async def _send(
-    writer: asyncio.StreamWriter,
-    status: int,
-    content: str,
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    encoded = content.encode()
-    length = {"content-length": str(len(encoded))}
-    writer.write(_head(status, length | dict(headers or {})) + encoded)
-    await writer.drain()
-
-
-async def _send_failure(writer: asyncio.StreamWriter, failure: Failure, text: str) -> None:
-    type_, code = CODES.get(failure.status, ("server_error", None))
-    if failure.code is not None:
-        type_ = code = failure.code
-    error = {"message": text, "type": type_, "param": None, "code": code}
-    await _send(writer, failure.status, json.dumps({"error": error}), failure.headers)
-
-
-async def _send_chunk(writer: asyncio.StreamWriter, text: str) -> None:
-    encoded = text.encode()
-    writer.write(f"{len(encoded):x}\r\n".encode() + encoded + b"\r\n")
-    await writer.drain()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection by RST and not by FIN: the answer is lost, not over."""
-    linger = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
