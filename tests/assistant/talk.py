@@ -160,6 +160,12 @@ class Talk:
         assert (outcome.reply, outcome.model) == ("Here I am.", model), outcome
         return outcome
 
+    async def let_go(self) -> None:
+        """Until the service holds no request upstream any more."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.vendor.answering:
+                await asyncio.sleep(0.01)
+
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of this process's samples that have these labels."""
         text = (await self.running.client.get("/metrics")).text

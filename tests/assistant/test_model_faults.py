@@ -146,6 +146,7 @@ async def test_a_model_that_hangs_is_asked_once_and_the_next_answers(
             outcome = await talk.say()
             assert (outcome.reply, outcome.model) == ("Hello.", B)
             assert standing.asked == [A, B]
+            await talk.let_go()
             await talk.goes_on()
 
 
@@ -192,6 +193,7 @@ async def test_an_answer_that_stops_in_its_middle_is_not_waited_for_for_ever(
             assert outcome.error_code == "timeout"
             assert outcome.heard.startswith("One")
             assert standing.asked == [A]
+            await talk.let_go()
             await talk.goes_on()
 
 

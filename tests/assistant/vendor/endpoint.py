@@ -82,12 +82,14 @@ class Vendor:
         requests: Oldest first.
         url: Its address, to be set as OPENAI_BASE_URL.
         unscripted: Models that were asked once more than their scripts foresee.
+        answering: How many requests wait for their answers, or for the rest of them.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.url = ""
         self.unscripted: list[str] = []
+        self.answering = 0
         self._shared: deque[Step] = deque()
         self._scripts: dict[str, deque[Step]] = defaultdict(deque)
         self._marks = itertools.count(1)
@@ -170,7 +172,11 @@ class Vendor:
             self.unscripted.append(request.model)
             await send_failure(writer, fails(400), "The script has no further step.")
             return True
-        return await self._perform(step, request, reader, writer)
+        self.answering += 1
+        try:
+            return await self._perform(step, request, reader, writer)
+        finally:
+            self.answering -= 1
 
     async def _model(self, writer: asyncio.StreamWriter, name: str) -> None:
         """Tell whether there is such a model: one that has a script."""
