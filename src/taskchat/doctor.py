@@ -7,7 +7,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
 from taskchat.assistant.instructions import AgentConfigError, load_agent_config
-from taskchat.assistant.models import ModelConfigError, extra_of, model_names, vendor_client
+from taskchat.assistant.models import ModelConfigError, extra_of, model_names
+from taskchat.assistant.vendor import vendor_client
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.migrations import applied_revision, head

@@ -11,11 +11,13 @@ from openai.types.responses import ResponseOutputMessage, ResponseOutputRefusal
 from tests.assistant.test_models import Record, run
 from tests.factories import calls_tool, says
 
-from taskchat.assistant.asking import NamedModel, is_nothing, readable_by
-from taskchat.assistant.chain import ModelChain, _backoff_s
+from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.instructions import load_agent_config
 from taskchat.assistant.models import ModelConfigError, model_names
 from taskchat.assistant.record import Answer
+from taskchat.assistant.repeats import backoff_s
+from taskchat.assistant.soundness import is_nothing, readable_by
 from taskchat.errors import ModelError
 from taskchat.settings import Settings
 
@@ -146,7 +148,7 @@ def test_a_model_that_can_not_be_asked_stops_the_start(
 
 
 def test_each_model_is_waited_for_alike_and_never_for_long() -> None:
-    waits_s = [[_backoff_s(repeats) for _ in range(100)] for repeats in (1, 2, 3, 4, 10)]
+    waits_s = [[backoff_s(repeats) for _ in range(100)] for repeats in (0, 1, 2, 3, 10)]
     for wanted_s, drawn_s in zip((0.25, 0.5, 1, 2, 2), waits_s, strict=True):
         assert all(0.75 * wanted_s <= wait_s <= 1.25 * wanted_s for wait_s in drawn_s)
         assert len(set(drawn_s)) > 1

@@ -14,11 +14,12 @@ from openai.types.responses import (
 )
 from tests.factories import says
 
-from taskchat.assistant.asking import UNREADABLE, NamedModel, make_sound, sound_arguments
+from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.offline.model import OfflineModel
 from taskchat.assistant.record import Answer, RecordedCall, recorded_in
+from taskchat.assistant.soundness import UNREADABLE, make_sound, sound_arguments
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings

@@ -6,7 +6,6 @@ and asks our policy whether there is to be another. The policy is where the chai
 
 import contextlib
 import dataclasses
-import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import ContextVar
@@ -23,13 +22,13 @@ from agents.retry import (
     ModelRetrySettings,
     RetryDecision,
     RetryPolicyContext,
-    retry_policies,
 )
 
 from taskchat.assistant.asking import AnsweredNothing, Attempt, ModelFailed, NamedModel
 from taskchat.assistant.breaker import CircuitBreaker
 from taskchat.assistant.counting import TokenCount, bytes_of
 from taskchat.assistant.record import Answer, current_record
+from taskchat.assistant.repeats import wait_before_repeat
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.settings import OFFLINE, Settings
@@ -37,28 +36,11 @@ from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
-BACKOFF_S: Final = 0.25
-"""Before the first repeat at a model that the vendor gave no time for; each further one waits twice
-as long. A person is waiting: long waits are worse than the next model."""
-
-BACKOFF_S_MAX: Final = 2.0
-"""The longest of these waits, give or take their jitter."""
-
 REQUESTS_OWN_FAULT: Final = frozenset({400, 413, 422})
 """Statuses that say nothing about the model: another request may well be answered."""
 
-QUOTA_USED_UP: Final = "insufficient_quota"
-"""OpenAI's code for an account without money: a 429 that no repeat mends."""
-
 CALL_TOKENS_MAX: Final = 10_000_000
 """More than a model reads or writes at once; what a careless vendor counts must fit the record."""
-
-_MENDABLE: Final = retry_policies.any(
-    retry_policies.provider_suggested(),
-    retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
-    retry_policies.network_error(),
-)
-"""What a repeat may mend, by the SDK's own judgement; a vendor's `x-should-retry` overrules."""
 
 
 class AllRest(AgentsException):
@@ -227,23 +209,17 @@ class ModelChain(Model):
         return run.at < len(self._models) and RetryDecision(retry=True, delay=0)
 
     async def _repeat(self, run: _Run, context: RetryPolicyContext) -> RetryDecision | None:
-        judged = _MENDABLE(context)
-        decision = judged if isinstance(judged, bool | RetryDecision) else await judged
-        if isinstance(decision, bool):
-            decision = RetryDecision(retry=decision)
-        if not decision.retry or context.normalized.error_code == QUOTA_USED_UP:
+        wait = await wait_before_repeat(context, run.repeats)
+        if wait is None:
             return None
         breaker = self._breakers[run.at]
-        wait_s = context.normalized.retry_after if decision.delay is None else decision.delay
-        if wait_s is not None and wait_s > self._wait_s_max:
-            breaker.rest(wait_s)
+        if wait.asked_for and wait.seconds > self._wait_s_max:
+            breaker.rest(wait.seconds)
             return None
         if run.repeats >= self._repeats_max or breaker.rests_s > 0:
             return None
         run.repeats += 1
-        # The SDK's own backoff would go on growing from one model to the next.
-        decision.delay = _backoff_s(run.repeats) if wait_s is None else wait_s
-        return decision
+        return RetryDecision(retry=True, delay=wait.seconds)
 
     def _note_failure(self, run: _Run, context: RetryPolicyContext, *, timed_out: bool) -> None:
         name, cause = self._models[run.at].name, context.error.__cause__ or context.error
@@ -267,12 +243,6 @@ def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputIt
     """The whole input of a model: what was said before this turn, then this turn."""
     turn = [{"role": "user", "content": input}] if isinstance(input, str) else input
     return cast("list[TResponseInputItem]", [*current_record().history, *turn])
-
-
-def _backoff_s(repeats: int) -> float:
-    """Before so manieth a repeat; those of many turns are spread."""
-    wait_s = min(BACKOFF_S * 2.0 ** (repeats - 1), BACKOFF_S_MAX)
-    return wait_s * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 def _failure(error: Exception, *, timed_out: bool) -> ServiceError:
