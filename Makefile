@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .PHONY: help run test check format lock bench bench-live bench-models chaos clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "taskchat needs Python 3.11 to 3.14; none was found. Name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
