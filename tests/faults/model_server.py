@@ -7,20 +7,18 @@ else happens at the moment when it is asked, or has said some words.
 
 import asyncio
 import contextlib
-import itertools
 import json
 import secrets
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.assistant.vendor.responses_api import events_of, is_piece, message, response
 from tests.faults.scripts import (
     Item,
     last_user,
     next_calls,
-    pieces_of,
     reply_to,
     script_of,
     text_of,
@@ -179,7 +177,7 @@ class ModelServer:
         """Tell an answer piece by piece; False when the connection was cut in the middle."""
         manner = self.manner
         words, hook = self._in_streams.get((call.message, call.number), (0, None))
-        events = list(stream_of(answer))
+        events = list(events_of(answer))
         in_all = sum(is_piece(event) for event in events)
         writer.write(
             b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
@@ -248,9 +246,10 @@ class ModelServer:
                 },
             )
         if not output:
-            output = [_message(reply_to(script, items), mark)]
+            output = [message(reply_to(script, items), id_=f"msg_{mark}")]
         self.decided.setdefault(script.id, []).extend(output)
-        return call, _response(output, str(body.get("model")), mark)
+        model = str(body.get("model"))
+        return call, response(*output, model=model, id_=f"resp_{mark}")
 
     def _place(self, item: Item) -> int:
         text = json.dumps(item, sort_keys=True)
@@ -276,100 +275,6 @@ class ModelServer:
                 elif back["encrypted_content"] != given["encrypted_content"]:
                     problems.append(f"{given['id']} came back changed")
         return problems
-
-
-def _message(text: str, mark: str) -> Item:
-    return {
-        "type": "message",
-        "id": f"msg_{mark}",
-        "role": "assistant",
-        "status": "completed",
-        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
-    }
-
-
-def _response(output: list[Item], model: str, mark: str) -> dict[str, Any]:
-    return {
-        "id": f"resp_{mark}",
-        "object": "response",
-        "created_at": int(time.time()),
-        "status": "completed",
-        "model": model,
-        "output": output,
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "error": None,
-        "incomplete_details": None,
-        "instructions": None,
-        "metadata": {},
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "usage": {
-            "input_tokens": 10,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": 5,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": 15,
-        },
-    }
-
-
-def stream_of(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The events in which OpenAI's Responses API streams a response."""
-    unfinished = {**response, "status": "in_progress", "output": [], "usage": None}
-    numbers = itertools.count()
-    for type_, fields in (
-        ("created", {"response": unfinished}),
-        ("in_progress", {"response": unfinished}),
-        *(
-            event
-            for index, item in enumerate(response["output"])
-            for event in _item_events(item, {"item_id": item["id"], "output_index": index})
-        ),
-        ("completed", {"response": response}),
-    ):
-        yield {"type": f"response.{type_}", "sequence_number": next(numbers), **fields}
-
-
-def _item_events(item: Item, place: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    index = {"output_index": place["output_index"]}
-    if item["type"] == "message":
-        [part] = item["content"]
-        told = {**place, "content_index": 0}
-        yield (
-            "output_item.added",
-            {**index, "item": {**item, "status": "in_progress", "content": []}},
-        )
-        yield "content_part.added", {**told, "part": {**part, "text": ""}}
-        for piece in pieces_of(part["text"]):
-            yield "output_text.delta", {**told, "delta": piece, "logprobs": []}
-        yield "output_text.done", {**told, "text": part["text"], "logprobs": []}
-        yield "content_part.done", {**told, "part": part}
-    elif item["type"] == "function_call":
-        unfinished = {**item, "status": "in_progress", "arguments": ""}
-        yield "output_item.added", {**index, "item": unfinished}
-        for piece in pieces_of(item["arguments"]):
-            yield "function_call_arguments.delta", {**place, "delta": piece}
-        told = {**place, "name": item["name"], "arguments": item["arguments"]}
-        yield "function_call_arguments.done", told
-    else:
-        [part] = item["summary"]
-        told = {**place, "summary_index": 0}
-        yield "output_item.added", {**index, "item": {**item, "summary": []}}
-        yield "reasoning_summary_part.added", {**told, "part": {**part, "text": ""}}
-        yield "reasoning_summary_text.delta", {**told, "delta": part["text"]}
-        yield "reasoning_summary_text.done", {**told, "text": part["text"]}
-        yield "reasoning_summary_part.done", {**told, "part": part}
-    yield "output_item.done", {**index, "item": item}
-
-
-def is_piece(event: dict[str, Any]) -> bool:
-    """Whether an event is a piece of what the model says or calls, and so a place to stop at."""
-    return event["type"] in {
-        "response.output_text.delta",
-        "response.function_call_arguments.delta",
-    }
 
 
 @dataclass

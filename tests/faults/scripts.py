@@ -142,11 +142,6 @@ def reply_to(script: Script, items: Sequence[Item]) -> str:
     )
 
 
-def pieces_of(text: str) -> list[str]:
-    """Its words, each with the space behind it: what a stream tells one by one."""
-    return re.findall(r"\S+\s*|\s+", text)
-
-
 def unsound(items: Sequence[Item]) -> list[str]:
     """What a strict provider refuses in an input; empty when it is sound.
 

@@ -148,6 +148,12 @@ def _item_events(item: Item, index: int) -> Iterator[tuple[str, dict[str, Any]]]
         yield "function_call_arguments.done", told
     else:
         yield "output_item.added", {"output_index": index, "item": {**item, "summary": []}}
+        for place_of, part in enumerate(item["summary"]):
+            told = {**place, "summary_index": place_of}
+            yield "reasoning_summary_part.added", {**told, "part": {**part, "text": ""}}
+            yield "reasoning_summary_text.delta", {**told, "delta": part["text"]}
+            yield "reasoning_summary_text.done", {**told, "text": part["text"]}
+            yield "reasoning_summary_part.done", {**told, "part": part}
     yield "output_item.done", {"output_index": index, "item": item}
 
 
@@ -163,7 +169,11 @@ ERROR_EVENT: dict[str, Any] = {
 
 def is_piece(event: dict[str, Any]) -> bool:
     """Whether an event is a piece of what the model says or calls, and so a place to stop at."""
-    return str(event["type"]).endswith(".delta")
+    return event["type"] in {
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.function_call_arguments.delta",
+    }
 
 
 def pieces_of(text: str) -> list[str]:
