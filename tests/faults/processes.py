@@ -141,6 +141,8 @@ class Fleet:
             "TASKCHAT_JWT_SECRET": JWT_SECRET,
             "TASKCHAT_LOG_FORMAT": "json",
             "TASKCHAT_AGENT_CONFIG_PATH": str(config),
+            # A storm of seconds would never see a model again that was away in it for one.
+            "TASKCHAT_BREAKER_OPEN_S": "1",
             "TASKCHAT_RATE_USER_PER_MINUTE": "0",
             "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
             "TASKCHAT_RATE_CHANNEL_PER_MINUTE": "0",
