@@ -31,6 +31,14 @@ def outputs(request: Request) -> list[str]:
     return [item["content"] for item in request.items if item["role"] == "tool"]
 
 
+def arguments_in(request: Request) -> list[str]:
+    """The arguments of the calls that the model is told it made."""
+    if request.api == "responses":
+        return [item["arguments"] for item in request.items if "arguments" in item]
+    calls = [call for item in request.items for call in item.get("tool_calls", ())]
+    return [call["function"]["arguments"] for call in calls]
+
+
 def replies(request: Request) -> list[Any]:
     """What the model is told that it said."""
     return [
@@ -51,6 +59,7 @@ async def test_arguments_that_are_no_json_are_told_to_the_model(
             assert standing.asked == [A, A, A]
             [told] = outputs(standing.requests[1])
             assert "valid JSON" in told
+            assert all(json.loads(one) for one in arguments_in(standing.requests[1]))
             assert [task["title"] for task in await talk.tasks()] == ["Milk"]
             await talk.goes_on()
 

@@ -24,13 +24,21 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+DEAD_TURNS = text(
+    "SELECT count(*) FROM turns WHERE status IN ('queued', 'running') AND lease_expires_at < now()"
+)
+
+
 async def sweep(running: RunningApp) -> None:
-    """Until it has taken up a turn: one whose row is locked at the moment is left for the next."""
+    """Until no dead turn lies there: one whose row is locked at the moment is left for the next."""
+    deps = running.app.state.turns
     async with asyncio.timeout(10):
-        await sweep_dead_turns(running.app.state.turns)
-        while not len(running.app.state.turns.jobs):
+        while True:
+            await sweep_dead_turns(deps)
+            async with deps.database.system_transaction() as connection:
+                if not await connection.scalar(DEAD_TURNS):
+                    return
             await asyncio.sleep(0.01)
-            await sweep_dead_turns(running.app.state.turns)
 
 
 def hangs_after(*steps: Any) -> tuple[ScriptedModel, list[NamedModel], asyncio.Event]:

@@ -21,7 +21,12 @@ from openai.types.responses import (
 )
 
 from taskchat.assistant.record import RunRecord
-from taskchat.assistant.soundness import is_nothing, make_sound, readable_by
+from taskchat.assistant.soundness import (
+    is_nothing,
+    make_sound,
+    readable_by,
+    with_json_arguments,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Attempt:
             AnsweredNothing: it did.
             ModelFailed: anything else that a model can do wrong.
         """
-        items = readable_by(self._named.name, items, self._record.answers)
+        items = with_json_arguments(readable_by(self._named.name, items, self._record.answers))
         # Repeats are the chain's business, and its policy no data for a model.
         settings = replace(model_settings.resolve(self._named.settings), retry=None)
         try:

@@ -59,6 +59,31 @@ def readable_by(
     return readable
 
 
+def with_json_arguments(items: Sequence[TResponseInputItem]) -> list[TResponseInputItem]:
+    """The items with arguments that every server can read.
+
+    A model is told when it wrote none; but some servers read the arguments of all calls again and
+    refuse the whole request over them.
+    """
+    return [
+        cast(
+            "TResponseInputItem",
+            {**item, "arguments": json.dumps({"unreadable": str(item.get("arguments"))})},
+        )
+        if item.get("type") == "function_call" and not _is_json(str(item.get("arguments")))
+        else item
+        for item in items
+    ]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_of_a_model(item: TResponseInputItem) -> bool:
     return item.get("type") != "function_call_output" and item.get("role") != "user"
 
