@@ -101,7 +101,7 @@ def no_key() -> None:
     async def unknown(*_args: Any) -> None:
         return None
 
-    async def without_key(*args: Any, **kwargs: Any) -> bool:
+    async def without_key(*args: Any, **kwargs: Any) -> Any:
         return await insert(*args, **{**kwargs, "key": None, "fingerprint": None})
 
     swap(repository, find_by_key=unknown, insert_turn=without_key)

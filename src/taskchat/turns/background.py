@@ -27,9 +27,19 @@ class Background:
 
 
 async def read_background(connection: AsyncConnection, turn: TurnRef, needs: Needs) -> Background:
-    """Read it for a turn whose earlier ones are all over.
+    """Read it for a turn whose earlier ones are all over."""
+    open_tasks = None
+    if needs.open_tasks:
+        open_tasks = await count_tasks(connection, turn.principal, status="pending")
+    return Background(*await read_past(connection, turn, needs), open_tasks)
 
-    A statement of its own, after the one that locked: one that waited for the lock would go on
+
+async def read_past(
+    connection: AsyncConnection, turn: TurnRef, needs: Needs
+) -> tuple[Sequence[PastTurn], Summary | None]:
+    """What was said before: the history, newest first, and what is kept of the time before it.
+
+    Statements of their own, after the one that locked: one that waited for the lock would go on
     with the snapshot from before its wait.
     """
     history: Sequence[PastTurn] = ()
@@ -44,7 +54,4 @@ async def read_background(connection: AsyncConnection, turn: TurnRef, needs: Nee
         )
     if turn.number > 1 and needs.summary:
         summary = await find_summary(connection, turn.principal, turn.conversation_id)
-    open_tasks = None
-    if needs.open_tasks:
-        open_tasks = await count_tasks(connection, turn.principal, status="pending")
-    return Background(history, summary, open_tasks)
+    return history, summary

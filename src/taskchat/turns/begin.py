@@ -25,7 +25,7 @@ from taskchat.limits.buckets import RateLevel, RateLimits
 from taskchat.moments import new_id, utc_now
 from taskchat.principal import Principal
 from taskchat.turns import repository
-from taskchat.turns.background import Background, read_background
+from taskchat.turns.background import Background, read_past
 from taskchat.turns.events import AgentState, AgentStatus, StoredEvent, TurnStarted, stored
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
@@ -181,13 +181,16 @@ async def begin(
                 content=said.content,
                 created_at=said.created_at,
                 events=events,
+                count_open=needs.open_tasks and not waiting,
             )
-            if not inserted:
+            if inserted is None:
                 raise _KeyTaken
             claim, background = None, Background()
             if not waiting:
                 claim = Claim(turn, attempt=1, deaths=0, channel=message.channel)
-                background = await read_background(connection, turn, needs)
+                background = Background(
+                    *await read_past(connection, turn, needs), inserted.open_tasks
+                )
             return Begun(turn, said, rate, events, claim, message.circumstances, background)
     except _KeyTaken:
         return await _taken(database, principal, message)

@@ -1,6 +1,7 @@
 """SQL of a turn's beginning and end. Every statement names the owner, every write the attempt."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -57,7 +58,10 @@ _INSERT_TURN = text(
     " SELECT user_id, :message, conversation_id, id, number, 0, 'user', :content, :created_at"
     " FROM turn),"
     " told AS (" + INSERT_EVENTS.format(turn="turn") + ")"
-    " SELECT turn.id, " + TELL_FOLLOWERS.format(turn="turn") + " FROM turn"
+    " SELECT turn.id, CASE WHEN :count_open THEN (SELECT count(*) FROM tasks"
+    " WHERE user_id = :owner AND NOT completed) END AS open_tasks, "
+    + TELL_FOLLOWERS.format(turn="turn")
+    + " FROM turn"
 ).bindparams(
     bindparam("attempt", type_=_turns.c.attempt.type),
     bindparam("circumstances", type_=_turns.c.circumstances.type),
@@ -118,6 +122,17 @@ async def count_waiting(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What is known of a turn once it is there.
+
+    Attributes:
+        open_tasks: How many tasks its user has to do; None where nobody asked.
+    """
+
+    open_tasks: int | None
+
+
 async def insert_turn(
     connection: AsyncConnection,
     turn: TurnRef,
@@ -133,13 +148,30 @@ async def insert_turn(
     content: str,
     created_at: datetime,
     events: Sequence[StoredEvent],
-) -> bool:
+    count_open: bool,
+) -> Inserted | None:
     """Insert the turn with the user's message and its first events.
 
+    Args:
+        connection: The principal's.
+        turn: Which.
+        channel: How the message came in.
+        starts: Whether its run may begin.
+        process: Who runs it then.
+        lease_s: For so long without a sign of life.
+        key: The caller's, where there is one.
+        fingerprint: Of what came with it.
+        circumstances: What is known of who speaks.
+        message_id: Of the user's message.
+        content: What they said.
+        created_at: When.
+        events: What is told of it at once.
+        count_open: Whether to count their open tasks by the way.
+
     Returns:
-        False when another turn has the key.
+        None when another turn has the key.
     """
-    inserted = await connection.scalar(
+    rows = await connection.execute(
         _INSERT_TURN,
         {
             "owner": turn.principal.user_id,
@@ -157,10 +189,12 @@ async def insert_turn(
             "message": message_id,
             "content": content,
             "created_at": created_at,
+            "count_open": count_open,
             **event_values(events),
         },
     )
-    return inserted is not None
+    row = rows.one_or_none()
+    return None if row is None else Inserted(row.open_tasks)
 
 
 async def find_by_key(
