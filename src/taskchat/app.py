@@ -43,10 +43,10 @@ from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.turns import routes as turn_routes
 from taskchat.turns.deps import TurnDeps
+from taskchat.turns.end_rows import WAKE_CHANNEL
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_leases
-from taskchat.turns.repository import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
 

@@ -174,14 +174,14 @@ def new_ids() -> None:
 
 
 def unfenced_settle() -> None:
-    from taskchat.turns import repository
+    from taskchat.turns import end_rows
 
-    fenced = str(repository._SETTLE)
+    fenced = str(end_rows._SETTLE)
     loose = fenced.replace(
         "t.attempt = :attempt AND t.status = 'running'", "CAST(:attempt AS int) IS NOT NULL"
     )
     assert loose != fenced
-    swap(repository, _SETTLE=text(loose))
+    swap(end_rows, _SETTLE=text(loose))
 
 
 def no_record() -> None:

@@ -32,7 +32,7 @@ POINTS = {
     "text.heard": Place("taskchat.turns.ledger:TurnLedger", "heard"),
     "events.in_transaction": Place("taskchat.turns.event_rows", "append"),
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
-    "settle.in_transaction": Place("taskchat.turns.repository", "insert_reply"),
+    "settle.in_transaction": Place("taskchat.turns.end_rows", "insert_reply"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
     "adopted": Place("taskchat.turns.drive", "read_adopted", before=True),
 }

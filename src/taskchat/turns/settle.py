@@ -14,7 +14,7 @@ from taskchat.db import Database
 from taskchat.errors import ServiceError, TurnCancelled
 from taskchat.moments import new_id, utc_now
 from taskchat.prices import Prices, cost_of
-from taskchat.turns import event_rows, record, repository
+from taskchat.turns import end_rows, event_rows, record
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.events import AssistantReply, completed, failed
 from taskchat.turns.ledger import TurnLedger, TurnLost
@@ -54,7 +54,7 @@ async def settle_completed(
         events.add_made(functools.partial(completed, result=result))
         async with database.transaction(turn.principal) as connection:
             await _settle(connection, ledger, prices, "completed", result)
-            await repository.insert_reply(
+            await end_rows.insert_reply(
                 connection,
                 turn,
                 message_id=message.id,
@@ -105,7 +105,7 @@ async def _settle(
     result: str,
 ) -> None:
     model = ledger.answers[-1].model if ledger.answers else None
-    settled = await repository.settle(
+    settled = await end_rows.settle(
         connection,
         ledger.held,
         status=status,
@@ -132,12 +132,12 @@ async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: st
     """
     body = failure_body(TurnCancelled(), turn, request_id=request_id)
     async with log.database.transaction(turn.principal) as connection:
-        if not await repository.cancel(connection, turn, result=body.model_dump_json()):
+        if not await end_rows.cancel(connection, turn, result=body.model_dump_json()):
             return False
         # Whoever ran it writes no more: what it has done can be read, and its number.
         answers = await record.recorded_answers(connection, turn)
         if answers:
-            await repository.keep_usage(connection, turn, priced(answers, prices))
+            await end_rows.keep_usage(connection, turn, priced(answers, prices))
         seq, _ = await event_rows.last_event(connection, turn)
         last = failed(turn, seq + 1, utc_now(), body=body)
         await event_rows.conclude(connection, turn, last, process=log.process)
