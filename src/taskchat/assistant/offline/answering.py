@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskchat.assistant.offline.drafting import Question, draft_of
+from taskchat.assistant.offline.drafting import Question
 from taskchat.assistant.offline.history import CHANGING, Turn, memory_of, tasks_of
 from taskchat.assistant.offline.intents import (
     Add,
@@ -20,6 +20,7 @@ from taskchat.assistant.offline.intents import (
 )
 from taskchat.assistant.offline.lexicon import PRONOUNS
 from taskchat.assistant.offline.matching import Memory, Task, resolve, with_status
+from taskchat.assistant.offline.second import drafted
 from taskchat.assistant.offline.understand import understand
 
 QUESTIONS_BACK_MAX = 5
@@ -113,7 +114,7 @@ def _asked(earlier: Sequence[Turn], *, depth: int) -> Question | None:
     intents = intents_of(last, before, depth=depth + 1)
     lists = [step for step in last.steps if step.name == "list_tasks"]
     tasks = tasks_of(lists[0]) if lists else []
-    return draft_of(last, intents, tasks, memory_of(before, tasks)).question
+    return drafted(last, intents, tasks, memory_of(before, tasks)).draft.question
 
 
 def _answered(

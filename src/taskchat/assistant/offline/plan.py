@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from taskchat.assistant.offline import reply
 from taskchat.assistant.offline.answering import intents_of
-from taskchat.assistant.offline.drafting import Draft, ToolCall, draft_of
+from taskchat.assistant.offline.drafting import Draft, ToolCall
 from taskchat.assistant.offline.history import CHANGING, Step, Turn, memory_of, tasks_of, turns_of
 from taskchat.assistant.offline.intents import (
     Add,
@@ -19,6 +19,7 @@ from taskchat.assistant.offline.intents import (
     Show,
 )
 from taskchat.assistant.offline.matching import Task, fitting, with_status
+from taskchat.assistant.offline.second import drafted, may_be_doubted
 
 CALLS_MAX = 50
 """Calls in one response."""
@@ -52,14 +53,15 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
     intents = intents_of(turn, earlier, depth=0)
     lists = [step for step in turn.steps if step.name == "list_tasks"]
     done = [step for step in turn.steps if step.name in CHANGING]
-    if _needs_list(intents) and not lists:
+    doubted = may_be_doubted(turn.said, intents) and "list_tasks" in offered
+    if (_needs_list(intents) or doubted) and not lists and not done:
         if "list_tasks" not in offered:
             return Next(reply="I can't look at your tasks here, so I changed nothing.")
         return Next(calls=(_listing(_status(intents)),))
     if lists and lists[0].result is None and not done:
         return Next(reply=f"I couldn't read your list: {reply.clipped_error(lists[0].error)}")
-    tasks = tasks_of(lists[0]) if lists and _needs_list(intents) else []
-    draft = draft_of(turn, intents, tasks, memory_of(earlier, tasks))
+    tasks = tasks_of(lists[0]) if lists else []
+    draft = drafted(turn, intents, tasks, memory_of(earlier, tasks)).draft
     todo = draft.calls[len(done) : len(done) + CALLS_MAX]
     if todo and len(done) < CALLS_TURN_MAX:
         barred = sorted({call.name for call in todo} - offered)

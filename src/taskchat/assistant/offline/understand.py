@@ -6,6 +6,7 @@ from dataclasses import replace
 from taskchat.assistant.offline.clauses import clauses_of
 from taskchat.assistant.offline.courtesies import social_of
 from taskchat.assistant.offline.editing import Reading
+from taskchat.assistant.offline.frames import ability_of
 from taskchat.assistant.offline.intents import (
     PRONOUN,
     Add,
@@ -21,10 +22,14 @@ from taskchat.assistant.offline.intents import (
     Understanding,
 )
 from taskchat.assistant.offline.lexicon import FILLERS, PRONOUNS
-from taskchat.assistant.offline.normalise import Token, text_of
+from taskchat.assistant.offline.listings import listing_of
+from taskchat.assistant.offline.normalise import Token, text_of, tokens_of
 from taskchat.assistant.offline.reading import read_clause
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.trimming import trimmed
+
+MESSAGE_CHARS_MAX = 600
+"""Longer messages are no wish to see tasks in many words, nor a question about the assistant."""
 
 _BEFORE_NAME = tuple(
     phrase.split()
@@ -54,6 +59,13 @@ def understand(text: str) -> Understanding:
         if clause.tokens:
             readings.append(read_clause(clause, has_more=place + 1 < len(clauses)))
     intents = _settled(readings)
+    tokens = tokens_of(text[:MESSAGE_CHARS_MAX])
+    if (able := ability_of(tokens)) is not None:
+        return Understanding((able,), text.strip())
+    shown = [intent for intent in intents if isinstance(intent, Show)]
+    if len(text) <= MESSAGE_CHARS_MAX and not (len(shown) == len(intents) == len(clauses) == 1):
+        wish = listing_of(tokens)
+        intents = intents if wish is None else [wish]
     if len(clauses) > 1 and _takes_back(clauses[-1].tokens) and any(
         isinstance(intent, Add | Change | Edit | Reword) for intent in intents
     ):  # fmt: skip

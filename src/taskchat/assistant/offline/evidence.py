@@ -1,0 +1,342 @@
+"""The second reading of a message: by evidence, held against the list. A doubt changes nothing.
+
+The grammar reads sentences it knows. Where it read nothing, or left words over, each segment of
+the message is weighed again: which operation it speaks for (`signs`), which fields it sets
+(`assignments`), which words it exchanges (`replacements`), and which tasks it names, by quotation,
+by their titles in any inflection, by number, place or "it". A segment acts only when an operation
+and an object agree and nothing in it denies; one that cannot be settled settles nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from taskchat.assistant.offline.assignments import Assigned, assigned_in
+from taskchat.assistant.offline.frames import unframed
+from taskchat.assistant.offline.intents import (
+    PRONOUN,
+    Add,
+    Change,
+    Edit,
+    Intent,
+    Reference,
+    Reword,
+)
+from taskchat.assistant.offline.lexicon import (
+    CHANGE,
+    DONE,
+    FILLERS,
+    LISTS,
+    POLITE,
+    TASK_NOUNS,
+    word_set,
+)
+from taskchat.assistant.offline.likeness import alike, content, share_held
+from taskchat.assistant.offline.matching import Memory, Task, holding, resolve
+from taskchat.assistant.offline.normalise import Token, stem, text_of, tokens_of
+from taskchat.assistant.offline.references import reference_of
+from taskchat.assistant.offline.replacements import replacements_in
+from taskchat.assistant.offline.segments import segments_of
+from taskchat.assistant.offline.signs import VERBS, Sign, denied, sign_of
+from taskchat.assistant.offline.titles import titles_of
+from taskchat.assistant.offline.trimming import trimmed
+
+COVERED_MIN = 0.85
+"""Share of a title that must be said for a segment without "task" or quotation to name it."""
+
+_AROUND = VERBS - {"like"} | DONE | FILLERS | POLITE | LISTS | word_set(
+    "off from out away down as to is are be been was were has have had now already it's that's "
+    "on onto in into of my the our this i i've i'm we we've you can could may should "
+    "status state me us behind rid for belong belongs doesn't isn't shouldn't not any more longer "
+    "anymore taken care dealt with way item's want part your tasks to-dos todos todo to-do "
+    "permanently completely fully entirely being prefer so will would please"
+)
+
+
+@dataclass(slots=True)
+class _Weighed:
+    """What the segments so far came to."""
+
+    intents: list[Intent] = field(default_factory=list)
+    spoken: list[Task] = field(default_factory=list)
+    reported: list[Task] = field(default_factory=list)
+    said: str = ""
+
+
+def weighed(text: str, tasks: Sequence[Task], memory: Memory) -> tuple[Intent, ...] | None:
+    """What the message asks for by its evidence, or None when that is not certain.
+
+    Args:
+        text: The user's message.
+        tasks: All tasks of the user.
+        memory: What earlier turns were about.
+    """
+    so_far = _Weighed()
+    for segment in segments_of(tokens_of(text)):
+        if not _weigh(text, segment, tasks, memory, so_far):
+            return None
+    if not so_far.intents and so_far.reported:
+        return tuple(
+            Change("complete", _ids([task]), told=True)
+            for task in dict.fromkeys(so_far.reported)
+        )
+    return tuple(so_far.intents) or None
+
+
+def _weigh(
+    text: str, segment: list[Token], tasks: Sequence[Task], memory: Memory, so_far: _Weighed
+) -> bool:
+    """Adds what the segment asks for; false when that is not certain."""
+    keys = [token.key if token.kind == "word" else "" for token in segment]
+    body = segment[unframed(segment, VERBS | CHANGE) :]
+    sign = sign_of(body)
+    if denied(keys) and (sign is None or sign.verb >= 0):
+        return False
+    telling = _report(text, segment, tasks)
+    if telling is not None and not (sign is not None and sign.operation != "complete"):
+        so_far.spoken.append(telling)
+        so_far.reported.append(telling)
+        if sign is not None and sign.verb >= 0:
+            so_far.intents.append(Change("complete", _ids([telling])))
+        so_far.said = text_of(text, segment)
+        return True
+    made = _edited(text, body, sign, tasks, memory, so_far)
+    if made is None and sign is not None:
+        made = _added(text, body, sign) if sign.operation == "add" else (
+            _changed(text, body, sign, tasks, memory, so_far)
+        )  # fmt: skip
+        if made is None:
+            return False
+    if made is None:
+        # A remark: what it names is what a later "it" points at.
+        so_far.spoken += _covered(text_of(text, body), tasks)
+        so_far.said = text_of(text, body)
+        return body[0].key not in VERBS | CHANGE
+    so_far.intents += made
+    return True
+
+
+def _ids(tasks: Sequence[Task]) -> Reference:
+    return Reference("ids", numbers=tuple(task.id for task in tasks), plural=len(tasks) > 1)
+
+
+def _covered(said: str, tasks: Sequence[Task]) -> list[Task]:
+    """The tasks all of whose title is said, in any inflection."""
+    heard = content(said)
+    return [
+        task
+        for task in tasks
+        if heard and share_held(task.words, heard, fuzzy=True) >= COVERED_MIN
+        and (len(task.words) > 1 or task.words[0] in heard)
+    ]  # fmt: skip
+
+
+_TELLERS = word_set("i i've i'm we we've have had just got is are was were been has it's done")
+
+
+def _report(text: str, segment: Sequence[Token], tasks: Sequence[Task]) -> Task | None:
+    """The one task that the segment reports as done: all of its title, its verb in the past."""
+    keys = [token.key for token in segment]
+    speaks = set(keys[:8]) & _TELLERS or any(key.endswith(("'s", "'ve")) for key in keys[:4])
+    if not speaks or denied(keys) or keys[-1] == "?":
+        return None
+    found = []
+    for task in _covered(text_of(text, segment), tasks):
+        verb = next(iter(task.words), "")
+        told = [
+            key
+            for key in keys
+            if key.endswith(("ed", "d", "t", "n", "ing")) or stem(key) != key
+            if alike(stem(key), verb, fuzzy=True) or alike(stem(key[:-1]), verb, fuzzy=True)
+        ]
+        first = tokens_of(task.title)[:1]
+        if any(key != token.key for key in told for token in first):
+            found.append(task)
+    return found[0] if len(found) == 1 else None
+
+
+def _added(text: str, body: Sequence[Token], sign: Sign) -> list[Intent] | None:
+    quotes = [token for token in body if token.kind == "quote"]
+    assigned = assigned_in(text, body)
+    if quotes:
+        described = assigned.description if assigned else None
+        titles = [token.text for token in quotes if token.text != described]
+        adds: list[Intent] = [Add(title) for title in titles]
+        if described and len(titles) == 1:
+            adds = [Add(titles[0], described)]
+        return adds
+    if sign.verb < 0:
+        return None
+    words = trimmed(body[sign.verb + 1 :])
+    while words and words[0].key in {"down", "in", ":", "both"}:
+        words = words[1:]
+    adds = list(titles_of(text, _undirected(words), plural=False)) if words else []
+    return adds or None
+
+
+def _undirected(words: Sequence[Token]) -> list[Token]:
+    """The words without "down as a task" before a description."""
+    for at, token in enumerate(words):
+        if token.key == "down" and at and (
+            at + 1 == len(words) or words[at + 1].key in {"as", "on", ",", "with"}
+        ):
+            after = at + 1
+            while after < len(words) and words[after].key in TASK_NOUNS | LISTS | {
+                "as", "a", "new", "an", "on", "my", "the"
+            }:  # fmt: skip
+                after += 1
+            return [*words[:at], *words[after:]]
+    return list(words)
+
+
+def _changed(
+    text: str, body: Sequence[Token], sign: Sign, tasks: Sequence[Task], memory: Memory,
+    so_far: _Weighed,
+) -> list[Intent] | None:  # fmt: skip
+    """The completion or deletion of what the words besides the verb name."""
+    verb = "complete" if sign.operation == "complete" else "delete"
+    target = _named(text, body, tasks, memory, so_far)
+    return None if target is None else [Change(verb, target)]
+
+
+def _named(
+    text: str, body: Sequence[Token], tasks: Sequence[Task], memory: Memory, so_far: _Weighed
+) -> Reference | None:
+    """The task that the words name besides those of the operation."""
+    quotes = [token for token in body if token.kind == "quote"]
+    if quotes:
+        return reference_of(text, [quotes[0]]) if len(quotes) == 1 else Reference(
+            "words", " and ".join(q.text for q in quotes), plural=True,
+            parts=tuple(Reference("words", q.text) for q in quotes),
+        )  # fmt: skip
+    exact = _entitled(body, tasks)
+    if exact is not None:
+        return _ids([exact])
+    words = list(body)
+    while words and words[0].key in _AROUND:
+        words = words[1:]
+    while words and words[-1].key in _AROUND:
+        words = words[:-1]
+    if not words:
+        return _back(body, so_far)
+    target = reference_of(text, words)
+    if target.naming == "pronoun":
+        return _back(body, so_far)
+    if target.naming != "words":
+        return None if target.naming in {"vague", "every"} else target
+    match = resolve(target, tasks, memory)
+    if match.tasks and not match.missing:
+        return _ids(match.tasks)
+    covered = _covered(text_of(text, body), tasks)
+    return _ids(covered) if len(covered) == 1 else target
+
+
+def _entitled(body: Sequence[Token], tasks: Sequence[Task]) -> Task | None:
+    """The one task whose whole title stands among the words."""
+    said = f" {' '.join(token.key for token in body)} "
+    found = [t for t in tasks if len(t.plain.split()) > 1 and f" {t.plain} " in said]
+    return max(found, key=lambda task: len(task.plain)) if found else None
+
+
+def _back(body: Sequence[Token], so_far: _Weighed) -> Reference | None:
+    """What "it", "both" or no word at all points back at."""
+    if any(isinstance(intent, Add) for intent in so_far.intents):
+        return Reference("newest")
+    many = {"both", "two", "them", "those", "these"} & {token.key for token in body}
+    spoken = list(dict.fromkeys(so_far.reported or so_far.spoken))
+    if many:
+        return _ids(spoken) if len(spoken) > 1 else None
+    if len(spoken) == 1:
+        return _ids(spoken)
+    return replace(PRONOUN, context=so_far.said) if so_far.said else PRONOUN
+
+
+def _edited(
+    text: str, body: Sequence[Token], sign: Sign | None, tasks: Sequence[Task], memory: Memory,
+    so_far: _Weighed,
+) -> list[Intent] | None:  # fmt: skip
+    """An edit of fields or of a part of the title."""
+    assigned = assigned_in(text, body)
+    if assigned is not None:
+        return _set(text, body, sign, assigned, tasks, so_far)
+    if sign is not None and sign.operation != "add":
+        return None
+    found: dict[int, Edit] = {}
+    for reading in replacements_in(text, body):
+        around = text_of(text, reading.around) if reading.around else ""
+        match = holding(reading.old, tasks, memory)
+        candidates = match.tasks or match.unclear
+        if len(candidates) > 1:
+            named = resolve(Reference("words", around), candidates, memory).tasks if around else ()
+            candidates = named
+        if len(candidates) == 1 and content(reading.old):
+            task = candidates[0]
+            edit = Edit(_ids([task]), title=reading.new, replaced=reading.old, swapped=True)
+            found.setdefault(task.id, edit)
+    return list(found.values()) if len(found) == 1 else _quoted(text, body, tasks)
+
+
+def _quoted(text: str, body: Sequence[Token], tasks: Sequence[Task]) -> list[Intent] | None:
+    """“I'd be happier if 'A' read 'B'”: two quotations, the first a title on the list."""
+    quotes = [token for token in body if token.kind == "quote"]
+    if len(quotes) != 2:
+        return None
+    between = {t.key for t in body if quotes[0].end <= t.start < quotes[1].start}
+    known = [t for t in tasks if t.plain == " ".join(k.key for k in tokens_of(quotes[0].text))]
+    wording = word_set("said say says read reads called named to become becomes be was were into")
+    if len(known) == 1 and between & wording:
+        return [Edit(_ids(known), title=quotes[1].text)]
+    return None
+
+
+def _set(
+    text: str, body: Sequence[Token], sign: Sign | None, assigned: Assigned,
+    tasks: Sequence[Task], so_far: _Weighed,
+) -> list[Intent] | None:  # fmt: skip
+    title, description = assigned.title, assigned.description
+    if assigned.pointed:
+        description = so_far.said
+        if not description:
+            return None
+    last = so_far.intents[-1] if so_far.intents else None
+    if not assigned.owner and isinstance(last, Add) and title is None:
+        so_far.intents[-1] = replace(last, description=description)
+        return []
+    new = sign is not None and sign.operation == "add"
+    if new and title and not assigned.owner:
+        return [Add(title, description)]
+    if new and not title and not assigned.pointed:
+        added = _added(text, body, sign) if sign else None
+        if added and not assigned.owner:
+            return added
+    if assigned.owner:
+        target = reference_of(text, list(assigned.owner), whole=False)
+        if target.naming in {"vague", "every"}:
+            return None
+    else:
+        spoken = list(dict.fromkeys(so_far.spoken))
+        target = _ids(spoken) if len(spoken) == 1 else PRONOUN
+    return [Edit(target, title=title, description=description)]
+
+
+def renamed_twice(edit: Edit | Reword, tasks: Sequence[Task], memory: Memory) -> list[Edit] | None:
+    """“Rename A to B and C to D”: new words that hold the name of another task and its own."""
+    first = edit.readings[0] if isinstance(edit, Reword) else edit
+    words = (first.title or "").split()
+    for at in range(1, len(words) - 3):
+        if words[at].casefold() not in {"and", "&"} and not words[at].endswith(","):
+            continue
+        for to in range(at + 2, min(at + 9, len(words) - 1)):
+            if words[to].casefold() not in {"to", "into", "as"}:
+                continue
+            name = " ".join(words[at + 1 : to])
+            match = resolve(Reference("words", name), tasks, memory)
+            whole = len(match.tasks) == 1 and (
+                share_held(match.tasks[0].words, content(name), fuzzy=False) >= COVERED_MIN
+                or name.casefold().endswith((" task", " one"))
+            )
+            if whole:
+                title = " ".join(words[:at] if words[at].casefold() in {"and", "&"}
+                                 else words[: at + 1]).rstrip(",")  # fmt: skip
+                second = Edit(_ids(match.tasks), title=" ".join(words[to + 1 :]))
+                return [replace(first, title=title), second]
+    return None

@@ -1,0 +1,90 @@
+"""One part of a title for another, however it is said: "six rather than four", "from A to B"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskchat.assistant.offline.lexicon import CHANGE, FIELDS, TASK_NOUNS, word_set
+from taskchat.assistant.offline.normalise import Token, text_of
+from taskchat.assistant.offline.trimming import trimmed
+
+_CHANGING = CHANGE | word_set("swap exchange substitute switch replace shift move bring")
+_LEADS = word_set(
+    "it it's its is that that's says say said should be read reads make made to so please put "
+    "the word words write use have must but , and with as"
+)
+_ENDS = word_set("in of on for the its task task's title name wording text my that this")
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Old words and new ones, and the tokens around them, which may name the task."""
+
+    old: str
+    new: str
+    around: tuple[Token, ...]
+
+
+def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
+    """The ways to read a replacement in the clause; which one is meant, the titles tell."""
+    words = trimmed(tokens, places=False)
+    keys = [token.key if token.kind == "word" else token.key or "" for token in words]
+    found: list[Replaced] = []
+    for at, key in enumerate(keys):
+        if 0 < at < len(keys) - 1:
+            if keys[at : at + 2] in (["rather", "than"], ["instead", "of"]) and at + 2 < len(keys):
+                found += _pairs(text, words, at, at + 2, forward=False)
+            elif key == "not" and (keys[at - 1] == "," or "it's" in keys[:2]):
+                found += _pairs(text, words, at, at + 1, forward=False)
+        if key == "from" and "to" in keys[at + 2 :]:
+            to = keys.index("to", at + 2)
+            found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=words[:at])
+        elif key in _CHANGING and at < 4:
+            for to in range(at + 2, len(keys) - 1):
+                if keys[to] in {"to", "for", "with", "by", "into"}:
+                    found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=())
+    return found
+
+
+def _pairs(
+    text: str, words: Sequence[Token], end: int, start: int, *, forward: bool
+) -> list[Replaced]:
+    """“New rather than old”: every stretch right before is a candidate for the new words."""
+    while end and words[end - 1].key == ",":
+        end -= 1
+    first = 0
+    for at in range(end - 1, -1, -1):
+        if words[at].key in _LEADS and words[at].kind == "word":
+            first = at + 1
+            break
+    old = _ended(words[start:])
+    new = text_of(text, words[first:end])
+    said = text_of(text, old)
+    around = (*words[:first], *words[start + len(old) :])
+    return [Replaced(said, new, around)] if new and said else []
+
+
+def _cut(
+    text: str,
+    words: Sequence[Token],
+    old: tuple[int, int],
+    new: tuple[int, int],
+    *,
+    around: Sequence[Token],
+) -> list[Replaced]:
+    value = _ended(words[new[0] : new[1]])
+    said = text_of(text, words[old[0] : old[1]])
+    fresh = text_of(text, value)
+    rest = words[new[0] + len(value) : new[1]]
+    return [Replaced(said, fresh, (*around, *rest))] if said and fresh else []
+
+
+def _ended(words: Sequence[Token]) -> list[Token]:
+    """The words without "in the title of the tent task" behind them."""
+    for at in range(1, len(words) - 1):
+        if words[at].key not in {"in", "of", "on", "for"} or words[at].kind == "quote":
+            continue
+        rest = words[at + 1 :]
+        named = any(t.key in TASK_NOUNS | {"task's"} or FIELDS.get(t.key) == "title" for t in rest)
+        if named and rest[0].key in _ENDS | {"task"} or rest[0].kind == "quote":
+            return list(words[:at])
+    return list(words)

@@ -1,0 +1,56 @@
+"""A message cut where another order, report or reason begins, for the weighing of evidence."""
+
+from collections.abc import Iterator, Sequence
+
+from taskchat.assistant.offline.frames import unframed
+from taskchat.assistant.offline.lexicon import CHANGE, FIELDS, FILLERS, word_set
+from taskchat.assistant.offline.normalise import Token
+from taskchat.assistant.offline.signs import VERBS
+
+_ENDS = frozenset([".", "!", "?", ";", "\n", "…"])
+_JOINTS = word_set(", and so but then also & plus - – — ;")
+_WEAK = word_set(
+    "get gets got getting have has had having see sees want wants need needs like likes keep list "
+    "lists call calls show shows report reports make made call change changes note notes record "
+    "turn log type track schedule switch lose losing lost seen seeing kept record records"
+)
+"""Verbs and nouns that also open a second half of a title: "and get milk", "and call Al"."""
+
+_SPEAKERS = word_set("i i've i'm we we've you it it's that that's they're this")
+
+
+def segments_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """The segments in order; no word is lost but the joints between them."""
+    segment: list[Token] = []
+    for at, token in enumerate(tokens):
+        if token.kind == "mark" and token.key in _ENDS:
+            if segment:
+                yield segment
+            segment = []
+        elif token.kind != "quote" and token.key in _JOINTS and segment and _opens(tokens, at):
+            yield segment
+            segment = []
+        elif segment or token.kind == "quote" or token.key not in _JOINTS | FILLERS:
+            segment.append(token)
+    if segment:
+        yield segment
+
+
+def _opens(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the words after the joint at `at` are an order or a report of their own."""
+    rest = tokens[at:]
+    paused = rest[0].key in {",", "-", "–", "—", ";", "so", "but"}
+    while rest and rest[0].kind != "quote" and rest[0].key in _JOINTS | FILLERS:
+        paused = paused or rest[0].key in {",", "so", "but"}
+        rest = rest[1:]
+    if len(rest) < 2 or rest[0].kind == "quote":
+        return False
+    if any(t.key in FIELDS and t.kind == "word" for t in rest[:3]) and rest[0].key in {
+        "the", "its", "new", "title", "description", "a", "name", "note", "with", "notes"
+    }:  # fmt: skip
+        return False
+    order = unframed(rest, VERBS)
+    opening = rest[order].key
+    if opening in VERBS | CHANGE and (opening not in _WEAK or order or rest[1].key in _SPEAKERS):
+        return True
+    return paused and opening in _SPEAKERS and len(rest) > 1
