@@ -9,9 +9,9 @@ from taskchat.assistant.offline.trimming import trimmed
 
 _LINKS = word_set(
     "to as : = is be being should must ought has needs need now say saying says said read reads "
-    "reading - – — really of shall will that was become instead into"
+    "reading - – — really of shall will that was become instead into write put"
 )
-_STRONG_LINKS = word_set("to as : = is be say saying says read reads reading -")
+_STRONG_LINKS = word_set("write put to as : = is be say saying says read reads reading -")
 _GIVING = word_set("have has get gets give with receive needs need new the and add title set put")
 _ARTICLES = word_set("the a an its new this their my following short with and , ; also plus in")
 _ABOUT = word_set("of for on in to")

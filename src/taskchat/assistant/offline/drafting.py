@@ -73,6 +73,9 @@ def draft_of(turn: Turn, intents: Sequence[Intent], tasks: Sequence[Task], memor
     for intent in intents:
         if draft.awaiting:
             break
+        if isinstance(intent, Change | Edit | Reword) and (acted := _acted(draft)):
+            # After "complete A, then change the other one", the other one is not A.
+            memory = replace(memory, acted=acted)
         if isinstance(intent, Add):
             before = len(draft.calls)
             _draft_add(draft, intent, known)
@@ -104,11 +107,25 @@ def draft_of(turn: Turn, intents: Sequence[Intent], tasks: Sequence[Task], memor
             _draft_ask(draft, intent, known, memory)
         else:
             _draft_edit(draft, intent, known, memory)
+    gone = [call.arguments for call in draft.calls if call.name == "delete_task"]
+    reasons = any(isinstance(i, Change) and i.told and not i.certain for i in intents)
+    if reasons and gone:
+        # "The flight got cancelled, delete the airport task": a reason is no completion.
+        draft.calls = [
+            call
+            for call in draft.calls
+            if call.name != "complete_task" or call.arguments not in gone
+        ]
     if draft.calls:
         # "I changed nothing" would be untrue beside a change.
         untrue = {reply.saying(Say("noted")), reply.saying(Say("kept"))}
         draft.notes = [note for note in draft.notes if note not in untrue]
     return draft
+
+
+def _acted(draft: Draft) -> tuple[int, ...]:
+    ids = [call.arguments.get("task_id") for call in draft.calls]
+    return tuple(task_id for task_id in ids if isinstance(task_id, int))
 
 
 def _draft_add(draft: Draft, add: Add, tasks: Sequence[Task]) -> None:

@@ -127,7 +127,8 @@ def _effect(
             return Reading((change,), context=spoken, named=target if certain else None)
         verb = "delete" if effect == "delete" else "complete"
         if target.naming == "vague":
-            return Reading((Say("howto" if clause.led else "incomplete", verb),))
+            asked = clause.led and not any(t.key in {"me", "us"} for t in clause.tokens)
+            return Reading((Say("howto" if asked else "incomplete", verb),))
         told = effect == "told"
         if told and any(t.key in WAVERING for t in words[:4]) and words[0].key in _PROMISING:
             return Reading((Say("noted"),), context=spoken)
@@ -200,6 +201,10 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
         ",", "-", "–", "—", "(", "because", "since"
     }:  # fmt: skip
         value_tokens = value_tokens[:1]
+    conditioned = [t.key for t in gaps.get("value", [])[-2:]] == ["if", "possible"]
+    if effect == "describe" and conditioned and [t.kind for t in value_tokens] != ["quote"]:
+        # "Court 2 if possible" is the note; a courtesy would stand before the order.
+        value_tokens = gaps["value"]
     value = text_of(text, value_tokens)
     if not value or value_tokens[0].key in {"so", "sure"}:
         return None

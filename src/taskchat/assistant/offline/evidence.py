@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from taskchat.assistant.offline.assignments import Assigned, assigned_in
-from taskchat.assistant.offline.frames import unframed
+from taskchat.assistant.offline.frames import WISHING, unframed
 from taskchat.assistant.offline.intents import (
     PRONOUN,
     Add,
@@ -23,10 +23,14 @@ from taskchat.assistant.offline.intents import (
 )
 from taskchat.assistant.offline.lexicon import (
     CHANGE,
+    DETERMINERS,
     DONE,
+    FIELDS,
     FILLERS,
     LISTS,
+    PAST,
     POLITE,
+    PRONOUNS,
     TASK_NOUNS,
     word_set,
 )
@@ -36,7 +40,7 @@ from taskchat.assistant.offline.normalise import Token, stem, text_of, tokens_of
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.replacements import replacements_in
 from taskchat.assistant.offline.segments import segments_of
-from taskchat.assistant.offline.signs import VERBS, Sign, denied, sign_of
+from taskchat.assistant.offline.signs import VERBS, Sign, base_of, denied, sign_of
 from taskchat.assistant.offline.titles import titles_of
 from taskchat.assistant.offline.trimming import trimmed
 
@@ -89,14 +93,18 @@ def _weigh(
     keys = [token.key if token.kind == "word" else "" for token in segment]
     body = segment[unframed(segment, VERBS | CHANGE) :]
     sign = sign_of(body)
-    if denied(keys) and (sign is None or sign.verb >= 0):
+    if body[0].key in _RECORDING and [t.key for t in body[1:2]] == ["that"]:
+        # "Please record that I've painted the shed" says no more than the report itself.
+        body = segment = body[2:]
+        sign = Sign("complete", 0)
+    if denied(keys) and (sign is None or sign.verb >= 0) and not _corrects(keys):
         return False
-    telling = _report(text, segment, tasks)
-    if telling is not None and not (sign is not None and sign.operation != "complete"):
-        so_far.spoken.append(telling)
-        so_far.reported.append(telling)
+    telling = _reports(text, segment, tasks)
+    if telling and not (sign is not None and sign.operation != "complete"):
+        so_far.spoken += telling
+        so_far.reported += telling
         if sign is not None and sign.verb >= 0:
-            so_far.intents.append(Change("complete", _ids([telling])))
+            so_far.intents.append(Change("complete", _ids(telling)))
         so_far.said = text_of(text, segment)
         return True
     made = _edited(text, body, sign, tasks, memory, so_far)
@@ -112,7 +120,21 @@ def _weigh(
         so_far.said = text_of(text, body)
         return body[0].key not in VERBS | CHANGE
     so_far.intents += made
+    known = {task.id: task for task in tasks}
+    for intent in made:
+        if isinstance(intent, Change | Edit) and intent.target.naming == "ids":
+            so_far.spoken += [known[n] for n in intent.target.numbers if n in known]
+        elif isinstance(intent, Change | Edit) and intent.target.naming == "words":
+            so_far.spoken += resolve(intent.target, tasks, memory).tasks
+    so_far.said = text_of(text, body)
     return True
+
+
+def _corrects(keys: Sequence[str]) -> bool:
+    """“It's coffee, not tea”: its "not" bars the old words, not the change."""
+    return keys[:1] in (["it's"], ["that's"], ["it"], ["make"]) and not (
+        {"don't", "never"} & set(keys)
+    )
 
 
 def _ids(tasks: Sequence[Task]) -> Reference:
@@ -130,34 +152,50 @@ def _covered(said: str, tasks: Sequence[Task]) -> list[Task]:
     ]  # fmt: skip
 
 
-_TELLERS = word_set("i i've i'm we we've have had just got is are was were been has it's done")
+_RECORDING = word_set("record note register log remember report")
+_TELLERS = word_set("i i've we we've just got is are been has")
 
 
-def _report(text: str, segment: Sequence[Token], tasks: Sequence[Task]) -> Task | None:
-    """The one task that the segment reports as done: all of its title, its verb in the past."""
+def _reports(text: str, segment: Sequence[Token], tasks: Sequence[Task]) -> list[Task]:
+    """The tasks that the segment reports as done: all of their titles, their verbs in the past.
+
+    A word that belongs to none of them says something else besides, and then nothing is reported.
+    """
     keys = [token.key for token in segment]
     speaks = set(keys[:8]) & _TELLERS or any(key.endswith(("'s", "'ve")) for key in keys[:4])
-    if not speaks or denied(keys) or keys[-1] == "?":
-        return None
-    found = []
-    for task in _covered(text_of(text, segment), tasks):
-        verb = next(iter(task.words), "")
-        told = [
-            key
-            for key in keys
-            if key.endswith(("ed", "d", "t", "n", "ing")) or stem(key) != key
-            if alike(stem(key), verb, fuzzy=True) or alike(stem(key[:-1]), verb, fuzzy=True)
-        ]
-        first = tokens_of(task.title)[:1]
-        if any(key != token.key for key in told for token in first):
-            found.append(task)
-    return found[0] if len(found) == 1 else None
+    if not speaks or denied(keys):
+        return []
+    found = [
+        task
+        for task in _covered(text_of(text, segment), tasks)
+        if len(task.words) > 1 and any(_past_of(key, task.words[0]) for key in keys)
+    ]
+    whole = [word for task in found for word in task.words]
+    heard = content(text_of(text, segment))
+    if not found or share_held(heard, whole, fuzzy=True) < COVERED_MIN:
+        return []
+    return found if len(found) == 1 or "and" in keys else []
+
+
+def _past_of(key: str, verb: str) -> bool:
+    """Whether the word is a past form of the verb's stem, a slip of the fingers allowed."""
+    if key.endswith("ing") or key == verb or key == f"{verb}e":
+        return False
+    if stem(key) == verb:
+        return key in PAST or key.endswith("ed")
+    return key.endswith("d") and any(
+        alike(key, verb + ending, fuzzy=True) for ending in ("ed", "d", verb[-1] + "ed")
+    )
 
 
 def _added(text: str, body: Sequence[Token], sign: Sign) -> list[Intent] | None:
     quotes = [token for token in body if token.kind == "quote"]
     assigned = assigned_in(text, body)
+    pointed = {t.key for t in body if t.kind == "word"} & PRONOUNS
     if quotes:
+        known = _AROUND | FIELDS.keys() | TASK_NOUNS | DETERMINERS | WISHING | _WITH
+        if not assigned and any(t.kind == "word" and t.key not in known for t in body):
+            return None
         described = assigned.description if assigned else None
         titles = [token.text for token in quotes if token.text != described]
         adds: list[Intent] = [Add(title) for title in titles]
@@ -169,8 +207,24 @@ def _added(text: str, body: Sequence[Token], sign: Sign) -> list[Intent] | None:
     words = trimmed(body[sign.verb + 1 :])
     while words and words[0].key in {"down", "in", ":", "both"}:
         words = words[1:]
-    adds = list(titles_of(text, _undirected(words), plural=False)) if words else []
-    return adds or None
+    if pointed and len(words) < 3:
+        return []
+    words = _undirected(words)
+    loose = TASK_NOUNS | DETERMINERS | PRONOUNS | {"new", "anything", "something", "more"}
+    if not words or all(t.key in loose for t in words):
+        return None
+    if base_of(body[sign.verb].key) in _MERE and not any(t.key in _WITH for t in words):
+        return None
+    return list(titles_of(text, words, plural=False)) or None
+
+
+_MERE = word_set("have get see want need like keep list")
+"""Verbs of having: "I have a new task at work" asks for nothing."""
+
+_WITH = word_set(
+    "called named titled with title name and both , : it's i'd love it for that which new more "
+    "missing yet there type entitled"
+)
 
 
 def _undirected(words: Sequence[Token]) -> list[Token]:
@@ -302,11 +356,11 @@ def _set(
         so_far.intents[-1] = replace(last, description=description)
         return []
     new = sign is not None and sign.operation == "add"
-    if new and title and not assigned.owner:
+    if new and title:
         return [Add(title, description)]
-    if new and not title and not assigned.pointed:
-        added = _added(text, body, sign) if sign else None
-        if added and not assigned.owner:
+    if new and sign is not None and not assigned.pointed:
+        added = _added(text, body, sign)
+        if added:
             return added
     if assigned.owner:
         target = reference_of(text, list(assigned.owner), whole=False)

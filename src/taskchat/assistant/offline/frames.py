@@ -21,7 +21,7 @@ from taskchat.assistant.offline.normalise import Token
 FRAME_WORDS_MAX = 18
 """Longer openings say something of their own."""
 
-_WISHING = word_set(
+WISHING = word_set(
     "i i'd i'll i'm we we'd you you'd you'll you're it it's it'd that is isn't be would could can "
     "will might may please kindly if would like love want wish need prefer appreciate to possible "
     "mind so grateful thankful thank glad happy happier pleased delighted obliged great nice good "
@@ -30,6 +30,8 @@ _WISHING = word_set(
     "was were am how about let let's us get also then now ok okay think thinking time "
     "bother trouble too no not best better ask asking rather"
 )
+"""The words that courtesies and wishes are made of."""
+
 _TURNS = word_set("to you you'd you'll please kindly just if that and then ahead also i'd us me")
 
 
@@ -47,7 +49,7 @@ def unframed(tokens: Sequence[Token], verbs: frozenset[str]) -> int:
         if token.key in verbs and (before in _TURNS or before.endswith("ly")):
             return place
         adverb = token.key.endswith("ly") and len(token.key) > 4
-        framing = token.key in _WISHING | FILLERS | POLITE or adverb or token.key == ","
+        framing = token.key in WISHING | FILLERS | POLITE or adverb or token.key == ","
         if not framing:
             return 0
     return 0

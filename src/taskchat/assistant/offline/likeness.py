@@ -44,7 +44,8 @@ def content(text: str) -> list[str]:
         elif token.kind == "word":
             words.append(token.key)
     words = words[:WORDS_MAX]
-    telling = [word for word in words if word not in STOP] or words
+    # "Backing up the phone" says no more of "Back up the phone" than the title itself.
+    telling = [word for word in words if word not in STOP and stem(word) not in STOP] or words
     return list(dict.fromkeys(stem(word) for word in telling))
 
 

@@ -12,7 +12,9 @@ from taskchat.assistant.offline.lexicon import (
     LIST_VERBS,
     LISTS,
     MANY_TASKS,
+    ONE_TASK,
     OPEN,
+    ORDINALS,
     QUESTION_WORDS,
     word_set,
 )
@@ -62,7 +64,13 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
     keys = [token.key for token in words]
     seeing = set(keys) & (_SEEING | QUESTION_WORDS)
     state = set(keys) & (DONE | OPEN | {"behind", "yet"})
-    tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos"})
+    tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos"}) or (
+        set(keys) & {"every", "each"} and set(keys) & ONE_TASK
+    )
+    if set(keys) & (ONE_TASK | frozenset(ORDINALS) - {"last"}) - {"one"} and (
+        not set(keys) & {"every", "each", "single"}
+    ):
+        return None
     whatever = {"whatever", "everything", "what", "anything", "what's"} & set(keys) and state
     if not seeing or not (tasks or whatever) or _acts(keys):
         return None
@@ -81,6 +89,8 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
 
 def _acts(keys: Sequence[str]) -> bool:
     """Whether an order to change something is among the words."""
+    if set(keys) & {"take", "get", "check", "pull", "go"} and "off" in keys and "i've" not in keys:
+        return True
     for at, key in enumerate(keys):
         if key not in _ACTING:
             continue

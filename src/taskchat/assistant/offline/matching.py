@@ -40,12 +40,13 @@ class Memory:
     """What earlier turns were about: ids, latest first where order matters.
 
     `focus` are the tasks spoken of last, `shown` the last list the user saw, `newest` the task
-    added last in this conversation.
+    added last in this conversation; `acted` are the tasks that the turn itself changed so far.
     """
 
     focus: tuple[int, ...] = ()
     shown: tuple[int, ...] = ()
     newest: int | None = None
+    acted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def resolve(
         case "pronoun":
             return _pronoun(reference, tasks, memory, prefer_open=prefer_open)
         case "other":
-            others = [task for task in tasks if task.id not in memory.focus]
+            named = memory.acted or memory.focus
+            others = [task for task in tasks if task.id not in named]
             return Match(tuple(others)) if len(others) == 1 else Match(unclear=tuple(others))
         case "vague":
             return Match(unclear=tuple(tasks))

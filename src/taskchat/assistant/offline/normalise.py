@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -66,6 +66,23 @@ def tokens_of(text: str) -> list[Token]:
             kind: Literal["word", "mark"] = "word" if piece[0].isalnum() else "mark"
             tokens.append(Token(piece, key_of(piece), start, end, kind))
         place = end
+    return _in_context(tokens)
+
+
+def _in_context(tokens: list[Token]) -> list[Token]:
+    """Slips that only their neighbours betray: "al my tasks", "mark it as don"."""
+    for place, token in enumerate(tokens):
+        before = tokens[place - 1].key if place else ""
+        after = tokens[place + 1].key if place + 1 < len(tokens) else ""
+        key = token.key
+        if key == "al" and after in {"my", "the", "tasks", "to-dos", "todos", "items"}:
+            key = "all"
+        elif key in {"don", "dun", "dome", "doe", "one's"} and before in {"as", "is", "are"} and (
+            after in {"", ".", "!", "please", "now"}
+        ):  # fmt: skip
+            key = "done"
+        if key != token.key:
+            tokens[place] = replace(token, key=key)
     return tokens
 
 

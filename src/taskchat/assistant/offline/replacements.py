@@ -10,7 +10,7 @@ from taskchat.assistant.offline.trimming import trimmed
 _CHANGING = CHANGE | word_set("swap exchange substitute switch replace shift move bring")
 _LEADS = word_set(
     "it it's its is that that's says say said should be read reads make made to so please put "
-    "the word words write use have must but , and with as"
+    "the word words write use have must but ,"
 )
 _ENDS = word_set("in of on for the its task task's title name wording text my that this")
 

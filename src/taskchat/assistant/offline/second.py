@@ -60,6 +60,14 @@ def _leftover(intent: Intent) -> bool:
     return quoted or compared or fields
 
 
+def _field_lost(said: str, intents: Sequence[Intent]) -> bool:
+    """Whether a description was spoken of and none was read."""
+    if not any(isinstance(i, Add | Edit) for i in intents):
+        return False
+    given = any(isinstance(i, Add | Edit) and i.description is not None for i in intents)
+    return not given and any(t.key == "description" for t in tokens_of(said))
+
+
 @dataclass(frozen=True, slots=True)
 class Drafted:
     """The intents that a turn is taken to mean, and what they come to."""
@@ -91,7 +99,7 @@ def drafted(
     if twice and len(intents) == 1:
         return Drafted(tuple(twice), draft_of(turn, twice, tasks, memory))
     missed = _missed(first.draft)
-    leftover = any(_leftover(intent) for intent in intents)
+    leftover = any(_leftover(intent) for intent in intents) or _field_lost(turn.said, intents)
     unread = may_be_doubted(turn.said, intents)
     if not (missed or leftover or unread):
         return first

@@ -36,6 +36,12 @@ def segments_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
         yield segment
 
 
+def _rewords(keys: Sequence[str]) -> bool:
+    """“So that it says ...” goes on with an edit."""
+    keys = keys[1:] if keys[0] == "that" else keys
+    return keys[:1] in (["it"], ["they"]) and bool({"says", "say", "reads", "read"} & set(keys[1:2]))
+
+
 def _opens(tokens: Sequence[Token], at: int) -> bool:
     """Whether the words after the joint at `at` are an order or a report of their own."""
     rest = tokens[at:]
@@ -44,6 +50,8 @@ def _opens(tokens: Sequence[Token], at: int) -> bool:
         paused = paused or rest[0].key in {",", "so", "but"}
         rest = rest[1:]
     if len(rest) < 2 or rest[0].kind == "quote":
+        return False
+    if [t.key for t in rest[:3]] and _rewords([t.key for t in rest[:3]]):
         return False
     if any(t.key in FIELDS and t.kind == "word" for t in rest[:3]) and rest[0].key in {
         "the", "its", "new", "title", "description", "a", "name", "note", "with", "notes"

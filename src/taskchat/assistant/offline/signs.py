@@ -38,6 +38,11 @@ _STATING = word_set(
 )
 _SURE_REMOVING = word_set("delete remove erase scrap discard unlist expunge scratch")
 _SURE_ADDING = word_set("add insert include enter")
+_NAMING = word_set("create note record log jot save track write")
+_OPENING = word_set(
+    "to you you'd you'll please kindly just be been is are was were being get gets got have has had "
+    "should can could may must i'd if and then also i we want need like see"
+)
 _LEFT = word_set("off from out")
 _ONTO = word_set("on onto to in into of among")
 _THERE = word_set("there it")
@@ -104,6 +109,8 @@ def sign_of(tokens: Sequence[Token]) -> Sign | None:
     bases = [base_of(key) for key in keys]
     done = _done_at_end(keys)
     for place, base in enumerate(bases):
+        if not _orders(keys, place):
+            continue
         if base in _TICKING and (keys[place] != "check" or "off" in keys[place:] or place < 2):
             return Sign("complete", place)
         if base in _STATING and done and place < done:
@@ -111,11 +118,23 @@ def sign_of(tokens: Sequence[Token]) -> Sign | None:
         removes = base in _REMOVING and (base in DELETE | _SURE_REMOVING or _leaves(keys, place))
         if removes and not (base in _ADDING and _comes(keys, place) and not _leaves(keys, place)):
             return Sign("delete", place)
+        named = base in _NAMING and tokens[place + 1 : place + 2] and not place
+        if named and tokens[place + 1].kind == "quote":
+            return Sign("add", place)
         if base in _ADDING and (_comes(keys, place) or base in _SURE_ADDING):
             return Sign("add", place)
         if base in {"complete", "finish", "close"} and place < 3 and not done:
             return Sign("complete", place)
     return Sign("complete") if done or _behind(keys) else None
+
+
+def _orders(keys: Sequence[str], place: int) -> bool:
+    """Whether the verb at `place` can be the clause's own, not a word of what it names."""
+    before = keys[place - 1] if place else ""
+    if not place or before in _OPENING or before.endswith("ly"):
+        return True
+    passive = keys[place] != base_of(keys[place])
+    return passive and before == ""
 
 
 def _leaves(keys: Sequence[str], place: int) -> bool:
@@ -222,6 +241,9 @@ _DOUBTING = (
     ("is", "it", "true"), ("did", "i"), ("have", "i"), ("am", "i"), ("was", "it"), ("when",),
     ("not",), ("whatever",), ("unless",), ("i'm", "going"), ("we'll",), ("i'd", "rather", "not"),
 )  # fmt: skip
+_SHORT_OF = word_set(
+    "almost nearly halfway hardly barely half only hate once until unless would've if-only partly"
+)
 _TELLING = word_set("says said told tells thinks thought wants asked asks claims reckons hopes")
 
 
@@ -235,7 +257,9 @@ def denied(keys: Sequence[str]) -> bool:
         words[0] not in {"change", "make", "edit", "i'd", "it'd"}
     ):  # fmt: skip
         return True
-    if {"almost", "nearly", "halfway", "hardly", "barely"} & set(words):
+    if set(words) & _SHORT_OF or ("able" in words and "you" not in words[: words.index("able")]):
+        return True
+    if " ".join(words[:2]) == "no need" and not set(words) & {"anymore", "longer", "more"}:
         return True
     return any(
         key in NOT - {"without", "left", "still", "yet", "almost", "half"}

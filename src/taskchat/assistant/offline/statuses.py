@@ -70,6 +70,10 @@ def status_asked(keys: Sequence[str]) -> Status:
         "inc",
     }
     phrase = f" {' '.join(keys)} "
+    if any(words in phrase for words in (" and all ", " or otherwise ")):
+        return "all"
+    if any(words in phrase for words in (" left to ", " yet to ", " to get through ")):
+        return "pending"
     done = any(key in DONE for key in keys)
     if set(keys) & both and (done or set(keys) & OPEN):
         return "all"

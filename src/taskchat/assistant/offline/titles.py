@@ -121,6 +121,7 @@ def _several(tokens: list[Token], *, plural: bool, count: int) -> list[list[Toke
         piece
         for piece in by_all
         if piece[0].key in {"to", "another", "one"}
+        or (piece[0].key == "also" and piece[1:2] and piece[1].key in TASK_VERBS | {"to"})
         or (piece[0].key == "a" and piece[1:2] and piece[1].key in ONE_TASK)
     ]
     if len(by_all) > 1 and len(again) >= len(by_all) - 1:

@@ -31,6 +31,9 @@ from taskchat.assistant.offline.trimming import trimmed
 MESSAGE_CHARS_MAX = 600
 """Longer messages are no wish to see tasks in many words, nor a question about the assistant."""
 
+_OUT_OF = frozenset({"of", "out", "from", "on", "among"})
+"""What opens "of all my tasks, which ...": the list is named before the question."""
+
 _BEFORE_NAME = tuple(
     phrase.split()
     for phrase in (
@@ -62,8 +65,9 @@ def understand(text: str) -> Understanding:
     tokens = tokens_of(text[:MESSAGE_CHARS_MAX])
     if (able := ability_of(tokens)) is not None:
         return Understanding((able,), text.strip())
-    shown = [intent for intent in intents if isinstance(intent, Show)]
-    if len(text) <= MESSAGE_CHARS_MAX and not (len(shown) == len(intents) == len(clauses) == 1):
+    settled = all(isinstance(intent, Show) for intent in intents)
+    opening = tokens[0].key if tokens else ""
+    if len(text) <= MESSAGE_CHARS_MAX and not (settled and opening not in _OUT_OF):
         wish = listing_of(tokens)
         intents = intents if wish is None else [wish]
     if len(clauses) > 1 and _takes_back(clauses[-1].tokens) and any(
