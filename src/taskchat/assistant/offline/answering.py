@@ -18,8 +18,9 @@ from taskchat.assistant.offline.intents import (
     Show,
     Understanding,
 )
-from taskchat.assistant.offline.lexicon import PRONOUNS
+from taskchat.assistant.offline.lexicon import PRONOUNS, TASK_VERBS, word_set
 from taskchat.assistant.offline.matching import Memory, Task, resolve, with_status
+from taskchat.assistant.offline.normalise import key_of
 from taskchat.assistant.offline.second import drafted
 from taskchat.assistant.offline.understand import understand
 
@@ -31,7 +32,7 @@ def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Inte
     """The turn's intents, an answer to the last question or a continuation included."""
     heard = understand(turn.said)
     intents = _returned(heard.intents, earlier) or _pointed_back(heard, earlier)
-    heard = replace(heard, intents=intents)
+    heard = replace(heard, intents=_filled(intents, earlier))
     first = heard.intents[0]
     vague = len(heard.intents) == 1 and isinstance(first, Say | Offer)
     if not earlier:
@@ -46,6 +47,28 @@ def intents_of(turn: Turn, earlier: Sequence[Turn], *, depth: int) -> tuple[Inte
         if continued is not None:
             return continued
     return heard.intents
+
+
+_PREPOSITIONS = word_set("for on at by with before after in from to until about into over")
+
+
+def _filled(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Intent, ...]:
+    """“Remind me to paint it” right after a task was named: what "it" is, the new title says."""
+    if len(intents) != 1 or not earlier:
+        return intents
+    (add,) = intents
+    words = add.title.split() if isinstance(add, Add) else []
+    steps = [step for step in earlier[-1].steps if step.name in CHANGING and step.result]
+    if len(words) < 2 or words[1].casefold() not in {"it", "them"} or len(steps) != 1:
+        return intents
+    title = str((steps[0].result or {}).get("title") or steps[0].arguments.get("title") or "")
+    named = title.split()
+    if len(named) > 1 and key_of(named[0]) in TASK_VERBS:
+        named = named[1:]
+    end = next((at for at, word in enumerate(named) if at and word in _PREPOSITIONS), len(named))
+    if not named or not isinstance(add, Add):
+        return intents
+    return (replace(add, title=" ".join([words[0], *named[:end], *words[2:]])),)
 
 
 def _returned(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Intent, ...] | None:

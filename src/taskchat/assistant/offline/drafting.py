@@ -27,7 +27,7 @@ from taskchat.assistant.offline.matching import (
     holding,
     resolve,
 )
-from taskchat.assistant.offline.telling import same_deed, told_done
+from taskchat.assistant.offline.telling import qualified, same_deed, told_done
 
 MEANT_MIN = 0.5
 """Share of a title that "I don't need X any more" must name for its task to be deleted unasked."""
@@ -155,6 +155,9 @@ def _draft_offer(draft: Draft, offer: Offer, tasks: Sequence[Task], memory: Memo
 
 def _draft_change(draft: Draft, change: Change, tasks: Sequence[Task], memory: Memory) -> None:
     completing = change.verb == "complete"
+    if not change.certain and completing and qualified(change.target.words):
+        draft.notes.append(reply.saying(Say("noted")))
+        return
     if not change.certain and completing:
         told = told_done(change.target.words, tasks)
         open_ones = [task for task in told if not task.completed] or told

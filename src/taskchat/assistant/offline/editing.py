@@ -79,6 +79,10 @@ def first_reading(clause: Clause, phrases: Sequence[tuple[Effect, Pattern]]) -> 
     while len(whole) > 1 and whole[-1].kind == "mark" and is_punctuation(whole[-1]):
         whole.pop()
     plain = trimmed(whole, places=False)
+    keys = [token.key for token in whole]
+    if keys[-2:] == ["if", "possible"] and set(keys) & {"description", "note", "notes"}:
+        # "Court 2 if possible" is the note; a courtesy would stand before the order.
+        plain = whole
     for tokens in (plain, whole) if len(plain) < len(whole) else (whole,):
         for effect, pattern in phrases:
             cuts = list(islice(pattern.matches(tokens), READINGS_MAX))
@@ -202,8 +206,7 @@ def _edit(text: str, effect: Effect, gaps: dict[str, list[Token]]) -> Edit | Non
     }:  # fmt: skip
         value_tokens = value_tokens[:1]
     conditioned = [t.key for t in gaps.get("value", [])[-2:]] == ["if", "possible"]
-    if effect == "describe" and conditioned and [t.kind for t in value_tokens] != ["quote"]:
-        # "Court 2 if possible" is the note; a courtesy would stand before the order.
+    if effect == "describe" and conditioned:
         value_tokens = gaps["value"]
     value = text_of(text, value_tokens)
     if not value or value_tokens[0].key in {"so", "sure"}:

@@ -213,7 +213,7 @@ def _added(text: str, body: Sequence[Token], sign: Sign) -> list[Intent] | None:
     loose = TASK_NOUNS | DETERMINERS | PRONOUNS | {"new", "anything", "something", "more"}
     if not words or all(t.key in loose for t in words):
         return None
-    if base_of(body[sign.verb].key) in _MERE and not any(t.key in _WITH for t in words):
+    if base_of(body[sign.verb].key) in _MERE and not any(t.key in _NAMING for t in words):
         return None
     return list(titles_of(text, words, plural=False)) or None
 
@@ -221,6 +221,7 @@ def _added(text: str, body: Sequence[Token], sign: Sign) -> list[Intent] | None:
 _MERE = word_set("have get see want need like keep list")
 """Verbs of having: "I have a new task at work" asks for nothing."""
 
+_NAMING = word_set("called named titled entitled with : title name")
 _WITH = word_set(
     "called named titled with title name and both , : it's i'd love it for that which new more "
     "missing yet there type entitled"
@@ -314,6 +315,8 @@ def _edited(
         return _set(text, body, sign, assigned, tasks, so_far)
     if sign is not None and sign.operation != "add":
         return None
+    if (renamed := _reworded(text, body, tasks, memory)) is not None:
+        return [renamed]
     found: dict[int, Edit] = {}
     for reading in replacements_in(text, body):
         around = text_of(text, reading.around) if reading.around else ""
@@ -327,6 +330,28 @@ def _edited(
             edit = Edit(_ids([task]), title=reading.new, replaced=reading.old, swapped=True)
             found.setdefault(task.id, edit)
     return list(found.values()) if len(found) == 1 else _quoted(text, body, tasks)
+
+
+def _reworded(
+    text: str, body: Sequence[Token], tasks: Sequence[Task], memory: Memory
+) -> Edit | None:
+    """“Rename the other one to Y”: cut where the words before "to" name exactly one task."""
+    if body[0].key not in CHANGE - {"move", "shift", "push", "call", "make"}:
+        return None
+    for to in range(2, len(body) - 1):
+        if body[to].key not in {"to", "into", "as"} or body[to].kind == "quote":
+            continue
+        target = reference_of(text, body[1:to], whole=False)
+        if target.naming in {"vague", "every", "pronoun"}:
+            continue
+        if target.naming == "other":
+            return Edit(target, title=text_of(text, trimmed(body[to + 1 :])))
+        match = resolve(target, tasks, memory)
+        value = trimmed(body[to + 1 :])
+        changed = {"rather", "instead"} & {t.key for t in value}
+        if len(match.tasks) == 1 and value and not changed and body[1].key != "the":
+            return Edit(_ids(match.tasks), title=text_of(text, value))
+    return None
 
 
 def _quoted(text: str, body: Sequence[Token], tasks: Sequence[Task]) -> list[Intent] | None:

@@ -22,9 +22,10 @@ def exchanged(title: str, old: str, new: str) -> str:
     before, after = title[:place], title[place + len(old) :]
     words = new.split()
     ahead, behind = before.casefold().split(), after.casefold().split()
-    while len(words) > 1 and behind and words[-1].casefold() in behind[:1]:
-        words.pop()
-        behind.pop(0)
+    for size in range(min(len(words) - 1, len(behind)), 0, -1):
+        if [word.casefold() for word in words[-size:]] == behind[:size]:
+            words = words[:-size]
+            break
     while len(words) > 1 and ahead and words[0].casefold() in ahead:
         words.pop(0)
     return f"{before}{' '.join(words)}{after}"

@@ -353,7 +353,6 @@ IRREGULAR = {
         "grind": "ground",
         "weave": "wove woven",
         "win": "won",
-        "lose": "lost",
         "hide": "hid hidden",
         "stand": "stood",
         "bend": "bent",

@@ -133,7 +133,7 @@ def _orders(keys: Sequence[str], place: int) -> bool:
     before = keys[place - 1] if place else ""
     if not place or before in _OPENING or before.endswith("ly"):
         return True
-    passive = keys[place] != base_of(keys[place])
+    passive = keys[place] != base_of(keys[place]) or keys[place] == "put"
     return passive and before == ""
 
 
@@ -159,7 +159,7 @@ def _comes(keys: Sequence[str], place: int) -> bool:
             return True
         if key in {"down", "in"} and (at == 0 or at == len(after) - 1):
             return keys[place] not in {"get", "have", "see", "want", "need", "like"}
-        if key == "as" and _noun(rest):
+        if (key == "as" and _noun(rest)) or (key in {"there", "here"} and not rest):
             return True
         if key in {"added", "put", "noted", "entered", "included"} and at < len(after):
             return base_of(keys[place]) in {"get", "have", "see", "want", "need", "like"}

@@ -16,6 +16,29 @@ ACHIEVED = word_set(
 _DEEDS = frozenset(stem(verb) for verb in TASK_VERBS)
 
 
+_HABITS = ("for years", "for ages", "for decades", "for months", "for weeks", "every day",
+           "every week", "every year", "every month", "all the time", "in my dream", "in a dream",
+           "in the film", "in a film", "last year", "years ago")  # fmt: skip
+_HABITUAL = word_set("badly wrongly poorly always usually often sometimes rarely normally wrong")
+_ELSEWHERE = word_set("house place home flat office garden company school shop kitchen room")
+
+
+def qualified(said: str) -> bool:
+    """Whether a report tells of a habit, a failure or another's things: "fitted badly at Al's"."""
+    keys = [token.key for token in tokens_of(said)][: 2 * WORDS_MAX]
+    phrase = f" {' '.join(keys)} "
+    if set(keys) & _HABITUAL or any(f" {habit} " in phrase for habit in _HABITS):
+        return True
+    return any(
+        key.endswith("'s") and key not in {"it's", "that's"} and keys[place - 1] in _POSSESSED
+        and keys[place + 1 : place + 2] and keys[place + 1] in _ELSEWHERE
+        for place, key in enumerate(keys)
+    )  # fmt: skip
+
+
+_POSSESSED = word_set("my at in friend's the his her their our a")
+
+
 def same_deed(said: str, tasks: Sequence[Task]) -> list[Task]:
     """Tasks whose titles hold nearly all of the said words and little else."""
     words = content(said)

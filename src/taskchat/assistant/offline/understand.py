@@ -82,6 +82,9 @@ def understand(text: str) -> Understanding:
         only = next(c for c in clauses if c.tokens)
         bare = reference_of(only.text, _answer(only.tokens))
         again = only.joined or _adds_on(text)
+        if (same := _so_is(tokens)) is not None:
+            again, bare = True, reference_of(text, same)
+            intents = [Say("unknown")]
         words = text_of(only.text, trimmed(_answer(only.tokens)))
     context = next((reading.context for reading in reversed(readings) if reading.context), "")
     meant = bool({"meant", "mean"} & set(text.casefold().split()[:6]))
@@ -95,6 +98,18 @@ def _takes_back(tokens: Sequence[Token]) -> bool:
         "don't", "do not", "never mind", "nevermind", "forget it", "leave it", "scratch that",
         "don't do it", "don't do that", "cancel that", "leave it as it is", "better not", "not yet",
     }  # fmt: skip
+
+
+def _so_is(tokens: Sequence[Token]) -> Sequence[Token] | None:
+    """The name in “and so is the third one”."""
+    while tokens and tokens[0].key in FILLERS - {"so"} | {","}:
+        tokens = tokens[1:]
+    keys = [token.key for token in tokens]
+    for opening in (["so", "is"], ["so", "are"], ["so", "has"], ["so", "was"], ["as", "is"],
+                    ["likewise"], ["same", "goes", "for"]):  # fmt: skip
+        if keys[: len(opening)] == opening and len(keys) > len(opening):
+            return tokens[len(opening) :]
+    return None
 
 
 def _adds_on(text: str) -> bool:
