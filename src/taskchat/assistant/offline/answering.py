@@ -18,7 +18,7 @@ from taskchat.assistant.offline.intents import (
     Show,
     Understanding,
 )
-from taskchat.assistant.offline.lexicon import PRONOUNS, TASK_VERBS, word_set
+from taskchat.assistant.offline.lexicon import DETERMINERS, PRONOUNS, TASK_VERBS, word_set
 from taskchat.assistant.offline.matching import Memory, Task, resolve, with_status
 from taskchat.assistant.offline.normalise import key_of
 from taskchat.assistant.offline.second import drafted
@@ -63,7 +63,8 @@ def _filled(intents: tuple[Intent, ...], earlier: Sequence[Turn]) -> tuple[Inten
         return intents
     title = str((steps[0].result or {}).get("title") or steps[0].arguments.get("title") or "")
     named = title.split()
-    if len(named) > 1 and key_of(named[0]) in TASK_VERBS:
+    deed = key_of(named[0]) in TASK_VERBS or key_of(named[1]) in DETERMINERS if named[1:] else False
+    if deed:
         named = named[1:]
     end = next((at for at, word in enumerate(named) if at and word in _PREPOSITIONS), len(named))
     if not named or not isinstance(add, Add):

@@ -7,6 +7,9 @@ from taskchat.assistant.offline.lexicon import FIELDS, PRONOUNS, TASK_NOUNS, wor
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.trimming import trimmed
 
+_FIELDS = {word: name for word, name in FIELDS.items() if word not in {"memo", "label", "text"}}
+"""The words for fields, without those that titles are full of."""
+
 _LINKS = word_set(
     "to as : = is be being should must ought has needs need now say saying says said read reads "
     "reading - – — really of shall will that was become instead into write put"
@@ -58,7 +61,9 @@ def assigned_in(text: str, tokens: Sequence[Token]) -> Assigned | None:
     owner: tuple[Token, ...] = ()
     for place, field in enumerate(fields):
         end = fields[place + 1].at if place + 1 < len(fields) else len(words)
-        while end > field.start and words[end - 1].key in _ARTICLES and words[end - 1].kind != "quote":
+        while (
+            end > field.start and words[end - 1].key in _ARTICLES and words[end - 1].kind != "quote"
+        ):
             end -= 1
         value = trimmed(words[field.start : end], places=False)
         if value and value[0].kind == "quote":
@@ -79,7 +84,7 @@ def _fields(words: Sequence[Token]) -> list[_Field]:
     """Every field word that new words follow."""
     found: list[_Field] = []
     for at, token in enumerate(words):
-        name = FIELDS.get(token.key)
+        name = _FIELDS.get(token.key)
         if name is None or token.kind != "word" or (found and at < found[-1].start):
             continue
         owner = (0, 0)
@@ -124,10 +129,10 @@ def _value_first(text: str, words: Sequence[Token]) -> Assigned | None:
         owner: Sequence[Token] = ()
         if rest and rest[0].key in _ABOUT:
             owner = rest[1:]
-        elif rest:
-            continue
-        elif start < at and words[start].key in {"the", "a", "my"} and (
-            words[at - 1].key not in {"the", "a", "new", "its"}
+        elif rest or (
+            start < at
+            and words[start].key in {"the", "a", "my"}
+            and (words[at - 1].key not in {"the", "a", "new", "its"})
         ):
             continue
         into = start - 1

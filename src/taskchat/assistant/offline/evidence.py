@@ -38,7 +38,7 @@ from taskchat.assistant.offline.likeness import alike, content, share_held
 from taskchat.assistant.offline.matching import Memory, Task, holding, resolve
 from taskchat.assistant.offline.normalise import Token, stem, text_of, tokens_of
 from taskchat.assistant.offline.references import reference_of
-from taskchat.assistant.offline.replacements import replacements_in
+from taskchat.assistant.offline.replacements import Replaced, corrections_in, replacements_in
 from taskchat.assistant.offline.segments import segments_of
 from taskchat.assistant.offline.signs import VERBS, Sign, base_of, denied, sign_of
 from taskchat.assistant.offline.titles import titles_of
@@ -47,12 +47,19 @@ from taskchat.assistant.offline.trimming import trimmed
 COVERED_MIN = 0.85
 """Share of a title that must be said for a segment without "task" or quotation to name it."""
 
-_AROUND = VERBS - {"like"} | DONE | FILLERS | POLITE | LISTS | word_set(
-    "off from out away down as to is are be been was were has have had now already it's that's "
-    "on onto in into of my the our this i i've i'm we we've you can could may should "
-    "status state me us behind rid for belong belongs doesn't isn't shouldn't not any more longer "
-    "anymore taken care dealt with way item's want part your tasks to-dos todos todo to-do "
-    "permanently completely fully entirely being prefer so will would please"
+_AROUND = (
+    VERBS - {"like"}
+    | DONE
+    | FILLERS
+    | POLITE
+    | LISTS
+    | word_set(
+        "off from out away down as to is are be been was were has have had now already it's that's "
+        "on onto in into of my the our this i i've i'm we we've you can could may should "
+        "status state me us behind rid for belong belongs doesn't isn't shouldn't not any more longer "
+        "anymore taken care dealt with way item's want part your tasks to-dos todos todo to-do "
+        "permanently completely fully entirely being prefer so will would please"
+    )
 )
 
 
@@ -75,13 +82,15 @@ def weighed(text: str, tasks: Sequence[Task], memory: Memory) -> tuple[Intent, .
         memory: What earlier turns were about.
     """
     so_far = _Weighed()
+    corrections = corrections_in(text, tokens_of(text))
+    if corrected := _replaced(corrections, tasks, memory):
+        return tuple(corrected)
     for segment in segments_of(tokens_of(text)):
         if not _weigh(text, segment, tasks, memory, so_far):
             return None
     if not so_far.intents and so_far.reported:
         return tuple(
-            Change("complete", _ids([task]), told=True)
-            for task in dict.fromkeys(so_far.reported)
+            Change("complete", _ids([task]), told=True) for task in dict.fromkeys(so_far.reported)
         )
     return tuple(so_far.intents) or None
 
@@ -114,6 +123,9 @@ def _weigh(
         )  # fmt: skip
         if made is None:
             return False
+    if made is None and sign is None and _destined(keys):
+        # A quotation and "on my list", and nothing against it: whatever the verb, it goes there.
+        made = [Add(t.text) for t in body if t.kind == "quote"] or None
     if made is None:
         # A remark: what it names is what a later "it" points at.
         so_far.spoken += _covered(text_of(text, body), tasks)
@@ -128,6 +140,19 @@ def _weigh(
             so_far.spoken += resolve(intent.target, tasks, memory).tasks
     so_far.said = text_of(text, body)
     return True
+
+
+def _destined(keys: Sequence[str]) -> bool:
+    """Whether the segment asks for something to go on the list, in whatever words."""
+    place = next((at for at, key in enumerate(keys) if key in LISTS | {"tasks", "to-dos"}), 0)
+    if not place or keys[0] in _INQUIRING or set(keys) & {"off", "from", "out", "is", "was"}:
+        return False
+    into = set(keys[max(place - 4, 0) : place]) & {"on", "onto", "to", "in", "into", "under"}
+    needs = set(keys[place + 1 : place + 3]) & {"needs", "wants"}
+    return bool(into) or bool(needs)
+
+
+_INQUIRING = word_set("is are do does did have has was were why what which where how who when")
 
 
 def _corrects(keys: Sequence[str]) -> bool:
@@ -224,15 +249,17 @@ _MERE = word_set("have get see want need like keep list")
 _NAMING = word_set("called named titled entitled with : title name")
 _WITH = word_set(
     "called named titled with title name and both , : it's i'd love it for that which new more "
-    "missing yet there type entitled"
+    "missing yet there type entitled up add"
 )
 
 
 def _undirected(words: Sequence[Token]) -> list[Token]:
     """The words without "down as a task" before a description."""
     for at, token in enumerate(words):
-        if token.key == "down" and at and (
-            at + 1 == len(words) or words[at + 1].key in {"as", "on", ",", "with"}
+        if (
+            token.key == "down"
+            and at
+            and (at + 1 == len(words) or words[at + 1].key in {"as", "on", ",", "with"})
         ):
             after = at + 1
             while after < len(words) and words[after].key in TASK_NOUNS | LISTS | {
@@ -298,7 +325,7 @@ def _back(body: Sequence[Token], so_far: _Weighed) -> Reference | None:
         return Reference("newest")
     many = {"both", "two", "them", "those", "these"} & {token.key for token in body}
     spoken = list(dict.fromkeys(so_far.reported or so_far.spoken))
-    if many:
+    if many & {"both", "two"} or (many and len(spoken) > 1):
         return _ids(spoken) if len(spoken) > 1 else None
     if len(spoken) == 1:
         return _ids(spoken)
@@ -317,9 +344,15 @@ def _edited(
         return None
     if (renamed := _reworded(text, body, tasks, memory)) is not None:
         return [renamed]
+    readings = replacements_in(text, body)
+    return _replaced(readings, tasks, memory) or _quoted(text, body, tasks)
+
+
+def _replaced(readings: Sequence[Replaced], tasks: Sequence[Task], memory: Memory) -> list[Intent]:
+    """A part of the one title that holds the old words, exchanged for the new ones."""
     found: dict[int, Edit] = {}
-    for reading in replacements_in(text, body):
-        around = text_of(text, reading.around) if reading.around else ""
+    for reading in readings:
+        around = " ".join(token.text for token in reading.around)
         match = holding(reading.old, tasks, memory)
         candidates = match.tasks or match.unclear
         if len(candidates) > 1:
@@ -329,7 +362,7 @@ def _edited(
             task = candidates[0]
             edit = Edit(_ids([task]), title=reading.new, replaced=reading.old, swapped=True)
             found.setdefault(task.id, edit)
-    return list(found.values()) if len(found) == 1 else _quoted(text, body, tasks)
+    return list(found.values()) if len(found) == 1 else []
 
 
 def _reworded(
@@ -348,7 +381,7 @@ def _reworded(
             return Edit(target, title=text_of(text, trimmed(body[to + 1 :])))
         match = resolve(target, tasks, memory)
         value = trimmed(body[to + 1 :])
-        changed = {"rather", "instead"} & {t.key for t in value}
+        changed = {"rather", "instead", "title"} & {t.key for t in value}
         if len(match.tasks) == 1 and value and not changed and body[1].key != "the":
             return Edit(_ids(match.tasks), title=text_of(text, value))
     return None
@@ -381,6 +414,10 @@ def _set(
         so_far.intents[-1] = replace(last, description=description)
         return []
     new = sign is not None and sign.operation == "add"
+    owned = resolve(reference_of(text, assigned.owner, whole=False), tasks, Memory()).tasks if (
+        assigned.owner
+    ) else ()  # fmt: skip
+    new = new and len(owned) != 1
     if new and title:
         return [Add(title, description)]
     if new and sign is not None and not assigned.pointed:

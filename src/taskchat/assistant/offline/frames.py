@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from taskchat.assistant.offline.intents import Say
 from taskchat.assistant.offline.helping import topic_of
+from taskchat.assistant.offline.intents import Say
 from taskchat.assistant.offline.lexicon import (
     ADD,
     CHANGE,

@@ -28,19 +28,26 @@ _SEEING = LIST_VERBS | word_set(
     "look see looking narrow filter limit restrict screen go run curious wondering wonder know "
     "show tell reading showing telling giving listing interested peek glance walk take scroll"
 )
-_KNOWN = ASKED_WORDS | FILLERS | word_set(
-    "narrow filter limit restrict screen curious wondering wonder interested whatever whichever "
-    "status state states condition otherwise otherwise's out they're them it down only those "
-    "which where appreciate grateful possible if could let entire haven't hasn't isn't aren't "
-    "ought yet read out than to through finished been i'd mind you'd would reading telling giving "
-    "listing peek glance peep walk scroll matter no how far ticked-off unticked ones from "
-    "behind lie lies stand stands them sort kind done's marked as well under belt dealt with "
-    "open closed both any who don't care because want curious to including there's irrespective "
-    "what's been still be having by now time moment regardless whether it they have"
+_KNOWN = (
+    ASKED_WORDS
+    | FILLERS
+    | word_set(
+        "narrow filter limit restrict screen curious wondering wonder interested whatever whichever "
+        "status state states condition otherwise otherwise's out they're them it down only those "
+        "which where appreciate grateful possible if could let entire haven't hasn't isn't aren't "
+        "ought yet read out than to through finished been i'd mind you'd would reading telling giving "
+        "listing peek glance peep walk scroll matter no how far ticked-off unticked ones from "
+        "behind lie lies stand stands them sort kind done's marked as well under belt dealt with "
+        "open closed both any who don't care because want curious to including there's irrespective "
+        "around round to got what's been still be having by now time moment regardless whether it they have"
+    )
 )
-_ACTING = DELETE | CHANGE | word_set(
-    "add put remind mark tick delete rename remove cross note enter insert"
-) - {"set", "make", "turn", "move"}
+_ACTING = (
+    DELETE
+    | CHANGE
+    | word_set("add put remind mark tick delete rename remove cross note enter insert")
+    - {"set", "make", "turn", "move"}
+)
 _BOTH_STATES = (
     "and all", "or otherwise", "or not", "or no", "whatever its status", "whatever their status",
     "whatever state", "whatever is done", "including", "as well as", "regardless", "irrespective",
@@ -62,7 +69,11 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
     if len(words) < 3 or any(token.kind != "word" for token in words):
         return None
     keys = [token.key for token in words]
-    seeing = set(keys) & (_SEEING | QUESTION_WORDS)
+    seeing = set(keys) & (_SEEING | QUESTION_WORDS) or keys[:2] in (
+        ["are", "there"],
+        ["is", "there"],
+    )
+    seeing = seeing or (keys[0] in {"just", "only"} and set(keys) & DONE)
     state = set(keys) & (DONE | OPEN | {"behind", "yet"})
     tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos"}) or (
         set(keys) & {"every", "each"} and set(keys) & ONE_TASK
@@ -75,8 +86,12 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
     if not seeing or not (tasks or whatever) or _acts(keys):
         return None
     asked = tokens[-1].key == "?" or keys[0] in QUESTION_WORDS
-    if keys[0] in {"i", "we", "i've", "my", "the"} and not asked and not (
-        set(keys) & {"see", "know", "look", "show", "tell", "list", "curious", "wondering"}
+    if (
+        keys[0] in {"i", "we", "i've", "my", "the"}
+        and not asked
+        and not (
+            set(keys) & {"see", "know", "look", "show", "tell", "list", "curious", "wondering"}
+        )
     ):
         return None
     strange = [key for key in keys if key not in _KNOWN and not key.isdecimal()]
@@ -94,7 +109,9 @@ def _acts(keys: Sequence[str]) -> bool:
     for at, key in enumerate(keys):
         if key not in _ACTING:
             continue
-        ticked = key in {"mark", "tick", "cross"} and {"i", "i've", "haven't", "to"} & set(keys[:at])
+        ticked = key in {"mark", "tick", "cross"} and {"i", "i've", "haven't", "to"} & set(
+            keys[:at]
+        )
         asks = key in {"check", "show", "bring", "call"} or ticked
         if not asks:
             return True

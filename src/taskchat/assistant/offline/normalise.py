@@ -81,6 +81,12 @@ def _in_context(tokens: list[Token]) -> list[Token]:
             after in {"", ".", "!", "please", "now"}
         ):  # fmt: skip
             key = "done"
+        elif key == "remember" and after == "me" and place + 2 < len(tokens) and (
+            tokens[place + 2].key in {"to", "about", "of", "that"}
+        ):  # fmt: skip
+            key = "remind"
+        elif key == "too" and before in {"task", "reminder", "me", "remember"} and after:
+            key = "to"
         if key != token.key:
             tokens[place] = replace(token, key=key)
     return tokens

@@ -126,6 +126,7 @@ REPORTS: tuple[tuple[Effect, str], ...] = (
     ("told", "<i>|<ive> have? <adv>* got|gotten through|around|round to? {task}"),
     ("told", "<adv>* got through|around|round to? {task}"),
     ("told", "<i>|<ive> have? did|managed to finish|complete|do {task}"),
+    ("told", "<i>|<ive> have? <adv>* managed to {task}"),
     ("told", "<i> have|am|did|managed? <adv>* <didverb> up|off|with|doing? {task}"),
     ("told", "<ive>|<im> <adv>* <didverb>|through up|off|with|doing|out? {task}"),
     ("told", "<adv>* done|finished|completed|through|sorted with|doing|up? {task}"),

@@ -180,6 +180,8 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
         rest = rest[colon:]
     elif forgot and keys[forgot : forgot + 1] == ["to"] and len(rest) > forgot + 1:
         rest = rest[forgot + 1 :]
+    if duty := _duty_within(keys):
+        rest = rest[duty:]
     if all(
         token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest
     ):
@@ -191,6 +193,20 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
         if wishing and modal & {t.key for t in rest[:wishing]}:
             rest = rest[wishing:]
     return text_of(text, rest)
+
+
+def _duty_within(keys: Sequence[str]) -> int:
+    """The place of the deed in “it occurred to me that I need to ...”, or 0."""
+    for place in range(1, min(len(keys) - 3, 12)):
+        if keys[place] in {"i", "we"} and keys[place - 1] in {"that", "me", "remembered", ","}:
+            modal = place + 1
+            while modal < len(keys) and keys[modal] in {"really", "still", "also"}:
+                modal += 1
+            if keys[modal : modal + 2] in (["need", "to"], ["have", "to"], ["ought", "to"]):
+                return modal + 2
+            if keys[modal] in {"must", "should"} and modal + 1 < len(keys):
+                return modal + 1
+    return 0
 
 
 def _only_points(title: str) -> bool:

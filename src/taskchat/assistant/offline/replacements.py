@@ -24,10 +24,23 @@ class Replaced:
     around: tuple[Token, ...]
 
 
+def corrections_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
+    """“I wrote A but it's B”, whose halves are clauses of their own."""
+    words = trimmed(tokens, places=False)
+    keys = [token.key for token in words]
+    found: list[Replaced] = []
+    for at, key in enumerate(keys):
+        if key in {"but", ","} and (right := _righted(keys, at + 1)):
+            opening = max((p for p in range(at) if keys[p] in _WROTE), default=-1)
+            if 0 <= opening < at - 1:
+                found += _cut(text, words, (opening + 1, at), (right, len(words)), around=())
+    return found
+
+
 def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
     """The ways to read a replacement in the clause; which one is meant, the titles tell."""
     words = trimmed(tokens, places=False)
-    keys = [token.key if token.kind == "word" else token.key or "" for token in words]
+    keys = [token.key for token in words]
     found: list[Replaced] = []
     for at, key in enumerate(keys):
         if 0 < at < len(keys) - 1:
@@ -43,6 +56,23 @@ def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
                 if keys[to] in {"to", "for", "with", "by", "into"}:
                     found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=())
     return found
+
+
+_WROTE = word_set("wrote put typed says said entered have reads")
+_RIGHT = (
+    ("it's",), ("it", "is"), ("it", "should", "be"), ("it", "should", "say"), ("i", "meant"),
+    ("should", "be"), ("it", "ought", "to", "be"), ("that's",), ("i", "mean"), ("it", "must", "be"),
+    ("it", "should", "read"), ("it", "was"), ("meant",),
+)  # fmt: skip
+
+
+def _righted(keys: Sequence[str], start: int) -> int:
+    """Where the right words begin after “I wrote A but it's B”, or 0."""
+    for opening in _RIGHT:
+        end = start + len(opening)
+        if tuple(keys[start:end]) == opening and end < len(keys):
+            return end
+    return 0
 
 
 def _pairs(
@@ -85,6 +115,6 @@ def _ended(words: Sequence[Token]) -> list[Token]:
             continue
         rest = words[at + 1 :]
         named = any(t.key in TASK_NOUNS | {"task's"} or FIELDS.get(t.key) == "title" for t in rest)
-        if named and rest[0].key in _ENDS | {"task"} or rest[0].kind == "quote":
+        if (named and rest[0].key in _ENDS | {"task"}) or rest[0].kind == "quote":
             return list(words[:at])
     return list(words)

@@ -56,7 +56,7 @@ def _leftover(intent: Intent) -> bool:
         words in said for words in ("rather than", "instead of", "in the title", "in its title",
                                     "in the task title")
     )  # fmt: skip
-    fields = isinstance(intent, Edit) and bool({"title", "description"} & set(keys))
+    fields = bool({"title", "description"} & set(keys if isinstance(intent, Edit) else keys[:3]))
     return quoted or compared or fields
 
 

@@ -39,7 +39,9 @@ def segments_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 def _rewords(keys: Sequence[str]) -> bool:
     """“So that it says ...” goes on with an edit."""
     keys = keys[1:] if keys[0] == "that" else keys
-    return keys[:1] in (["it"], ["they"]) and bool({"says", "say", "reads", "read"} & set(keys[1:2]))
+    return keys[:1] in (["it"], ["they"]) and bool(
+        {"says", "say", "reads", "read"} & set(keys[1:2])
+    )
 
 
 def _opens(tokens: Sequence[Token], at: int) -> bool:

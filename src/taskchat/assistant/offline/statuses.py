@@ -91,7 +91,8 @@ def status_asked(keys: Sequence[str]) -> Status:
         return "all"
     if " or not" in phrase or (" and not" in phrase and (done or set(keys) & _TICKED)):
         return "all"
-    if set(keys) & _TICKED and {"did", "i've", "have", "i", "we"} & set(keys):
+    ticked = set(keys) & _TICKED and not (_TICKED & set(keys) == {"check"} and "off" not in keys)
+    if ticked and {"did", "i've", "have", "i", "we"} & set(keys):
         return "pending" if set(keys) & NOT or "to" in keys else "completed"
     if set(keys) & {"behind", "accomplishments", "achievements"} or (
         "through" in keys and {"got", "get", "i've"} & set(keys)
@@ -124,7 +125,7 @@ def status_asked(keys: Sequence[str]) -> Status:
         or " getting done" in phrase
     ):
         return "pending"
-    duty = (" to do" in phrase and set(keys) & {"have", "need", "left", "supposed", "got", "must",
+    duty = (" to do" in phrase and set(keys) & {"else", "have", "need", "left", "supposed", "got", "must",
                                                 "i've", "remains", "still"}) or any(
         piece in phrase for piece in (" should i do", " must i do", " do i do", " on my plate",
                                       " need to do", " what's next", " up next", " do next",

@@ -48,6 +48,8 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
     words = trimmed(words)
     if len(words) > 1 and words[-1].kind == "quote" and all(t.key in _CALLED for t in words[:-1]):
         words = words[-1:]
+    if len(words) > 2 and FIELDS.get(words[0].key) == "title" and words[1].key in {":", "="}:
+        words = words[2:]
     if words and words[0].key in {":", "-"}:
         words = words[1:]
     pieces = _several(words, plural=plural, count=count)
