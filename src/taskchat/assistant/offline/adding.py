@@ -82,6 +82,7 @@ def placed(text: str, tokens: Sequence[Token]) -> list[Add] | None:
 
 
 _LINKED_NOUNS = word_set("task to-do todo reminder item entry job errand")
+_GRATEFUL = word_set("grateful thankful glad happy appreciate obliged could do")
 _LINKS_TO = word_set("to for about called named titled saying regarding")
 _BETWEEN = word_set(
     "on onto in into my the our list there for me us please up down that to to-do todo here like "
@@ -95,9 +96,9 @@ def linked(text: str, tokens: Sequence[Token]) -> list[Add] | None:
     keys = [token.key for token in words]
     noun = next((place for place, key in enumerate(keys[:12]) if key in _LINKED_NOUNS), 0)
     opening = keys[:noun]
-    wished = set(opening) & (PUT | _VERBS | {"like", "love", "need", "want"})
+    wished = set(opening) & (PUT | _VERBS | _GRATEFUL | {"like", "love", "need", "want"})
     new = {"a", "an", "another", "new"} & set(opening[-2:])
-    if not (noun and wished and new and all(key in HEAD_WORDS for key in opening)):
+    if not (noun and wished and new and all(key in HEAD_WORDS | _GRATEFUL for key in opening)):
         return None
     place = noun + 1
     while place < len(words) and keys[place] in _BETWEEN and not (

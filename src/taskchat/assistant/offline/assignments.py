@@ -52,6 +52,8 @@ class _Field:
 def assigned_in(text: str, tokens: Sequence[Token]) -> Assigned | None:
     """The fields that the clause sets, or None when it sets none or is unclear about one."""
     words = list(trimmed(tokens, places=False))
+    if described := _described(text, words):
+        return described
     if behind := _value_first(text, words):
         return behind
     fields = _fields(words)
@@ -80,6 +82,15 @@ def assigned_in(text: str, tokens: Sequence[Token]) -> Assigned | None:
     return Assigned(title, description, owner or _named(_before(words, fields[0].at)))
 
 
+def _described(text: str, words: Sequence[Token]) -> Assigned | None:
+    """“Describe X as Y”."""
+    if not words or words[0].key not in {"describe", "annotate"} or words[0].kind == "quote":
+        return None
+    link = next((at for at, t in enumerate(words) if at > 1 and t.key in {"as", "with", ":"}), 0)
+    said = text_of(text, words[link + 1 :]) if link else ""
+    return Assigned(None, said, _named(words[1:link])) if said else None
+
+
 def _fields(words: Sequence[Token]) -> list[_Field]:
     """Every field word that new words follow."""
     found: list[_Field] = []
@@ -96,10 +107,7 @@ def _fields(words: Sequence[Token]) -> list[_Field]:
             if owner_end < len(words):
                 owner = (after + 1, owner_end)
                 after = owner_end
-        linked = False
-        while after < len(words) and words[after].kind != "quote" and words[after].key in _LINKS:
-            linked = linked or words[after].key in _STRONG_LINKS
-            after += 1
+        linked, after = _linked(words, after)
         quoted = after < len(words) and words[after].kind == "quote"
         before = words[at - 1].key if at else ""
         earlier = {t.key for t in words[max(at - 3, 0) : at]}
@@ -107,6 +115,18 @@ def _fields(words: Sequence[Token]) -> list[_Field]:
         if after < len(words) and (linked or quoted or given or (found and before in _ARTICLES)):
             found.append(_Field(name, at, owner, after, len(words)))
     return found
+
+
+def _linked(words: Sequence[Token], start: int) -> tuple[bool, int]:
+    """Whether "to", "should be" or ":" leads to new words, and where those begin."""
+    after = start
+    while after < len(words) and words[after].kind != "quote" and words[after].key in _LINKS:
+        key = words[after].key
+        after += 1
+        following = words[after].key if after < len(words) else ""
+        if key in _STRONG_LINKS and following not in {":", "be", "say", "read", "-"}:
+            return True, after
+    return False, after
 
 
 def _opens_value(words: Sequence[Token], at: int) -> bool:

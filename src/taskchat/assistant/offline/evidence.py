@@ -28,14 +28,16 @@ from taskchat.assistant.offline.lexicon import (
     FIELDS,
     FILLERS,
     LISTS,
+    NOT,
     PAST,
     POLITE,
     PRONOUNS,
+    RENAME,
     TASK_NOUNS,
     word_set,
 )
 from taskchat.assistant.offline.likeness import alike, content, share_held
-from taskchat.assistant.offline.matching import Memory, Task, holding, resolve
+from taskchat.assistant.offline.matching import TASKS_FUZZY_MAX, Memory, Task, holding, resolve
 from taskchat.assistant.offline.normalise import Token, stem, text_of, tokens_of
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.replacements import Replaced, corrections_in, replacements_in
@@ -106,7 +108,7 @@ def _weigh(
         # "Please record that I've painted the shed" says no more than the report itself.
         body = segment = body[2:]
         sign = Sign("complete", 0)
-    if denied(keys) and (sign is None or sign.verb >= 0) and not _corrects(keys):
+    if denied(keys) and (sign is None or sign.verb >= 0) and not _corrects(segment):
         return False
     telling = _reports(text, segment, tasks)
     if telling and not (sign is not None and sign.operation != "complete"):
@@ -130,7 +132,8 @@ def _weigh(
         # A remark: what it names is what a later "it" points at.
         so_far.spoken += _covered(text_of(text, body), tasks)
         so_far.said = text_of(text, body)
-        return body[0].key not in VERBS | CHANGE
+        mended = bool(so_far.intents) and all(t.key in _MENDING for t in body)
+        return mended or body[0].key not in VERBS | CHANGE
     so_far.intents += made
     known = {task.id: task for task in tasks}
     for intent in made:
@@ -140,6 +143,10 @@ def _weigh(
             so_far.spoken += resolve(intent.target, tasks, memory).tasks
     so_far.said = text_of(text, body)
     return True
+
+
+_MENDING = CHANGE | PRONOUNS | TASK_NOUNS | DETERMINERS | word_set("in on please for me")
+"""“So please fix that in the task”, after the correction itself."""
 
 
 def _destined(keys: Sequence[str]) -> bool:
@@ -155,11 +162,13 @@ def _destined(keys: Sequence[str]) -> bool:
 _INQUIRING = word_set("is are do does did have has was were why what which where how who when")
 
 
-def _corrects(keys: Sequence[str]) -> bool:
+def _corrects(segment: Sequence[Token]) -> bool:
     """“It's coffee, not tea”: its "not" bars the old words, not the change."""
-    return keys[:1] in (["it's"], ["that's"], ["it"], ["make"]) and not (
-        {"don't", "never"} & set(keys)
-    )
+    keys = [token.key for token in segment]
+    barred = [place for place, key in enumerate(keys) if key in NOT]
+    return len(barred) == 1 and keys[barred[0]] == "not" and (
+        keys[barred[0] - 1] == "," or keys[0] in {"it's", "that's", "make"}
+    )  # fmt: skip
 
 
 def _ids(tasks: Sequence[Task]) -> Reference:
@@ -169,10 +178,11 @@ def _ids(tasks: Sequence[Task]) -> Reference:
 def _covered(said: str, tasks: Sequence[Task]) -> list[Task]:
     """The tasks all of whose title is said, in any inflection."""
     heard = content(said)
+    fuzzy = len(tasks) <= TASKS_FUZZY_MAX
     return [
         task
         for task in tasks
-        if heard and share_held(task.words, heard, fuzzy=True) >= COVERED_MIN
+        if heard and share_held(task.words, heard, fuzzy=fuzzy) >= COVERED_MIN
         and (len(task.words) > 1 or task.words[0] in heard)
     ]  # fmt: skip
 
@@ -275,9 +285,10 @@ def _changed(
     so_far: _Weighed,
 ) -> list[Intent] | None:  # fmt: skip
     """The completion or deletion of what the words besides the verb name."""
-    verb = "complete" if sign.operation == "complete" else "delete"
     target = _named(text, body, tasks, memory, so_far)
-    return None if target is None else [Change(verb, target)]
+    if target is None:
+        return None
+    return [Change("complete" if sign.operation == "complete" else "delete", target)]
 
 
 def _named(
@@ -365,10 +376,36 @@ def _replaced(readings: Sequence[Replaced], tasks: Sequence[Task], memory: Memor
     return list(found.values()) if len(found) == 1 else []
 
 
+_MODALS = word_set("should must ought needs need has")
+_BECOMING = word_set("to be say read become now really actually called named renamed changed into")
+
+
+def _should_say(
+    text: str, body: Sequence[Token], tasks: Sequence[Task], memory: Memory
+) -> Edit | None:
+    """“Call the vet should be Call the vet at noon”: a title on the list before the modal."""
+    place = next((at for at, t in enumerate(body) if at and t.key in _MODALS), 0)
+    value = place + 1
+    while place and value < len(body) and body[value].key in _BECOMING and (
+        body[value].kind == "word"
+    ):  # fmt: skip
+        value += 1
+    wording = {t.key for t in body[place + 1 : value]} & {"be", "say", "read", "become", "called"}
+    if not wording or value >= len(body):
+        return None
+    match = resolve(reference_of(text, body[:place], whole=False), tasks, memory)
+    title = text_of(text, trimmed(body[value:]))
+    if len(match.tasks) != 1 or not title or body[value].key in DONE | VERBS - {"call", "get"}:
+        return None
+    return Edit(_ids(match.tasks), title=title)
+
+
 def _reworded(
     text: str, body: Sequence[Token], tasks: Sequence[Task], memory: Memory
 ) -> Edit | None:
     """“Rename the other one to Y”: cut where the words before "to" name exactly one task."""
+    if (said := _should_say(text, body, tasks, memory)) is not None:
+        return said
     if body[0].key not in CHANGE - {"move", "shift", "push", "call", "make"}:
         return None
     for to in range(2, len(body) - 1):
@@ -394,6 +431,8 @@ def _quoted(text: str, body: Sequence[Token], tasks: Sequence[Task]) -> list[Int
         return None
     between = {t.key for t in body if quotes[0].end <= t.start < quotes[1].start}
     known = [t for t in tasks if t.plain == " ".join(k.key for k in tokens_of(quotes[0].text))]
+    if body[0].key in RENAME and len(known) == 1 and not between - {"to", "as", "into", "", ","}:
+        return [Edit(_ids(known), title=quotes[1].text)]
     wording = word_set("said say says read reads called named to become becomes be was were into")
     if len(known) == 1 and between & wording:
         return [Edit(_ids(known), title=quotes[1].text)]
@@ -411,6 +450,10 @@ def _set(
             return None
     last = so_far.intents[-1] if so_far.intents else None
     if not assigned.owner and isinstance(last, Add) and title is None:
+        so_far.intents[-1] = replace(last, description=description)
+        return []
+    same = isinstance(last, Edit) and not assigned.owner and last.description is None
+    if isinstance(last, Edit) and same and title is None:
         so_far.intents[-1] = replace(last, description=description)
         return []
     new = sign is not None and sign.operation == "add"

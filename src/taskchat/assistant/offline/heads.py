@@ -66,6 +66,9 @@ def head_end(tokens: Sequence[Token], start: int = 0) -> int:
         if token.kind in {"quote", "rest"}:
             return 0
         if token.key in _MARKS and place > start:
+            polite = [t.key for t in tokens[place + 1 : place + 3]]
+            if token.key == "," and polite[1:] == [":"] and polite[0] in POLITE:
+                continue
             if _announces([t.key for t in tokens[start:place]], token.key):
                 rest = place + 1
                 while rest < len(tokens) - 1 and tokens[rest].key in _MARKS:

@@ -169,4 +169,4 @@ def _spoken_of(said: str, tasks: Sequence[Task]) -> tuple[int, ...]:
 def _quoted(reply: str, tasks: Sequence[Task]) -> tuple[int, ...]:
     """The ids of tasks whose titles a reply names in curly quotes."""
     named = {plain(piece.partition("”")[0]) for piece in reply.split("“")[1:51]}
-    return tuple(task.id for task in tasks if plain(task.title) in named)
+    return tuple(task.id for task in tasks if task.plain in named)

@@ -77,6 +77,16 @@ _LEADS = tuple(
         "turns out",
         "guess what",
         "i can confirm|report that",
+        "i'd say that",
+        "i'd say",
+        "it looks|seems like|that",
+        "looks|seems like",
+        "for the record",
+        "just letting you know that",
+        "just letting you know",
+        "i wanted to let you know that",
+        "you should know that",
+        "please be aware that",
         "i'm happy|pleased|glad|proud to report|say|announce|confirm that",
         "i'm happy|pleased|glad|proud to report|say|announce|confirm",
         "happy|pleased|glad to report|say that",
@@ -114,6 +124,7 @@ _SOFT_LEADS = tuple(
         "why don't you|we",
         "why not",
         "i'd rather you",
+        "mind",
     )
 )
 _POLITENESS = word_set(
@@ -126,7 +137,10 @@ _POLITENESS = word_set(
     "gonna going help useful handy you've i've wonderful fantastic brilliant helpful "
     "convenient ready us"
 )
-_GERUNDS = word_set("adding deleting removing renaming ticking marking completing")
+_GERUNDS = word_set(
+    "adding deleting removing renaming ticking marking completing putting changing updating noting "
+    "erasing jotting setting"
+)
 _TRIGGERS = word_set(
     "you you'd you've please kindly bother trouble favour favor possible grateful "
     "appreciate star dear "

@@ -140,7 +140,9 @@ DELETE = word_set(
     "cancelling canceling binning ditching rm del unlist expunge junk shred chuck obliterate "
     "destroy"
 )
-RENAME = word_set("rename retitle rename relabel reword rephrase renaming retitling")
+RENAME = word_set(
+    "rename retitle relabel reword rephrase reformulate rewrite recast renaming retitling"
+)
 CHANGE = RENAME | word_set(
     "change update edit modify alter correct amend revise adjust fix switch turn make set "
     "shorten lengthen simplify extend expand abbreviate "
@@ -352,7 +354,6 @@ IRREGULAR = {
         "wring": "wrung",
         "grind": "ground",
         "weave": "wove woven",
-        "win": "won",
         "hide": "hid hidden",
         "stand": "stood",
         "bend": "bent",

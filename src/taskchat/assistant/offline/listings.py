@@ -74,7 +74,7 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
         ["is", "there"],
     )
     seeing = seeing or (keys[0] in {"just", "only"} and set(keys) & DONE)
-    state = set(keys) & (DONE | OPEN | {"behind", "yet"})
+    state = set(keys) & (DONE | OPEN | {"behind", "yet", "achieved", "accomplished"})
     tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos"}) or (
         set(keys) & {"every", "each"} and set(keys) & ONE_TASK
     )

@@ -5,7 +5,9 @@ from taskchat.assistant.offline.phrase_words import Effect
 STATES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|mark|check it|that|this|them off?"),
     ("complete", "tick|check tick|check"),
-    ("complete", "put|give|stick|place|leave|add|set {task} a <check>"),
+    ("delete", "make {task} go away"),
+    ("delete", "make {task} disappear|vanish"),
+    ("complete", "put|give|stick|place|leave|add|set {task} a <check> mark|sign?"),
     (
         "complete",
         "{task} can|could|should|may|must now|both|all|also? be|go "
@@ -16,7 +18,7 @@ STATES: tuple[tuple[Effect, str], ...] = (
     ("complete", "{task} :|,|-|–|— please? mark|tick|check it|that? as|off? <state>?"),
     (
         "complete",
-        "put|stick|place|leave|add|set|give a|the|another? green|big|little? <check> "
+        "put|stick|place|leave|add|set|give a|the|another? green|big|little? <check> mark|sign? "
         "next|by|beside|"
         "against|on|for|to|alongside|in to|of? {task}",
     ),
@@ -77,7 +79,6 @@ DELETIONS: tuple[tuple[Effect, str], ...] = (
     ),
     ("delete", "get|getting {task} off|out of? <mine>? to-do|todo|task|tasks|to? do? <list>?"),
     ("delete", "have|make {task} disappear|vanish|removed|deleted|erased"),
-    ("delete", "make {task} go away"),
     ("delete", "do|done away with {task}"),
     (
         "delete",

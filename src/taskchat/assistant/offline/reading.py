@@ -22,6 +22,7 @@ from taskchat.assistant.offline.lexicon import (
     DELETE,
     DONE,
     FILLERS,
+    LISTS,
     PARTICIPLES,
     PAST,
     PRONOUNS,
@@ -82,6 +83,9 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         thrown = linked(text, tokens)
     if thrown is not None:
         return _added(text, tokens, thrown)
+    belongs = {"needs", "should", "must", "belongs"} & set(keys[1:3]) and "on" in keys[2:6]
+    if keys[0] in {"that", "it", "this"} and keys[-1] in LISTS and belongs:
+        return _added(text, tokens, [Add(keys[0])])
     edited = first_reading(clause, CHANGES)
     if edited is not None:
         return edited
@@ -163,7 +167,7 @@ def _fitted(add: Add) -> Add:
 
 _WISHING = word_set(
     "i i'd i'll we we'd we'll should really probably ought to better must might could want like "
-    "love also still just think have need gotta got had would will definitely actually"
+    "i've we've love also still just think have need gotta got had would will definitely actually"
 )
 
 
@@ -180,19 +184,31 @@ def _spoken(text: str, tokens: Sequence[Token]) -> str:
         rest = rest[colon:]
     elif forgot and keys[forgot : forgot + 1] == ["to"] and len(rest) > forgot + 1:
         rest = rest[forgot + 1 :]
-    if duty := _duty_within(keys):
+    if lacking := _lacking(keys):
+        rest = rest[lacking:]
+    elif duty := _duty_within(keys):
         rest = rest[duty:]
     if all(
         token.key in FILLERS | {"no", "nah", "nope", "idea", "point", "thinking"} for token in rest
     ):
         return ""
-    if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll"}:
+    if rest[0].key in {"i", "i'd", "we", "we'd", "i'll", "we'll", "i've", "we've"}:
         wishing = next((p for p, t in enumerate(rest) if t.key not in _WISHING), 0)
         modal = {"should", "ought", "better", "must", "might", "could", "want", "need", "gotta",
                  "like", "to"}  # fmt: skip
         if wishing and modal & {t.key for t in rest[:wishing]}:
             rest = rest[wishing:]
     return text_of(text, rest)
+
+
+def _lacking(keys: Sequence[str]) -> int:
+    """The place of what is wanted in “we're out of tea bags”, or 0."""
+    for place, key in enumerate(keys[:6]):
+        if place and [key, *keys[place + 1 : place + 2]] in (
+            ["out", "of"], ["short", "of"], ["short", "on"], ["low", "on"]
+        ) and keys[0] in {"we're", "i'm", "we", "i"} and place + 2 < len(keys):  # fmt: skip
+            return place + 2
+    return 0
 
 
 def _duty_within(keys: Sequence[str]) -> int:

@@ -30,7 +30,7 @@ RANGE_MAX = 50
 
 _EXCEPT = (("except", "for"), ("except",), ("but", "not"), ("apart", "from"), ("other", "than"),
            ("besides",), ("excluding",), ("but",), ("without",))  # fmt: skip
-_ALL = word_set("all everything every each whole entire lot")
+_ALL = word_set("all everything every each whole entire lot whatever anything")
 _SUBJECTS = word_set(
     "i i've we we've i'd have had that which who is are was were been be just already now "
     "everything so far being marked listed 've i'm with"

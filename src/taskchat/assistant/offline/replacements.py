@@ -48,6 +48,11 @@ def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
                 found += _pairs(text, words, at, at + 2, forward=False)
             elif key == "not" and (keys[at - 1] == "," or "it's" in keys[:2]):
                 found += _pairs(text, words, at, at + 1, forward=False)
+        if keys[at : at + 2] == ["instead", "of"] and at == 0:
+            right = next((p for p in range(3, len(keys)) if keys[p] in _SAYING), 0)
+            wrong = next((p for p in range(2, right) if keys[p] in _POINTING), right)
+            if right and right + 1 < len(keys):
+                found += _cut(text, words, (2, wrong), (right + 1, len(words)), around=())
         if key == "from" and "to" in keys[at + 2 :]:
             to = keys.index("to", at + 2)
             found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=words[:at])
@@ -58,7 +63,9 @@ def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
     return found
 
 
-_WROTE = word_set("wrote put typed says said entered have reads")
+_SAYING = word_set("be say read put write use")
+_POINTING = word_set(", it that it's should must i you please can could put write use")
+_WROTE = word_set("wrote put typed says said entered have reads isn't not wasn't")
 _RIGHT = (
     ("it's",), ("it", "is"), ("it", "should", "be"), ("it", "should", "say"), ("i", "meant"),
     ("should", "be"), ("it", "ought", "to", "be"), ("that's",), ("i", "mean"), ("it", "must", "be"),
@@ -87,6 +94,8 @@ def _pairs(
             first = at + 1
             break
     old = _ended(words[start:])
+    comma = next((at for at, token in enumerate(old) if token.key == "," and at), len(old))
+    old = old[:comma]
     new = text_of(text, words[first:end])
     said = text_of(text, old)
     around = (*words[:first], *words[start + len(old) :])

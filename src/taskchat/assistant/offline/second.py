@@ -32,14 +32,20 @@ def may_be_doubted(said: str, intents: Sequence[Intent]) -> bool:
     if len(said) > SAID_CHARS_MAX:
         return False
     unread = all(
-        isinstance(i, Offer) or (isinstance(i, Say) and i.topic in _UNREAD) for i in intents
+        isinstance(i, Offer)
+        or (isinstance(i, Say) and i.topic in _UNREAD)
+        or (isinstance(i, Change) and not i.certain)
+        for i in intents
     )
     tokens = tokens_of(said)
     quoted = any(token.kind == "quote" for token in tokens)
     if not unread:
         return quoted and all(isinstance(i, Show | Say) for i in intents)
     speaks = {token.key for token in tokens if token.kind == "word"}
-    return quoted or bool(speaks & (VERBS | CHANGE | frozenset(FIELDS) | {"i", "i've", "not"}))
+    return quoted or bool(speaks & (VERBS | CHANGE | frozenset(FIELDS) | _SPOKEN))
+
+
+_SPOKEN = frozenset({"i", "i've", "we", "we've", "not", "isn't", "it's", "should", "must", "that's"})
 
 
 def _leftover(intent: Intent) -> bool:
@@ -56,6 +62,9 @@ def _leftover(intent: Intent) -> bool:
         words in said for words in ("rather than", "instead of", "in the title", "in its title",
                                     "in the task title")
     )  # fmt: skip
+    compared = compared or (
+        isinstance(intent, Edit) and " in the " in f" {said}" and said.endswith((" task", " one"))
+    )
     fields = bool({"title", "description"} & set(keys if isinstance(intent, Edit) else keys[:3]))
     return quoted or compared or fields
 
@@ -100,7 +109,7 @@ def drafted(
         return Drafted(tuple(twice), draft_of(turn, twice, tasks, memory))
     missed = _missed(first.draft)
     leftover = any(_leftover(intent) for intent in intents) or _field_lost(turn.said, intents)
-    unread = may_be_doubted(turn.said, intents)
+    unread = not first.draft.calls and may_be_doubted(turn.said, intents)
     if not (missed or leftover or unread):
         return first
     found = weighed(turn.said, tasks, memory)

@@ -239,7 +239,7 @@ _DOUBTING = (
     ("why",), ("who",), ("i", "wish"), ("might",), ("i'm", "thinking"), ("i", "might"), ("if", "i"),
     ("i", "may"), ("whether",), ("suppose",), ("imagine",), ("i", "wonder"), ("i'll",), ("i", "will"),
     ("is", "it", "true"), ("did", "i"), ("have", "i"), ("am", "i"), ("was", "it"), ("when",),
-    ("not",), ("whatever",), ("unless",), ("i'm", "going"), ("we'll",), ("i'd", "rather", "not"),
+    ("not",), ("nothing",), ("whatever",), ("unless",), ("i'm", "going"), ("we'll",), ("i'd", "rather", "not"),
 )  # fmt: skip
 _SHORT_OF = word_set(
     "almost nearly halfway hardly barely half only hate once until unless would've if-only partly"

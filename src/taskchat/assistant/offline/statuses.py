@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import Status
-from taskchat.assistant.offline.lexicon import AUXILIARIES, DONE, NOT, OPEN, word_set
+from taskchat.assistant.offline.lexicon import AUXILIARIES, DONE, NOT, OPEN, QUESTION_WORDS, word_set
 from taskchat.assistant.offline.references import status_of
 
 HIDING = word_set("hide skip omit exclude ignore filter")
@@ -142,4 +142,6 @@ def status_asked(keys: Sequence[str]) -> Status:
     told = keys[-1] == "complete" or {"are", "did", "have"} & set(keys)
     if told or " complete tasks" in phrase:
         return status_of(keys)
+    if keys[0] in QUESTION_WORDS and {"haven't", "hasn't"} & set(keys):
+        return "pending"
     return status_of([key for key in keys if key != "complete"])

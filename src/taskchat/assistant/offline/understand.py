@@ -60,7 +60,14 @@ def understand(text: str) -> Understanding:
     readings: list[Reading] = []
     for place, clause in enumerate(clauses):
         if clause.tokens:
-            readings.append(read_clause(clause, has_more=place + 1 < len(clauses)))
+            reading = read_clause(clause, has_more=place + 1 < len(clauses))
+            last = readings[-1].intents if readings else ()
+            adding = bool(last) and all(isinstance(i, Add) and not i.soft for i in last)
+            offers = [i for i in reading.intents if isinstance(i, Offer) and i.verb == "add"]
+            if adding and clause.joined and offers and "also" in text.casefold():
+                # "Add X. Also do Y": the second goes where the first went.
+                reading = replace(reading, intents=tuple(Add(i.words) for i in offers))
+            readings.append(reading)
     intents = _settled(readings)
     tokens = tokens_of(text[:MESSAGE_CHARS_MAX])
     if (able := ability_of(tokens)) is not None:
