@@ -75,7 +75,9 @@ def question_of(clause: Clause) -> Intent | None:
         return Say("howto", topic_of(keys))
     if keys[:2] == ["get", "rid"]:
         return None
-    if keys[0] in {"that", "it", "this"} and {"needs", "should", "must", "belongs"} & set(keys[1:3]):
+    if keys[0] in {"that", "it", "this"} and {"needs", "should", "must", "belongs"} & set(
+        keys[1:3]
+    ):
         return None
     if opening == "remind" and keys[1:2] in (["me"], ["us"]):
         asks = keys[2:3] and keys[2] in QUESTION_WORDS | {"of"} and _closed(keys[2:], ASKED_WORDS)

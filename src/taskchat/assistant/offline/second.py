@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskchat.assistant.offline.drafting import Draft, draft_of
-from taskchat.assistant.offline.evidence import renamed_twice, weighed
+from taskchat.assistant.offline.edits import renamed_twice
+from taskchat.assistant.offline.evidence import weighed
 from taskchat.assistant.offline.history import Turn
 from taskchat.assistant.offline.intents import (
     Add,
@@ -45,7 +46,9 @@ def may_be_doubted(said: str, intents: Sequence[Intent]) -> bool:
     return quoted or bool(speaks & (VERBS | CHANGE | frozenset(FIELDS) | _SPOKEN))
 
 
-_SPOKEN = frozenset({"i", "i've", "we", "we've", "not", "isn't", "it's", "should", "must", "that's"})
+_SPOKEN = frozenset(
+    {"i", "i've", "we", "we've", "not", "isn't", "it's", "should", "must", "that's"}
+)
 
 
 def _leftover(intent: Intent) -> bool:

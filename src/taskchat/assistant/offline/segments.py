@@ -61,6 +61,8 @@ def _opens(tokens: Sequence[Token], at: int) -> bool:
         return False
     order = unframed(rest, VERBS)
     opening = rest[order].key
-    if opening in VERBS | CHANGE | {"describe", "annotate"} and (opening not in _WEAK or order or rest[1].key in _SPEAKERS):
+    if opening in VERBS | CHANGE | {"describe", "annotate"} and (
+        opening not in _WEAK or order or rest[1].key in _SPEAKERS
+    ):
         return True
     return paused and opening in _SPEAKERS and len(rest) > 1

@@ -40,8 +40,8 @@ _SURE_REMOVING = word_set("delete remove erase scrap discard unlist expunge scra
 _SURE_ADDING = word_set("add insert include enter")
 _NAMING = word_set("create note record log jot save track write")
 _OPENING = word_set(
-    "to you you'd you'll please kindly just be been is are was were being get gets got have has had "
-    "should can could may must i'd if and then also i we want need like see"
+    "to you you'd you'll please kindly just be been is are was were being get gets got have "
+    "has had should can could may must i'd if and then also i we want need like see"
 )
 _LEFT = word_set("off from out")
 _ONTO = word_set("on onto to in into of among")
@@ -237,9 +237,11 @@ _DOUBTING = (
     ("should", "i"), ("should", "we"), ("shall", "i"), ("shall", "we"), ("what", "if"),
     ("what", "would"), ("what", "happens"), ("what", "will"), ("do", "you", "think"), ("how",),
     ("why",), ("who",), ("i", "wish"), ("might",), ("i'm", "thinking"), ("i", "might"), ("if", "i"),
-    ("i", "may"), ("whether",), ("suppose",), ("imagine",), ("i", "wonder"), ("i'll",), ("i", "will"),
+    ("i", "may"), ("whether",), ("suppose",), ("imagine",), ("i", "wonder"), ("i'll",),
+    ("i", "will"),
     ("is", "it", "true"), ("did", "i"), ("have", "i"), ("am", "i"), ("was", "it"), ("when",),
-    ("not",), ("nothing",), ("whatever",), ("unless",), ("i'm", "going"), ("we'll",), ("i'd", "rather", "not"),
+    ("not",), ("nothing",), ("whatever",), ("unless",), ("i'm", "going"), ("we'll",),
+    ("i'd", "rather", "not"),
 )  # fmt: skip
 _SHORT_OF = word_set(
     "almost nearly halfway hardly barely half only hate once until unless would've if-only partly"

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from taskchat.assistant.offline.intents import Status
-from taskchat.assistant.offline.lexicon import AUXILIARIES, DONE, NOT, OPEN, QUESTION_WORDS, word_set
+from taskchat.assistant.offline.lexicon import (
+    AUXILIARIES,
+    DONE,
+    NOT,
+    OPEN,
+    QUESTION_WORDS,
+    word_set,
+)
 from taskchat.assistant.offline.references import status_of
 
 HIDING = word_set("hide skip omit exclude ignore filter")
@@ -11,6 +18,7 @@ HIDING = word_set("hide skip omit exclude ignore filter")
 
 _LEFT_OUT = HIDING | word_set("without excluding except minus ignoring skipping hiding omitting")
 _TICKED = word_set("tick check cross strike")
+_DUTIES = word_set("else have need left supposed got must i've remains still")
 _BESIDES = word_set("too also even well incl plus")
 _WHOLE = word_set("whole all full entire everything every list lot complete total shebang")
 
@@ -125,8 +133,7 @@ def status_asked(keys: Sequence[str]) -> Status:
         or " getting done" in phrase
     ):
         return "pending"
-    duty = (" to do" in phrase and set(keys) & {"else", "have", "need", "left", "supposed", "got", "must",
-                                                "i've", "remains", "still"}) or any(
+    duty = (" to do" in phrase and set(keys) & _DUTIES) or any(
         piece in phrase for piece in (" should i do", " must i do", " do i do", " on my plate",
                                       " need to do", " what's next", " up next", " do next",
                                       " i do today", " to get done", " i should do", " i must do",

@@ -61,8 +61,8 @@ def understand(text: str) -> Understanding:
     for place, clause in enumerate(clauses):
         if clause.tokens:
             reading = read_clause(clause, has_more=place + 1 < len(clauses))
-            last = readings[-1].intents if readings else ()
-            adding = bool(last) and all(isinstance(i, Add) and not i.soft for i in last)
+            before = readings[-1].intents if readings else ()
+            adding = bool(before) and all(isinstance(i, Add) and not i.soft for i in before)
             offers = [i for i in reading.intents if isinstance(i, Offer) and i.verb == "add"]
             if adding and clause.joined and offers and "also" in text.casefold():
                 # "Add X. Also do Y": the second goes where the first went.
