@@ -96,6 +96,8 @@ def _fields(words: Sequence[Token]) -> list[_Field]:
     found: list[_Field] = []
     for at, token in enumerate(words):
         name = _FIELDS.get(token.key)
+        if token.key == "described" and [t.key for t in words[at + 1 : at + 2]] == ["as"]:
+            name = "description"
         if name is None or token.kind != "word" or (found and at < found[-1].start):
             continue
         owner = (0, 0)
@@ -147,7 +149,7 @@ def _value_first(text: str, words: Sequence[Token]) -> Assigned | None:
             start -= 1
         rest = words[at + 1 :]
         owner: Sequence[Token] = ()
-        if rest and rest[0].key in _ABOUT:
+        if rest and rest[0].key in _ABOUT | {"under", "against", "beside"}:
             owner = rest[1:]
         elif rest or (
             start < at

@@ -43,7 +43,7 @@ HEAD_WORDS = (
         "out remember later turn into bottom top list's exact words wording phrase "
         "phrased typed write type spell separate "
         "what how about from my mine thing remember this these should go goes here's here "
-        "whatever reads come came think thought quick let's let see personal work"
+        "there's whatever reads come came think thought quick let's let see personal work"
     )
 )  # fmt: skip
 """The words an announcement is made of; none of them is the beginning of a title."""

@@ -231,7 +231,7 @@ STOP = (
         "named titled saying says related regarding concerning says mentions mentioning where "
         "when what then well actually finished completed complete thing stuff last week "
         "ago hey oh right good great everything anything something can could would did has "
-        "had have've list not n't ones mine only"
+        "his her their your our had have've list not n't ones mine only"
     )
     | DETERMINERS
 )

@@ -32,15 +32,16 @@ _KNOWN = (
     ASKED_WORDS
     | FILLERS
     | word_set(
-        "narrow filter limit restrict screen curious wondering wonder interested whatever "
-        "whichever status state states condition otherwise otherwise's out they're them it "
-        "down only those which where appreciate grateful possible if could let entire haven't "
-        "hasn't isn't aren't ought yet read out than to through finished been i'd mind you'd "
-        "would reading telling giving listing peek glance peep walk scroll matter no how far "
-        "ticked-off unticked ones from behind lie lies stand stands them sort kind done's "
-        "marked as well under belt dealt with open closed both any who don't care because "
-        "want curious to including there's irrespective around round to got what's been still "
-        "be having by now time moment regardless whether it they have"
+        "business duties narrow filter limit restrict screen curious wondering wonder "
+        "interested whatever whichever status state states condition otherwise otherwise's "
+        "out they're them it down only those which where appreciate grateful possible if "
+        "could let entire haven't hasn't isn't aren't ought yet read out than to through "
+        "finished been i'd mind you'd would reading telling giving listing peek glance peep "
+        "walk scroll matter no how far ticked-off unticked ones from behind lie lies stand "
+        "stands them sort kind done's marked as well under belt dealt with open closed both "
+        "any who don't care because want curious to including there's irrespective around "
+        "round to got what's been still be having by now time moment regardless whether it "
+        "they have"
     )
 )
 _ACTING = (
@@ -76,7 +77,7 @@ def listing_of(tokens: Sequence[Token]) -> Show | None:
     )
     seeing = seeing or (keys[0] in {"just", "only"} and set(keys) & DONE)
     state = set(keys) & (DONE | OPEN | {"behind", "yet", "achieved", "accomplished"})
-    tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos"}) or (
+    tasks = set(keys) & (LISTS | MANY_TASKS | {"to-dos", "business", "duties"}) or (
         set(keys) & {"every", "each"} and set(keys) & ONE_TASK
     )
     if set(keys) & (ONE_TASK | frozenset(ORDINALS) - {"last"}) - {"one"} and (

@@ -60,7 +60,8 @@ def ids_of(tasks: Sequence[Task]) -> Reference:
 
 def covered(said: str, tasks: Sequence[Task]) -> list[Task]:
     """The tasks all of whose title is said, in any inflection."""
-    heard = content(said)
+    # "Called" is a stop word in names ("a task called"), but a deed in reports.
+    heard = [*content(said), *(["call"] if "called" in said.casefold().split() else [])]
     fuzzy = len(tasks) <= TASKS_FUZZY_MAX
     return [
         task

@@ -164,7 +164,7 @@ TITLES: tuple[tuple[Effect, str], ...] = (
         "in|on|for|with {task} <change>|replace|swap|substitute {old} with|to|for|by|into {value}",
     ),
     ("replace", "in|on|for {task} , <change>|replace|swap {old} with|to|for|by|into {value}"),
-    ("replace", "replace|swap|change|substitute {old} with|by|for|to {value} in {task}"),
+    ("replace", "replace|swap|substitute|<change> {old} with|by|for|to {value} in {task}"),
     ("retitle", "<change> {task} <tf> to|into|as|: {value}"),
     ("retitle", "give {task} a|the new? <tf> of|: {value}"),
     ("retitle", "give {task} a|the new? <tf> {value}"),

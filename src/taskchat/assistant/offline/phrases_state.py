@@ -5,6 +5,11 @@ from taskchat.assistant.offline.phrase_words import Effect
 STATES: tuple[tuple[Effect, str], ...] = (
     ("complete", "tick|mark|check it|that|this|them off?"),
     ("complete", "tick|check tick|check"),
+    (
+        "delete",
+        "{task} should|must|can|could|may|needs|has|ought to? now? be "
+        "deleted|removed|erased|scrapped|dropped|binned|discarded",
+    ),
     ("delete", "make {task} go away"),
     ("delete", "make {task} disappear|vanish"),
     ("complete", "put|give|stick|place|leave|add|set {task} a <check> mark|sign?"),

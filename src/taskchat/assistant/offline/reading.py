@@ -213,6 +213,9 @@ def _lacking(keys: Sequence[str]) -> int:
 
 def _duty_within(keys: Sequence[str]) -> int:
     """The place of the deed in “it occurred to me that I need to ...”, or 0."""
+    if keys[1:2] == ["thing"] and "is" in keys[2:10] and {"i", "we"} & set(keys[2:6]):
+        deed = keys.index("is", 2) + 1
+        return deed + (keys[deed : deed + 1] == ["to"]) if deed + 1 < len(keys) else 0
     for place in range(1, min(len(keys) - 3, 12)):
         if keys[place] in {"i", "we"} and keys[place - 1] in {"that", "me", "remembered", ","}:
             modal = place + 1

@@ -30,6 +30,9 @@ def corrections_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
     keys = [token.key for token in words]
     found: list[Replaced] = []
     for at, key in enumerate(keys):
+        if key in {"spelled", "spelt"} and keys[at - 1] in {"is", "are"} and at > 1:
+            end = next((p for p in range(at, len(keys)) if keys[p] in {",", "."}), len(keys))
+            found += _cut(text, words, (0, at - 1), (at + 1, end), around=())
         if key in {"but", ","} and (right := _righted(keys, at + 1)):
             opening = max((p for p in range(at) if keys[p] in _WROTE), default=-1)
             if 0 <= opening < at - 1:
@@ -96,7 +99,7 @@ def _pairs(
     old = _ended(words[start:])
     comma = next((at for at, token in enumerate(old) if token.key == "," and at), len(old))
     old = old[:comma]
-    new = text_of(text, words[first:end])
+    new = text_of(text, trimmed(words[first:end], places=False))
     said = text_of(text, old)
     around = (*words[:first], *words[start + len(old) :])
     return [Replaced(said, new, around)] if new and said else []

@@ -47,7 +47,22 @@ def may_be_doubted(said: str, intents: Sequence[Intent]) -> bool:
 
 
 _SPOKEN = frozenset(
-    {"i", "i've", "we", "we've", "not", "isn't", "it's", "should", "must", "that's"}
+    {
+        "i",
+        "i've",
+        "we",
+        "we've",
+        "not",
+        "isn't",
+        "it's",
+        "rather",
+        "instead",
+        "spelled",
+        "spelt",
+        "should",
+        "must",
+        "that's",
+    }
 )
 
 

@@ -24,8 +24,9 @@ from taskchat.assistant.offline.normalise import Token
 Operation = Literal["add", "complete", "delete"]
 
 _ADDING = word_set(
-    "add put enter insert type write note jot record save log include stick pop create make track "
-    "register place schedule list get have see throw slot squeeze want need like keep set"
+    "add pencil put enter insert type write note jot record save log include stick pop create "
+    "make track register place schedule list get have see throw slot squeeze want need like "
+    "keep set"
 )
 _REMOVING = (DELETE - word_set("deleting removing erasing scrapping dropping cancelling canceling "
                                "binning ditching rm")) | word_set(
@@ -106,6 +107,8 @@ def sign_of(tokens: Sequence[Token]) -> Sign | None:
         return stated
     if denied(keys):
         return None
+    if keys[:1] in (["new"], ["another"]) and _noun(keys):
+        return Sign("add", 0)
     bases = [base_of(key) for key in keys]
     done = _done_at_end(keys)
     for place, base in enumerate(bases):

@@ -26,7 +26,8 @@ _WHOLE = word_set("whole all full entire everything every list lot complete tota
 def hidden_status(keys: Sequence[str]) -> Status | None:
     """The tasks that remain when others are to be left out: "hide the completed ones"."""
     for place, key in enumerate(keys):
-        left_out = key in _LEFT_OUT or (key == "leave" and "out" in keys[place:])
+        sorts = key == "filter" and keys[-2:-1] in (["by"], ["for"], ["on"])
+        left_out = (key in _LEFT_OUT and not sorts) or (key == "leave" and "out" in keys[place:])
         left_out = left_out or (key == "but" and keys[place + 1 : place + 2] == ["not"])
         if not left_out:
             continue
@@ -80,6 +81,8 @@ def status_asked(keys: Sequence[str]) -> Status:
     phrase = f" {' '.join(keys)} "
     if any(words in phrase for words in (" and all ", " or otherwise ")):
         return "all"
+    if " off my plate " in phrase:
+        return "completed"
     if any(words in phrase for words in (" left to ", " yet to ", " to get through ")):
         return "pending"
     done = any(key in DONE for key in keys)

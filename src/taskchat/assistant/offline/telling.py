@@ -13,6 +13,9 @@ ACHIEVED = word_set(
 )
 """What people did with a task whose title names no deed: "Physics homework", "Haircut"."""
 
+STRANGE_MAX = 0.5
+"""Share of a report that its task's title must exceed when it leaves a part of the title out."""
+
 _DEEDS = frozenset(stem(verb) for verb in TASK_VERBS)
 
 
@@ -73,7 +76,11 @@ def told_done(said: str, tasks: Sequence[Task]) -> list[Task]:
         others = [word for word in title if word not in verbs and word not in LIGHT]
         shared = any(alike(word, h, fuzzy=fuzzy) for word in others for h in heard)
         noun = achieved and title[:1] and title[0] not in _DEEDS
-        if (own and shared and covered >= FIT_MIN - 0.1) or ((own or noun) and covered >= 0.99):
+        # "I sent Kramer a card" says too much else to be about "Send the invoice to Kramer".
+        about = covered >= 0.9 or share_held(heard, title, fuzzy=fuzzy) > STRANGE_MAX
+        if (own and shared and about and covered >= FIT_MIN - 0.1) or (
+            (own or noun) and covered >= 0.99
+        ):
             found.append((covered + share_held(heard, title, fuzzy=fuzzy), task))
     top = max((score for score, _ in found), default=0.0)
     return [task for score, task in found if score >= top - 0.01]

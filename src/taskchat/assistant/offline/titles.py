@@ -50,6 +50,13 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
         words = words[-1:]
     if len(words) > 2 and FIELDS.get(words[0].key) == "title" and words[1].key in {":", "="}:
         words = words[2:]
+    opening = [token.key for token in words[:4]]
+    if opening[:2] == ["that", "i"] and len(words) > 4:
+        # "Add to my list that I have to thank the nurse."
+        if opening[2:] in (["have", "to"], ["need", "to"], ["ought", "to"], ["want", "to"]):
+            words = words[4:]
+        elif opening[2] in {"must", "should"}:
+            words = words[3:]
     if words and words[0].key in {":", "-"}:
         words = words[1:]
     pieces = _several(words, plural=plural, count=count)

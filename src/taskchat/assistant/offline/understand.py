@@ -1,5 +1,6 @@
 """From a message to what it asks for. Pure: the same words always mean the same."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,6 +32,9 @@ from taskchat.assistant.offline.trimming import trimmed
 MESSAGE_CHARS_MAX = 600
 """Longer messages are no wish to see tasks in many words, nor a question about the assistant."""
 
+_ASIDE = re.compile(r",\s*while (?:you|i|we)(?:['’]re|['’]m| are| am) at it\s*,", re.IGNORECASE)
+"""An aside between two halves of a request."""
+
 _OUT_OF = frozenset({"of", "out", "from", "on", "among"})
 """What opens "of all my tasks, which ...": the list is named before the question."""
 
@@ -53,6 +57,7 @@ def understand(text: str) -> Understanding:
     Returns:
         At least one intent; `Say("unknown")` when nothing was understood.
     """
+    text = _ASIDE.sub(" ", text)
     clauses = clauses_of(text)
     social = social_of(clauses)
     if social is not None:
@@ -233,7 +238,9 @@ def _is_empty(intent: Intent) -> bool:
 
 def _describes(edit: Edit) -> bool:
     """Whether the edit only describes "it", the task named just before."""
-    return edit.title is None and bool(edit.description) and edit.target.naming == "pronoun"
+    return (
+        edit.title is None and bool(edit.description) and edit.target.naming in {"pronoun", "vague"}
+    )
 
 
 def _is_pronoun(intent: Intent) -> bool:
