@@ -94,6 +94,17 @@ def edits_of(
     return replaced_by(readings, tasks, memory) or _quoted(text, body, tasks)
 
 
+def _unarticled(reading: Replaced, tasks: Sequence[Task]) -> Replaced:
+    """“A budgie, not a parrot” for "Feed the parrot": the title keeps its own article."""
+    old, new = reading.old.split(), reading.new.split()
+    held = any(reading.old.casefold() in task.title.casefold() for task in tasks)
+    if held or len(old) < 2 or old[0].casefold() not in {"a", "an", "the", "my"}:
+        return reading
+    if len(new) > 1 and new[0].casefold() in {"a", "an", "the", "my"}:
+        new = new[1:]
+    return Replaced(" ".join(old[1:]), " ".join(new), reading.around)
+
+
 def replaced_by(
     readings: Sequence[Replaced], tasks: Sequence[Task], memory: Memory
 ) -> list[Intent]:
@@ -101,6 +112,7 @@ def replaced_by(
     found: dict[int, Edit] = {}
     for reading in readings:
         around = " ".join(token.text for token in reading.around)
+        reading = _unarticled(reading, tasks)
         match = holding(reading.old, tasks, memory)
         candidates = match.tasks or match.unclear
         if len(candidates) > 1:

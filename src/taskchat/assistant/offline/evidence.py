@@ -32,6 +32,7 @@ from taskchat.assistant.offline.likeness import alike, content, share_held
 from taskchat.assistant.offline.matching import Memory, Task, resolve
 from taskchat.assistant.offline.naming import COVERED_MIN, Weighed, covered, ids_of, named
 from taskchat.assistant.offline.normalise import Token, stem, text_of, tokens_of
+from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.replacements import corrections_in
 from taskchat.assistant.offline.segments import segments_of
 from taskchat.assistant.offline.signs import VERBS, Sign, denied, sign_of
@@ -74,7 +75,7 @@ def _weigh(
     colon = next((at for at, token in enumerate(segment) if token.key == ":"), len(keys))
     if denied(keys[:colon]) and (sign is None or sign.verb >= 0) and not _corrects(segment):
         return False
-    telling = _reports(text, segment, tasks)
+    telling = _reports(text, segment, tasks) or _told_of_it(text, segment, tasks, memory)
     if telling and not (sign is not None and sign.operation != "complete"):
         so_far.spoken += telling
         so_far.reported += telling
@@ -94,6 +95,9 @@ def _weigh(
         made = [Add(t.text) for t in body if t.kind == "quote"] or None
     if made is None:
         # A remark: what it names is what a later "it" points at.
+        if body[0].key in {"for", "in", "on", "with", "about", "regarding"} and body[1:]:
+            target = reference_of(text, body[1:], whole=False)
+            so_far.spoken += resolve(target, tasks, memory).tasks
         so_far.spoken += covered(text_of(text, body), tasks)
         so_far.said = text_of(text, body)
         mended = bool(so_far.intents) and all(t.key in _MENDING for t in body)
@@ -160,6 +164,19 @@ def _reports(text: str, segment: Sequence[Token], tasks: Sequence[Task]) -> list
     if not found or share_held(heard, whole, fuzzy=True) < COVERED_MIN:
         return []
     return found if len(found) == 1 or "and" in keys else []
+
+
+def _told_of_it(
+    text: str, segment: Sequence[Token], tasks: Sequence[Task], memory: Memory
+) -> list[Task]:
+    """“I've bought it already” about the one task spoken of, whose verb it is."""
+    keys = [token.key for token in segment]
+    focus = [task for task in tasks if task.id in memory.focus and task.words]
+    pointed = {"it", "them"} & set(keys) and keys[0] not in {"is", "are", "was"}
+    if len(focus) != 1 or not pointed or denied(keys):
+        return []
+    told = any(_past_of(key, focus[0].words[0]) for key in keys)
+    return focus if told and len(content(text_of(text, segment))) < 3 else []
 
 
 def _past_of(key: str, verb: str) -> bool:

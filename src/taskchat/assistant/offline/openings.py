@@ -44,6 +44,8 @@ def opens_request(tokens: Sequence[Token]) -> bool:
                  "what's", "which", "how", "know", "look"}:  # fmt: skip
         listed = all(key in LIST_WORDS for key in near[:4])
         return listed or (first in {"show", "display"} and second in {"me", "all", "my", "the"})
+    if first == "give" and second in {"it", "that"}:
+        return any(key in FIELDS for key in near[2:6])
     if first == "mark":
         return any(key in DONE | {"off", "not", "undone", "incomplete"} for key in near[1:])
     if first in STRONG:

@@ -47,7 +47,12 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
     rest = trimmed([token for token in tokens if token.kind != "mark" or is_punctuation(token)])
     if (excepting := _excepting(text, rest)) is not None:
         return excepting
-    if len(rest) > 1 and rest[0].key == "both" and rest[1].key not in {"of", "the", "tasks"}:
+    if (
+        len(rest) > 1
+        and rest[0].key == "both"
+        and rest[1].key not in {"of", "tasks"}
+        and not (rest[1].key == "the" and (len(rest) < 3 or rest[2].key in TASK_NOUNS))
+    ):
         if any(token.key in {"and", "&"} for token in rest):
             rest = rest[1:]
         elif rest[1].kind == "word" and rest[1].key not in PRONOUNS | TASK_NOUNS:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from taskchat.assistant.offline.frames import unframed
 from taskchat.assistant.offline.lexicon import CHANGE, FIELDS, FILLERS, word_set
 from taskchat.assistant.offline.normalise import Token
-from taskchat.assistant.offline.signs import VERBS
+from taskchat.assistant.offline.signs import VERBS, base_of
 
 _ENDS = frozenset([".", "!", "?", ";", "\n", "…"])
 _JOINTS = word_set(", and so but then also & plus - – — ;")
@@ -61,8 +61,9 @@ def _opens(tokens: Sequence[Token], at: int) -> bool:
         return False
     order = unframed(rest, VERBS)
     opening = rest[order].key
-    if opening in VERBS | CHANGE | {"describe", "annotate"} and (
-        opening not in _WEAK or order or rest[1].key in _SPEAKERS
-    ):
+    # "I've waxed the skis and called Ida" goes on reporting; an order is no past form.
+    told = not order and opening.endswith("ed") and opening != base_of(opening)
+    sure = order or rest[1].key in _SPEAKERS or opening not in _WEAK
+    if sure and not told and opening in VERBS | CHANGE | {"describe", "annotate", "give"}:
         return True
     return paused and opening in _SPEAKERS and len(rest) > 1

@@ -17,6 +17,7 @@ from taskchat.assistant.offline.lexicon import (
     MANY_TASKS,
     NOT,
     ONE_TASK,
+    PARTICIPLES,
     word_set,
 )
 from taskchat.assistant.offline.normalise import Token
@@ -116,7 +117,8 @@ def sign_of(tokens: Sequence[Token]) -> Sign | None:
             continue
         if base in _TICKING and (keys[place] != "check" or "off" in keys[place:] or place < 2):
             return Sign("complete", place)
-        if base in _STATING and done and place < done:
+        past = keys[-2:-1] == ["as"] and (keys[-1] in PARTICIPLES or keys[-1].endswith("ed"))
+        if base in _STATING and place < max(done, (len(keys) - 2) * past):
             return Sign("complete", place)
         removes = base in _REMOVING and (base in DELETE | _SURE_REMOVING or _leaves(keys, place))
         if removes and not (base in _ADDING and _comes(keys, place) and not _leaves(keys, place)):
@@ -162,7 +164,7 @@ def _comes(keys: Sequence[str], place: int) -> bool:
             return True
         if key in {"down", "in"} and (at == 0 or at == len(after) - 1):
             return keys[place] not in {"get", "have", "see", "want", "need", "like"}
-        if (key == "as" and _noun(rest)) or (key in {"there", "here"} and not rest):
+        if (key == "as" and _noun(rest)) or (key in {"there", "here", "on"} and not rest):
             return True
         if key in {"added", "put", "noted", "entered", "included"} and at < len(after):
             return base_of(keys[place]) in {"get", "have", "see", "want", "need", "like"}

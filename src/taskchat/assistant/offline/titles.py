@@ -50,6 +50,11 @@ def titles_of(text: str, tokens: Sequence[Token], *, plural: bool, count: int = 
         words = words[-1:]
     if len(words) > 2 and FIELDS.get(words[0].key) == "title" and words[1].key in {":", "="}:
         words = words[2:]
+    opening = [token.key for token in words[:5]]
+    if ":" in opening[1:-1] and all(
+        key in _CALLED | {"following", "this", "these"} for key in opening[: opening.index(":")]
+    ):
+        words = words[opening.index(":") + 1 :]
     opening = [token.key for token in words[:4]]
     if opening[:2] == ["that", "i"] and len(words) > 4:
         # "Add to my list that I have to thank the nurse."
