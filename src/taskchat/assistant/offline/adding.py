@@ -267,6 +267,8 @@ def duty_of(text: str, tokens: Sequence[Token]) -> list[Add] | None:
                 and end - start < 2
             ):
                 return None
+            if words[start].key in {"know", "understand"}:
+                return None
             parting = [token.key for token in words[start : start + 2]]
             if parting[0] in {"go", "leave", "run"} and parting[1:] in ([], ["now"], [","]):
                 return None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from taskchat.assistant.offline.additions import additions_of
 from taskchat.assistant.offline.edits import edits_of, replaced_by
-from taskchat.assistant.offline.frames import unframed
+from taskchat.assistant.offline.frames import WISHING, unframed
 from taskchat.assistant.offline.intents import (
     Add,
     Change,
@@ -120,7 +120,13 @@ _MENDING = CHANGE | PRONOUNS | TASK_NOUNS | DETERMINERS | word_set("in on please
 def _destined(keys: Sequence[str]) -> bool:
     """Whether the segment asks for something to go on the list, in whatever words."""
     place = next((at for at, key in enumerate(keys) if key in LISTS | {"tasks", "to-dos"}), 0)
-    if not place or keys[0] in _INQUIRING or set(keys) & {"off", "from", "out", "is", "was"}:
+    orders = keys[0] in VERBS | WISHING | {"", "my", "the"} and not (keys[0] == "my" and place > 3)
+    if (
+        not place
+        or not orders
+        or keys[0] in _INQUIRING
+        or set(keys) & {"off", "from", "out", "is", "was"}
+    ):
         return False
     into = set(keys[max(place - 4, 0) : place]) & {"on", "onto", "to", "in", "into", "under"}
     needs = set(keys[place + 1 : place + 3]) & {"needs", "wants"}

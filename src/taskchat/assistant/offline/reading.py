@@ -267,7 +267,10 @@ def _statement(clause: Clause, *, has_more: bool) -> Reading:
         past = past and bool(PASSIVE & set(keys))
     ending = len(keys) <= 5 and keys[-1] in PARTICIPLES
     ending = ending or passive(keys)
-    if (past and (speaks or words[0] in PAST or words[0].endswith("ed"))) or ending:
+    wondered = clause.asked and words[0] in {"could", "can", "would", "might", "may", "should"}
+    if not wondered and (
+        (past and (speaks or words[0] in PAST or words[0].endswith("ed"))) or ending
+    ):
         report = Change("complete", Reference("words", spoken), told=True, certain=False)
         pointless = bool({"it", "them"} & set(keys[1:])) or keys[-1] in PRONOUNS
         return Reading((report,), context="" if pointless and len(keys) < 6 else spoken)

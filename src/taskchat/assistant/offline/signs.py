@@ -254,10 +254,33 @@ _SHORT_OF = word_set(
 _TELLING = word_set("says said told tells thinks thought wants asked asks claims reckons hopes")
 
 
+_OTHERS = word_set("somebody someone he she they nobody everybody everyone he's she's they've")
+_OFFERING = word_set("can could would don't wouldn't please may might you'd want like will have")
+
+
+def _of_another(words: Sequence[str]) -> bool:
+    """What somebody else did, the assistant included: "somebody put it there", "you deleted it"."""
+    return bool(words) and (
+        words[0] in _OTHERS or (words[0] == "you" and len(words) > 1 and words[1].endswith("ed"))
+    )
+
+
+def _conditional(words: Sequence[str]) -> bool:
+    """“If you delete it, ...”, “before you delete it”; but not “if you could delete it”."""
+    if words[:2] == ["if", "you"] and len(words) > 2 and words[2] not in _OFFERING:
+        return True
+    return any(
+        key in {"before", "until", "unless", "whenever"} and words[at + 1] in {"you", "i", "we"}
+        for at, key in enumerate(words[:-1])
+    )
+
+
 def denied(keys: Sequence[str]) -> bool:
     """Whether the words take back, doubt or only report what they speak of."""
     words = [key for key in keys if key not in FILLERS and key]
     if any(tuple(words[: len(opening)]) == opening for opening in _DOUBTING):
+        return True
+    if _of_another(words) or _conditional(words):
         return True
     told = next((at for at, key in enumerate(words[:8]) if key in _TELLING), -1)
     if told > 0 and words[told - 1] not in {"it", "that", "which", "so", "i"} and (

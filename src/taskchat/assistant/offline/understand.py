@@ -35,6 +35,12 @@ MESSAGE_CHARS_MAX = 600
 _ASIDE = re.compile(r",\s*while (?:you|i|we)(?:['’]re|['’]m| are| am) at it\s*,", re.IGNORECASE)
 """An aside between two halves of a request."""
 
+_TAG = re.compile(
+    r",\s*(?:isn|aren|hasn|haven|wasn|weren|didn|don)['’]?t (?:it|they|i|we|he|she|that)\s*\?\s*$",
+    re.IGNORECASE,
+)
+"""What turns a statement into a question."""
+
 _OUT_OF = frozenset({"of", "out", "from", "on", "among"})
 """What opens "of all my tasks, which ...": the list is named before the question."""
 
@@ -74,6 +80,10 @@ def understand(text: str) -> Understanding:
                 reading = replace(reading, intents=tuple(Add(i.words) for i in offers))
             readings.append(reading)
     intents = _settled(readings)
+    if _TAG.search(text):
+        # "The rent is paid, isn't it?" asks and reports nothing.
+        asked = [Ask(i.target) for i in intents if isinstance(i, Change) and i.told]
+        intents = list(asked[:1]) or intents
     tokens = tokens_of(text[:MESSAGE_CHARS_MAX])
     if (able := ability_of(tokens)) is not None:
         return Understanding((able,), text.strip())
