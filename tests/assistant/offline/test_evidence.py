@@ -160,3 +160,14 @@ def test_a_question_about_tasks_at_large_asks_for_no_change() -> None:
     for said in ("Is it possible to give a task a description?", "Can tasks have titles?"):
         assert ability_of(tokens_of(said)) is not None, said
     assert ability_of(tokens_of("Can you give the Ida task a description?")) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Somebody put 'rent' on my list", "You deleted 'Call Ida'?", "If you delete 'Call Ida', wait",
+     "Let me know before you delete 'Call Ida'", "I don't want 'rent' on my list",
+     "I need to know if 'Call Ida' has been removed", "'Call Ida' is done, isn't it?"],
+)  # fmt: skip
+def test_conditions_questions_and_deeds_of_others_change_nothing(said: str) -> None:
+    turn = Turn(said)
+    assert drafted(turn, understand(said).intents, TASKS, Memory()).draft.calls == []

@@ -162,6 +162,8 @@ def breaks_off(before: Sequence[Token], joint: Sequence[Token], rest: Sequence[T
     """Whether a request begins where no comma was typed: "the bins are out you can tick that"."""
     if before[0].key in ADD | PUT | {"remind", "remember", "note", "don't"} or len(joint) == 0:
         return False
+    if before[-1].key in {"before", "until", "unless", "if", "when"}:
+        return False
     if joint[0].key == ":" and any(t.key in FIELDS for t in rest[:5]):
         return False
     if joint[0].key == ":":

@@ -70,6 +70,8 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
         named = question.target if isinstance(question, Ask) else None
         context = "" if named else _spoken(text, tokens)
         return Reading((question,), named=named, context=context)
+    if _wonders(keys):
+        return Reading((Say("noted"),), context=text_of(text, tokens))
     if any(key in _REPORTERS for key in keys[:8]) and not clause.led:
         opening = adds_of(text, tokens) if keys[0] in ADD | {"remind", "remember", "note"} else None
         if not opening and keys[0] not in DELETE | CHANGE | {"mark", "tick"}:
@@ -104,6 +106,14 @@ def read_clause(clause: Clause, *, has_more: bool) -> Reading:
     if (wish := gist_of(clause)) is not None:
         return Reading((wish,))
     return _statement(clause, has_more=has_more)
+
+
+def _wonders(keys: Sequence[str]) -> bool:
+    """“I need to know if the keys are back” reports nothing and orders nothing."""
+    return any(
+        key in {"if", "whether"} and keys[place] in {"know", "sure", "certain", "wonder", "unsure"}
+        for place, key in enumerate(keys[1:8])
+    )
 
 
 def _conditional(clause: Clause) -> Reading:

@@ -269,6 +269,8 @@ def _conditional(words: Sequence[str]) -> bool:
     """“If you delete it, ...”, “before you delete it”; but not “if you could delete it”."""
     if words[:2] == ["if", "you"] and len(words) > 2 and words[2] not in _OFFERING:
         return True
+    if {"if", "whether"} & set(words[1:]) and {"know", "sure", "see", "ask"} & set(words[:5]):
+        return True
     return any(
         key in {"before", "until", "unless", "whenever"} and words[at + 1] in {"you", "i", "we"}
         for at, key in enumerate(words[:-1])
