@@ -124,7 +124,7 @@ def cases(name: str) -> list[Any]:
     return [pytest.param(case, id=case["id"]) for case in map(json.loads, filter(None, lines))]
 
 
-FILES = ("phrasings.jsonl", "more.jsonl", "people.jsonl", "people-2.jsonl")
+FILES = ("phrasings.jsonl", "more.jsonl", "people.jsonl", "people-2.jsonl", "evidence.jsonl")
 
 
 @pytest.mark.parametrize("case", [case for name in FILES for case in cases(name)])

@@ -24,7 +24,7 @@ from taskchat.assistant.offline.matching import Memory, Task, holding, resolve
 from taskchat.assistant.offline.naming import COVERED_MIN, Weighed, ids_of
 from taskchat.assistant.offline.normalise import Token, text_of, tokens_of
 from taskchat.assistant.offline.references import reference_of
-from taskchat.assistant.offline.replacements import Replaced, replacements_in
+from taskchat.assistant.offline.replacements import CUTS_MAX, Replaced, replacements_in
 from taskchat.assistant.offline.signs import VERBS, Sign
 from taskchat.assistant.offline.trimming import trimmed
 
@@ -62,7 +62,7 @@ def _reworded(
         return said
     if body[0].key not in CHANGE - {"move", "shift", "push", "call", "make"}:
         return None
-    for to in range(2, len(body) - 1):
+    for to in range(2, min(len(body) - 1, 2 + CUTS_MAX)):
         if body[to].key not in {"to", "into", "as"} or body[to].kind == "quote":
             continue
         target = reference_of(text, body[1:to], whole=False)
@@ -182,7 +182,7 @@ def renamed_twice(edit: Edit | Reword, tasks: Sequence[Task], memory: Memory) ->
     """“Rename A to B and C to D”: new words that hold the name of another task and its own."""
     first = edit.readings[0] if isinstance(edit, Reword) else edit
     words = (first.title or "").split()
-    for at in range(1, len(words) - 3):
+    for at in range(1, min(len(words) - 3, 2 * CUTS_MAX)):
         if words[at].casefold() not in {"and", "&"} and not words[at].endswith(","):
             continue
         for to in range(at + 2, min(at + 9, len(words) - 1)):

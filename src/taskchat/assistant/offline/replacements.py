@@ -7,6 +7,9 @@ from taskchat.assistant.offline.lexicon import CHANGE, FIELDS, TASK_NOUNS, word_
 from taskchat.assistant.offline.normalise import Token, text_of
 from taskchat.assistant.offline.trimming import trimmed
 
+CUTS_MAX = 12
+"""Ways to cut one clause; each is held against the list."""
+
 _CHANGING = CHANGE | word_set("swap exchange substitute switch replace shift move bring")
 _LEADS = word_set(
     "it it's its is that that's says say said should be read reads make made to so please put "
@@ -46,6 +49,8 @@ def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
     keys = [token.key for token in words]
     found: list[Replaced] = []
     for at, key in enumerate(keys):
+        if len(found) >= CUTS_MAX:
+            break
         if 0 < at < len(keys) - 1:
             if keys[at : at + 2] in (["rather", "than"], ["instead", "of"]) and at + 2 < len(keys):
                 found += _pairs(text, words, at, at + 2, forward=False)
@@ -60,7 +65,7 @@ def replacements_in(text: str, tokens: Sequence[Token]) -> list[Replaced]:
             to = keys.index("to", at + 2)
             found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=words[:at])
         elif key in _CHANGING and at < 4:
-            for to in range(at + 2, len(keys) - 1):
+            for to in range(at + 2, min(at + 2 + CUTS_MAX, len(keys) - 1)):
                 if keys[to] in {"to", "for", "with", "by", "into"}:
                     found += _cut(text, words, (at + 1, to), (to + 1, len(words)), around=())
     return found

@@ -22,7 +22,7 @@ from taskchat.assistant.offline.matching import Memory, Task
 from taskchat.assistant.offline.normalise import tokens_of
 from taskchat.assistant.offline.signs import VERBS
 
-SAID_CHARS_MAX = 600
+SAID_CHARS_MAX = 400
 """Longer messages are read by the grammar alone; evidence from so many words proves nothing."""
 
 _UNREAD = frozenset({"unknown", "noted", "incomplete", "hypothetical", "kept"})
