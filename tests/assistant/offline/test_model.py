@@ -278,7 +278,8 @@ def test_a_long_conversation_and_a_long_list_are_answered_quickly() -> None:
     items += [user("the A one"), *listed(*(f"Report {number}" for number in range(500)))]
     started = time.process_time()
     next_step(items, ALL)
-    assert time.process_time() - started < 1.0
+    # Some 70 ms; what compares everything with everything would take minutes.
+    assert time.process_time() - started < 10
 
 
 def test_no_mixture_of_known_words_breaks_a_turn() -> None:

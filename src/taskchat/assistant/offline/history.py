@@ -137,7 +137,8 @@ def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
         lines = _lines_shown(turn.reply)
         if not focus:
             focus = _changed(turn) or lines or _quoted(turn.reply, tasks)
-            focus = focus or _spoken_of(turn.said, tasks)
+            if not focus and back < TURNS_BACK_MAX:
+                focus = _spoken_of(turn.said, tasks)
         if not shown and back < TURNS_BACK_MAX:
             shown = lines
         if newest is not None and focus and shown:

@@ -20,7 +20,14 @@ _LIGHT_WEIGHT = 0.3
 _LIGHT_STEMS = LIGHT | {stem(word) for word in EVENTS}
 
 
-_STEMMED_SYNONYMS = tuple(frozenset(stem(word) for word in group) for group in SYNONYMS)
+_GROUPS: dict[str, set[int]] = {}
+"""Of each stem, the groups of synonyms that it is in."""
+
+for _number, _group in enumerate(SYNONYMS):
+    for _word in _group:
+        _GROUPS.setdefault(stem(_word), set()).add(_number)
+
+_NO_GROUP: frozenset[int] = frozenset()
 
 
 def plain(title: str) -> str:
@@ -53,7 +60,7 @@ def alike(one: str, other: str, *, fuzzy: bool) -> float:
     """1 for the same word, less for a synonym or a misspelling, 0 for another word."""
     if one == other:
         return 1.0
-    if any(one in group and other in group for group in _STEMMED_SYNONYMS):
+    if _GROUPS.get(one, _NO_GROUP) & _GROUPS.get(other, _NO_GROUP):
         return 0.9
     if not fuzzy or min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 2:
         return 0.0
