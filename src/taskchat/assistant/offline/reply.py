@@ -61,6 +61,10 @@ _HOW = {
         "To change a task, say for example “Rename task 1 to Call Sam tonight” or "
         "“Set the description of task 2 to bring photos”."
     ),
+    "states": (
+        "Completing a task ticks it off and keeps it on your list; deleting a task removes it "
+        "for good. Nothing was changed."
+    ),
     "list": "To see your tasks, say “Show my tasks”, “What's pending?” or “What have I finished?”.",
 }
 

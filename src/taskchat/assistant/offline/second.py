@@ -19,8 +19,10 @@ from taskchat.assistant.offline.intents import (
 )
 from taskchat.assistant.offline.lexicon import CHANGE, FIELDS
 from taskchat.assistant.offline.matching import Memory, Task
+from taskchat.assistant.offline.meanings import meaning_asked
 from taskchat.assistant.offline.normalise import tokens_of
 from taskchat.assistant.offline.signs import VERBS
+from taskchat.assistant.offline.templates import fits_form, templated
 
 SAID_CHARS_MAX = 400
 """Longer messages are read by the grammar alone; evidence from so many words proves nothing."""
@@ -30,8 +32,10 @@ _UNREAD = frozenset({"unknown", "noted", "incomplete", "hypothetical", "kept"})
 
 def may_be_doubted(said: str, intents: Sequence[Intent]) -> bool:
     """Whether the list is needed to weigh the evidence: the grammar made nothing of a request."""
-    if len(said) > SAID_CHARS_MAX:
+    if len(said) > SAID_CHARS_MAX or meaning_asked(said) is not None:
         return False
+    if fits_form(said):
+        return True
     unread = all(
         isinstance(i, Offer)
         or (isinstance(i, Say) and i.topic in _UNREAD)
@@ -115,8 +119,12 @@ def drafted(
         memory: What earlier turns were about.
     """
     first = Drafted(intents, draft_of(turn, intents, tasks, memory))
-    if len(turn.said) > SAID_CHARS_MAX:
+    if len(turn.said) > SAID_CHARS_MAX or meaning_asked(turn.said) is not None:
         return first
+    formed = templated(turn.said, tasks, memory)
+    if formed is not None:
+        second = Drafted(formed, draft_of(turn, formed, tasks, memory))
+        return second if second.draft.calls else first
     twice = [
         edit
         for intent in intents

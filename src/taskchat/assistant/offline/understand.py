@@ -24,10 +24,13 @@ from taskchat.assistant.offline.intents import (
 )
 from taskchat.assistant.offline.lexicon import FILLERS, PRONOUNS
 from taskchat.assistant.offline.listings import listing_of
+from taskchat.assistant.offline.meanings import meaning_asked
 from taskchat.assistant.offline.normalise import Token, text_of, tokens_of
+from taskchat.assistant.offline.plainer import filled_in, plainer
 from taskchat.assistant.offline.reading import read_clause
 from taskchat.assistant.offline.references import reference_of
 from taskchat.assistant.offline.trimming import trimmed
+from taskchat.assistant.offline.wishes import wish_of
 
 MESSAGE_CHARS_MAX = 600
 """Longer messages are no wish to see tasks in many words, nor a question about the assistant."""
@@ -64,6 +67,14 @@ def understand(text: str) -> Understanding:
         At least one intent; `Say("unknown")` when nothing was understood.
     """
     text = _ASIDE.sub(" ", text)
+    if len(text) <= MESSAGE_CHARS_MAX:
+        if (meaning := meaning_asked(text)) is not None:
+            said, rest = meaning
+            return understand(rest) if tokens_of(rest) else Understanding((said,), text.strip())
+        whole = wish_of(tokens_of(text)) or filled_in(text)
+        if whole is not None:
+            return Understanding((whole,), text.strip())
+        text = plainer(text)
     clauses = clauses_of(text)
     social = social_of(clauses)
     if social is not None:
