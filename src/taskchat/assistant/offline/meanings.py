@@ -21,9 +21,18 @@ _MEANING = re.compile(
     rf"|(?:does|would|will|is|are) {_DEED}(?:ing)\b[^.?!]*\?"
     rf"|what(?:'s|’s| is) {_DEED}ing\b"
     rf"|if (?:i|you|we) {_DEED} [^.?!]*,? (?:is it|will it|does it|do you|can i|what|where)\b"
+    rf"|(?:can|may|should|could) (?:we|i) {_DEED} [^.?!]* or not\?"
     r")",
     re.IGNORECASE,
 )
+_ORDERED = re.compile(
+    r"\W*(?:(?:please|can you|could you|ok|hey|so)[ ,]+)*(?:add|remind|put|note|create|new|to-?do|"
+    r"task|reminder|remember|i need|i have|i must|i should|i've|gotta|don't|rename|change|update|set|"
+    r"make|write|call|retitle)\b",
+    re.IGNORECASE,
+)
+"""What opens an order whose words may hold such a question: "remind me to ask what ..."."""
+
 _ABOUT = (("delete", DELETE), ("complete", COMPLETE | {"mark", "tick"}), ("add", ADD),
           ("update", CHANGE), ("list", LIST_VERBS))  # fmt: skip
 _GERUND = re.compile(r"(?:ing|ed|es|s|e|ion)$")
@@ -32,7 +41,7 @@ _GERUND = re.compile(r"(?:ing|ed|es|s|e|ion)$")
 def meaning_asked(text: str) -> tuple[Say, str] | None:
     """The answer to a question about the operations, and the sentences after it; or None."""
     found = _MEANING.search(text)
-    if found is None or re.search(r"[.?!\n]\s*\w", text[: found.start()]):
+    if found is None or _ORDERED.match(text) or re.search(r"[.?!\n]\s*\w", text[: found.start()]):
         return None
     end = text.find("?", found.end() - 1)
     asked = text[: end + 1] if end >= 0 else text

@@ -14,14 +14,15 @@ _RULES = tuple(
         (rf"{_HEAD}(?:a )?(?:reminder|note to self|todo|to-do|new task|task) ?(?:-|–|—|=|\.\.\.?) ?"
          r"(?=\w)", r"\1new task: "),
         (rf"{_HEAD}((?:(?:can|could|would) you )?)(?:crate|creat|craete|creaet|cretae|cerate|maek|"
-         r"mkae|ceate|creste) (an?|me an?|the|new) ", r"\1\2create \3 "),
+         r"mkae|ceate|creste) (an?|me an?|the|new) "
+         r"(?=(?:new )?(?:task|taks|tsak|tsk|to-?do|reminder|item|entry)\b)", r"\1\2create \3 "),
         (r"\b(a|new|another|the|this|my) (?:taks|tsak|tsk|taask|taskk|atsk) (?=to\b|called|named|for"
          r"|:)", r"\1 task "),
         (rf"{_HEAD}({_REMOVE}) please (?=\w)", r"\1please \2 "),
         (rf"{_HEAD}(?:permanently|completely|fully|entirely) ({_REMOVE}) (?=\w)", r"\1\2 "),
         (rf"{_HEAD}((?:please )?{_REMOVE} [^,;.?!\n]+?)( please)?[,;.] ?(?:(?:it['’]?s|it is|is|"
          r"that['’]s) (?:not|no longer) (?:necessary|needed|required|relevant|useful)"
-         r"(?: any ?more| more| now| any longer)?|i['’]m not [^,;.?!]{2,40})[.!]*\s*$", r"\1\2"),
+         r"(?: any ?more| more| now| any longer)?|i['’]m not (?!sure|certain|convinced|ready|kidding|done|finished)[^,;.?!]{2,40})[.!]*\s*$", r"\1\2"),
         (r"^((?:hey |oh |ok |so )?(?:i|we)(?:['’]ve)? \w[^?!\n]*?)[,;.-]+ ?(?:but |and |sorry,? ?)?"
          r"(?:i )?(?:just )?forgot to (?:tell you|mention(?: it)?|"
          r"say(?: so)?|let you know|tick it(?: off)?)[.!]*\s*$", r"\1"),
@@ -46,6 +47,13 @@ _TITLED = re.compile(
     re.IGNORECASE,
 )
 
+_FURTHER = re.compile(
+    r"^[\"'“‘].*[\"'”’].*\w[^\"'”’]*$|[\"”] and |\b(?:and|then|also) (?:an?|another|add|create|delete|mark|remind)\b|"
+    r"[.;!?] (?:and |then |also |please )*(?:add|create|delete|mark|remind|rename|show|another)\b",
+    re.IGNORECASE,
+)
+"""What tells that more is asked for after the description."""
+
 
 def plainer(text: str) -> str:
     """The message with the openings and asides that the grammar knows by another name."""
@@ -57,7 +65,7 @@ def plainer(text: str) -> str:
 def filled_in(text: str) -> Add | None:
     """“A to-do. Title is A. Description is B”: a form filled in, its description kept whole."""
     found = _FIELD_BY_FIELD.match(text) or _TITLED.match(text)
-    if found is None:
+    if found is None or _FURTHER.search(found["described"]):
         return None
     title, described = (found[name].strip().strip("\"'“”‘’") for name in ("title", "described"))
     described = described.rstrip(".") if described.count(".") == 1 else described
