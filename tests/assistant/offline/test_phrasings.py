@@ -124,7 +124,15 @@ def cases(name: str) -> list[Any]:
     return [pytest.param(case, id=case["id"]) for case in map(json.loads, filter(None, lines))]
 
 
-FILES = ("phrasings.jsonl", "more.jsonl", "people.jsonl", "people-2.jsonl", "evidence.jsonl")
+FILES = (
+    "phrasings.jsonl",
+    "more.jsonl",
+    "people.jsonl",
+    "people-2.jsonl",
+    "people-3.jsonl",
+    "evidence.jsonl",
+    "forms.jsonl",
+)
 
 
 @pytest.mark.parametrize("case", [case for name in FILES for case in cases(name)])

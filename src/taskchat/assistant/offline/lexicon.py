@@ -423,7 +423,6 @@ PARTICIPLES = (PAST - word_set("had have was were been is are let read put cut s
 """Past forms of deeds, with which people report that something is done."""
 
 SPELLINGS = {
-    "shw": "show",
     "tickd": "ticked",
     "ad": "add",
     "giv": "give",

@@ -11,7 +11,8 @@ _DEED = (
 )
 _MEANING = re.compile(
     r"(?:^|[,:;.!-]\s*|\b(?:so|wondering|curious|know|explain|ask|and|but|tell me)\s+)(?:"
-    r"(?:what|is there|explain|are there|tell me|any|know|the)\b[^.?!]{0,40}\bdifferences? between\b"
+    r"(?:what|is there|explain|are there|tell me|any|know|the)\b[^.?!]{0,40}\bdifferences?"
+    r" between\b"
     rf"|(?:how|in what way) (?:is|are|does|do) {_DEED}[^.?!]{{0,40}}\b(?:differ|different)"
     rf"|what (?:does|do|would|will|did) (?:it mean|you mean|{_DEED}|[\"'“‘]{_DEED})"
     rf"[^.?!]*\b(?:do|mean|by|to|when|if|actually|exactly|really|achieve)\b"
@@ -27,7 +28,8 @@ _MEANING = re.compile(
 )
 _ORDERED = re.compile(
     r"\W*(?:(?:please|can you|could you|ok|hey|so)[ ,]+)*(?:add|remind|put|note|create|new|to-?do|"
-    r"task|reminder|remember|i need|i have|i must|i should|i've|gotta|don't|rename|change|update|set|"
+    r"task|reminder|remember|i need|i have|i must|i should|i've|gotta|don't|rename|change|update|"
+    r"set|"
     r"make|write|call|retitle)\b",
     re.IGNORECASE,
 )

@@ -16,13 +16,15 @@ _RULES = tuple(
         (rf"{_HEAD}((?:(?:can|could|would) you )?)(?:crate|creat|craete|creaet|cretae|cerate|maek|"
          r"mkae|ceate|creste) (an?|me an?|the|new) "
          r"(?=(?:new )?(?:task|taks|tsak|tsk|to-?do|reminder|item|entry)\b)", r"\1\2create \3 "),
-        (r"\b(a|new|another|the|this|my) (?:taks|tsak|tsk|taask|taskk|atsk) (?=to\b|called|named|for"
+        (r"\b(a|new|another|the|this|my) (?:taks|tsak|tsk|taask|taskk|atsk) (?=to\b|called|named|"
+         r"for"
          r"|:)", r"\1 task "),
         (rf"{_HEAD}({_REMOVE}) please (?=\w)", r"\1please \2 "),
         (rf"{_HEAD}(?:permanently|completely|fully|entirely) ({_REMOVE}) (?=\w)", r"\1\2 "),
         (rf"{_HEAD}((?:please )?{_REMOVE} [^,;.?!\n]+?)( please)?[,;.] ?(?:(?:it['’]?s|it is|is|"
          r"that['’]s) (?:not|no longer) (?:necessary|needed|required|relevant|useful)"
-         r"(?: any ?more| more| now| any longer)?|i['’]m not (?!sure|certain|convinced|ready|kidding|done|finished)[^,;.?!]{2,40})[.!]*\s*$", r"\1\2"),
+         r"(?: any ?more| more| now| any longer)?|i['’]m not (?!sure|certain|convinced|ready|"
+         r"kidding|done|finished)[^,;.?!]{2,40})[.!]*\s*$", r"\1\2"),
         (r"^((?:hey |oh |ok |so )?(?:i|we)(?:['’]ve)? \w[^?!\n]*?)[,;.-]+ ?(?:but |and |sorry,? ?)?"
          r"(?:i )?(?:just )?forgot to (?:tell you|mention(?: it)?|"
          r"say(?: so)?|let you know|tick it(?: off)?)[.!]*\s*$", r"\1"),
@@ -35,7 +37,8 @@ _FIELD_BY_FIELD = re.compile(
     r"put in|give me|new)? ?(?:an? |another )?(?:new )?(?:task|to-?do|item|reminder|entry)"
     r"(?: (?:please|for me))?(?:[.:,;\n -]+| (?:with|whose) )(?:the |its )?(?:title|name)\b"
     r"(?: (?:is|should be|being|of)|[:=])? ?(?P<title>[^\n]+?)[.,;\n]+ ?(?:and )?(?:the |its )?"
-    r"(?:description|details?|notes?)\b(?: (?:is|should be|being)|[:=])? ?(?P<described>[^\n]+?)\s*$",
+    r"(?:description|details?|notes?)\b(?: (?:is|should be|being)|[:=])?"
+    r" ?(?P<described>[^\n]+?)\s*$",
     re.IGNORECASE,
 )
 _TITLED = re.compile(
@@ -48,7 +51,8 @@ _TITLED = re.compile(
 )
 
 _FURTHER = re.compile(
-    r"^[\"'“‘].*[\"'”’].*\w[^\"'”’]*$|[\"”] and |\b(?:and|then|also) (?:an?|another|add|create|delete|mark|remind)\b|"
+    r"^[\"'“‘].*[\"'”’].*\w[^\"'”’]*$|[\"”] and |\b(?:and|then|also) (?:an?|another|add|create|"
+    r"delete|mark|remind)\b|"
     r"[.;!?] (?:and |then |also |please )*(?:add|create|delete|mark|remind|rename|show|another)\b",
     re.IGNORECASE,
 )

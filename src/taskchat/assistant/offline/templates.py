@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from taskchat.assistant.offline.forms import FORMS
 from taskchat.assistant.offline.intents import Change, Edit, Intent
 from taskchat.assistant.offline.matching import Memory, Task, holding, resolve
 from taskchat.assistant.offline.naming import ids_of
 from taskchat.assistant.offline.normalise import tokens_of
 from taskchat.assistant.offline.references import reference_of
-from taskchat.assistant.offline.forms import FORMS
-
 
 _ARTICLES = ("the ", "a ", "an ", "my ")
 _MORE = re.compile(
-    r"(?:\b(?:and|then|also)|[.;!?,])(?: (?:and|then|also|please))* (?:add|create|delete|remove|mark|"
+    r"(?:\b(?:and|then|also)|[.;!?,])(?: (?:and|then|also|please))* (?:add|create|delete|remove|"
+    r"mark|"
     r"tick|complete|rename|change|remind|show|undo|wait|don't|never mind)\b|\bor not$",
     re.IGNORECASE,
 )

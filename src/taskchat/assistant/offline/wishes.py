@@ -47,24 +47,30 @@ _SOME_OF_IT = re.compile(
 _PENDING = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:is there |have i got |do i have |got |there's )?any(?:thing|{_NOUN}| {_NOUN})?(?: else)?"
+        rf"(?:is there |have i got |do i have |got |there's )?any(?:thing|{_NOUN}| {_NOUN})?(?:"
+        rf" else)?"
         rf" (?:left|still|remaining|outstanding)(?: (?:for me|for us|on my list|on the list))?"
         rf"(?: (?:to|i have to|i need to|i've got to) {_DOING})?",
-        rf"(?:{_SEE} )?(?:{_WHICH}|the {_NOUN}|the ones|what's|what is)(?: is| are| that's| that are|"
-        rf" have| has)?(?: i)? (?:not|haven't|isn't|aren't|hasn't|have not)(?: i)?(?: been)?(?: yet)?"
+        rf"(?:{_SEE} )?(?:{_WHICH}|the {_NOUN}|the ones|what's|what is)(?: is| are| that's| that"
+        rf" are|"
+        rf" have| has)?(?: i)? (?:not|haven't|isn't|aren't|hasn't|have not)(?: i)?(?: been)?(?:"
+        rf" yet)?"
         rf" (?:been )?{_DONE}(?: yet| so far)?",
-        rf"(?:{_SEE} )?{_WHICH} (?:do )?(?:i|we)(?: do)?(?: still)? (?:still )?(?:need|have|got|ought)"
+        rf"(?:{_SEE} )?{_WHICH} (?:do )?(?:i|we)(?: do)?(?: still)? (?:still )?(?:need|have|got|"
+        rf"ought)"
         rf" to {_DOING}(?: still)?",
         rf"(?:{_SEE} )?(?:all )?(?:of )?(?:my |the )?{_NOUN} (?:that|which) (?:are|is|have|i have)"
         rf"(?: still)? (?:not|yet)(?: (?:been|to be))? {_DONE}(?: yet)?",
-        rf"(?:{_SEE} )?(?:all )?(?:my |the )?{_NOUN} (?:that|which)? ?(?:aren't|isn't|haven't been|i"
+        rf"(?:{_SEE} )?(?:all )?(?:my |the )?{_NOUN} (?:that|which)? ?(?:aren't|isn't|haven't"
+        rf" been|i"
         rf" haven't) {_DONE}(?: yet)?",
     )
 )
 _COMPLETED = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:{_SEE} )?(?:{_WHICH}|what've|what all|everything|the {_NOUN})(?: that)?(?: have| had)?"
+        rf"(?:{_SEE} )?(?:{_WHICH}|what've|what all|everything|the {_NOUN})(?: that)?(?: have|"
+        rf" had)?"
         rf" (?:i|i've|we|we've)(?: have)?(?: already| just| managed to)? {_DONE}"
         rf"(?: so far| already| today| this week)*",
         rf"(?:{_SEE} )?{_WHICH} (?:did|have) (?:i|we)(?: already)? (?:manage to|managed to|get to|"
