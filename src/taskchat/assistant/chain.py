@@ -147,12 +147,13 @@ class ModelChain(Model):
         """
         run, record = _run.get(), current_record()
         named, breaker = self._admitted(run)
+        items = with_history(input)
         record.asking(named.name)
         run.attempt = Attempt(named, record)
         began = time.monotonic()
         try:
             response = await run.attempt.answer(
-                system_instructions, with_history(input), model_settings, tools, *args, **kwargs
+                system_instructions, items, model_settings, tools, *args, **kwargs
             )
         except BaseException:
             # How it went is for the policy to say; a run that is cancelled says nothing.
@@ -163,7 +164,7 @@ class ModelChain(Model):
         took_s = time.monotonic() - began
         if response.usage.input_tokens:
             self._counts[run.at].note(
-                bytes_of(system_instructions, with_history(input), tools),
+                bytes_of(system_instructions, items, tools),
                 response.usage.input_tokens,
             )
         metrics.MODEL_SECONDS.labels(named.name).observe(took_s)

@@ -20,7 +20,7 @@ from taskchat.conversations.past import (
     past_turns,
     turns_between,
 )
-from taskchat.errors import DatabaseError, ServiceError
+from taskchat.errors import ServiceError
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.states import TurnRef
 
@@ -114,7 +114,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
                 after=kept.until,
                 summary=summary,
             )
-    except (ServiceError, DatabaseError) as error:
+    except ServiceError as error:
         # The next turn tries again; until then the model has the history and nothing more.
         log.warning("summary.failed", turn_id=str(turn.id), error=type(error).__name__)
     else:
