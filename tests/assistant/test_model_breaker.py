@@ -31,6 +31,8 @@ async def until(
     deadline = time.monotonic() + PATIENCE_S
     while not holds(outcome := await say()):
         assert time.monotonic() < deadline, talk.vendor.asked
+        # A page of messages must hold all that is said meanwhile.
+        await asyncio.sleep(0.1)
     return outcome
 
 
@@ -111,7 +113,7 @@ async def test_with_no_model_left_a_turn_fails_at_once_and_nobody_is_asked(
     a, _ = names
     async with vendor(scripts={a: [always(fails(500))]}) as standing:
         async with talking(
-            running_app, standing, way, model=a, breaker_failures=2, breaker_open_s=1, **ONCE
+            running_app, standing, way, model=a, breaker_failures=2, breaker_open_s=2, **ONCE
         ) as talk:
             for _ in range(2):
                 assert (await talk.say()).error_code == "model_error"

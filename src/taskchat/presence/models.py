@@ -1,7 +1,6 @@
 """Connections that follow what happens, of all processes."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -14,8 +13,6 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlmodel import Field, SQLModel
-
-KINDS: Final = ("websocket", "sse")
 
 
 class LiveConnection(SQLModel, table=True):
