@@ -17,7 +17,7 @@ help: ## list the targets
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "taskchat needs Python 3.11 to 3.14; none was found. Name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -55,7 +55,7 @@ chaos: $(READY) ## kill, freeze and restart real processes under load, then chec
 
 lock: ## compile requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+		--no-emit-find-links --no-annotate --no-strip-extras --custom-compile-command "make lock" \
 		--extra embedded --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and what tools left behind
