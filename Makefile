@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock bench bench-live bench-models chaos clean
+.PHONY: help run test check format lock bench bench-live bench-burst bench-models chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ bench: $(READY) ## processor time of a turn beside the leanest one that can be w
 
 bench-live: $(READY) ## sockets and streams: memory, acknowledgments, added delay
 	$(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-burst: $(READY) ## a thousand turns at once on a process that has little of a core
+	$(BIN)/python -m benchmarks.burst $(ARGS)
 
 bench-models: $(READY) ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import asyncpg
 import jwt
-from agents import Agent, RunConfig, Runner
+from agents import Agent, Model, OpenAIResponsesModel, RunConfig, Runner
 from agents.items import TResponseInputItem
 from agents.mcp import MCPServer as AgentsMCPServer
 from fastapi import FastAPI, Header, HTTPException
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, GetPromptResult, ListPromptsResult, Tool
+from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from benchmarks.scripted import ScriptedModel
@@ -98,6 +99,13 @@ async def _as_it_is(_connection: object) -> None:
     """In place of the pool's reset, which would cost a round trip more at every release."""
 
 
+def _model() -> Model:
+    """In the process, or over HTTP if an address is given."""
+    if "OPENAI_BASE_URL" in os.environ:
+        return OpenAIResponsesModel(os.environ["TASKCHAT_MODEL"], AsyncOpenAI())
+    return ScriptedModel()
+
+
 @contextlib.asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     global _secret, _pool, _agent
@@ -109,7 +117,7 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         _agent = Agent(
             name="lean",
             instructions="You keep a to-do list.",
-            model=ScriptedModel(),
+            model=_model(),
             mcp_servers=[Bridge(client, (await client.list_tools()).tools)],
         )
         yield

@@ -81,6 +81,12 @@ def cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
+def peak_mib(process: psutil.Process) -> float:
+    """The most memory that it has had, as Linux counts it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def machine_cpu_s() -> float:
     """Processor time of all cores so far in which they were not idle."""
     times = psutil.cpu_times()

@@ -60,7 +60,7 @@ async def _recite(writer: asyncio.StreamWriter, recitation: Recitation) -> None:
     writer.write(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    _tell(writer, "created", response=_response("in_progress", []))
+    _tell(writer, "created", response=response("in_progress", []))
     due = time.monotonic() + recitation.pause_ms / 1000
     said = ""
     for _ in range(recitation.tokens):
@@ -85,7 +85,7 @@ async def _recite(writer: asyncio.StreamWriter, recitation: Recitation) -> None:
         "status": "completed",
         "content": [content],
     }
-    _tell(writer, "completed", response=_response("completed", [message]))
+    _tell(writer, "completed", response=response("completed", [message]))
     writer.write(b"0\r\n\r\n")
     await writer.drain()
 
@@ -97,7 +97,7 @@ def _tell(writer: asyncio.StreamWriter, event: str, **fields: Any) -> None:
     writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
 
 
-def _response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+def response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": "resp_1",
         "object": "response",

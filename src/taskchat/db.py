@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import SQLModel
 
 from taskchat.errors import DatabaseError
+from taskchat.line import Line, Precedence
 from taskchat.moments import new_id
 from taskchat.principal import Principal
 from taskchat.settings import Settings
@@ -87,32 +88,54 @@ class Database:
             hide_parameters=True,
             connect_args=connect_args,
         )
+        # Who is served has a connection at once: the pool itself is never waited for.
+        self._line = Line(
+            size=settings.db_pool_size,
+            waiting_max=settings.db_line_max,
+            still_s=settings.pool_timeout_s,
+        )
         self._statement_timeout = f"{int(settings.statement_timeout_s * 1000)}ms"
 
     @contextlib.asynccontextmanager
-    async def transaction(self, principal: Principal) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, principal: Principal, precedence: Precedence = Precedence.ARRIVING
+    ) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that sees the principal's rows and no others.
 
         Commits when the block ends, rolls back when it raises.
 
+        Args:
+            principal: Whose.
+            precedence: Who goes first where connections have to be waited for.
+
         Raises:
-            DatabaseError: no connection in time, a limit struck, or the server went away.
+            Overloaded: too many wait for a connection; never for what is ACCEPTED.
+            DatabaseError: a limit struck, or the server went away.
         """
-        async with self._transaction(APP_ROLE, principal.user_id) as connection:
+        async with self._transaction(APP_ROLE, principal.user_id, precedence) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
     async def system_transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction for what acts for nobody; it reads no message and no task.
 
+        It sees to turns that were accepted, and goes first as they do.
+
         Raises:
             DatabaseError: as for `transaction`.
         """
-        async with self._transaction(SYSTEM_ROLE, "") as connection:
+        async with self._transaction(SYSTEM_ROLE, "", Precedence.ACCEPTED) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def _transaction(self, role: str, user_id: str) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(
+        self, role: str, user_id: str, precedence: Precedence
+    ) -> AsyncIterator[AsyncConnection]:
+        async with self._line.place(user_id, precedence), self._bound(role, user_id) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _bound(self, role: str, user_id: str) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await self._enter(role, user_id)
             try:

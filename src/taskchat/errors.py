@@ -10,8 +10,9 @@
     ├── RequestTimeout 408          ├── InternalError 500
     ├── PayloadTooLarge 413         ├── ModelError 502
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
-    ├── RateLimited 429             ├── ShuttingDown 503
-    └── HeadersTooLarge 431         └── RunTimeout 504
+    ├── RateLimited 429             │   └── Overloaded 503
+    └── HeadersTooLarge 431         ├── ShuttingDown 503
+                                    └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
 secret, a path or what the caller sent.
@@ -232,6 +233,16 @@ class DatabaseError(ServiceError):
     status = 503
     code = "database_error"
     default = "The database did not answer in time; repeat the request in a moment."
+
+
+class Overloaded(DatabaseError):
+    """The line before the database is full; nothing was stored."""
+
+    code = "overloaded"
+    default = (
+        "This server has more to do than it can take on; nothing was stored. Repeat the request "
+        "after the time that Retry-After names."
+    )
 
 
 class ShuttingDown(ServiceError):

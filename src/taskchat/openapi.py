@@ -22,6 +22,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
     errors.NotAcceptable,
     errors.InternalError,
     errors.DatabaseError,
+    errors.Overloaded,
 )
 """What every route under /api may answer."""
 

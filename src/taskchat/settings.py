@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     Needed where DATABASE_URL is such a pooler; else DATABASE_URL serves for both."""
     db_pool_size: int = Field(10, ge=1, le=1000)
     """Connections of one process. A turn holds one for milliseconds, never while a model thinks."""
+    db_line_max: int = Field(2000, ge=0, le=100_000)
+    """Requests that may wait in line for one of them; one more is answered 503 before anything of
+    it is stored. What belongs to accepted turns always may."""
 
     # --- which model answers ---
     openai_api_key: OptionalSecret = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
@@ -89,7 +92,8 @@ class Settings(BaseSettings):
     statement_timeout_s: Seconds = 5
     """The longest one SQL statement may take; Postgres' own default is for ever."""
     pool_timeout_s: Seconds = 5
-    """The longest a request waits for a free connection before it answers 503."""
+    """How long a request waits in a line for connections that does not move before it answers 503.
+    In one that moves it waits for its turn."""
     tool_timeout_s: Seconds = 10
     """The longest one tool call may take."""
     lease_s: Seconds = 15

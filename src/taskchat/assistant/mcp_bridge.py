@@ -4,7 +4,6 @@ One bridge, one client and one server live as long as the app. Which turn a call
 bound around the run, so that concurrent runs share the bridge and never each other's identity.
 """
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -28,6 +27,7 @@ from taskchat.assistant.record import current_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as
+from taskchat.time_limits import time_limit
 
 CALL_ID: Final = "taskchat/call_id"
 """Key of the model's call id in a request's `_meta`."""
@@ -109,7 +109,7 @@ class TaskServerBridge(AgentsMCPServer):
         try:
             call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
             with calling_as(call):
-                async with asyncio.timeout(self._tool_timeout_s):
+                async with time_limit(self._tool_timeout_s):
                     result = await self._client.call_tool(
                         tool_name, arguments, meta=cast(RequestParamsMeta, meta)
                     )

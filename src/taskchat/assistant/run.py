@@ -1,6 +1,5 @@
 """One run of the agent: the SDK's loop within our limits, its errors turned into ours."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings
 from taskchat.texts import is_visible
+from taskchat.time_limits import time_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Assistant:
         """
         with recorded_in(record):
             try:
-                async with asyncio.timeout(self._settings.run_timeout_s):
+                async with time_limit(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):
                         return await self._run(items, facts, pending, model_calls_max)
             except TimeoutError as error:
@@ -212,7 +212,7 @@ class Assistant:
         configured = self._configured
         with recorded_in(record):
             try:
-                async with asyncio.timeout(self._settings.run_timeout_s):
+                async with time_limit(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):
                         result = await Runner.run(
                             configured.summariser,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
+from taskchat.line import Precedence
 from taskchat.live.rows import Place, events_since, place_now
 from taskchat.principal import Principal
 from taskchat.turns.event_rows import EVENTS_MAX
@@ -199,7 +200,9 @@ class Tail:
     async def _begin(self) -> None:
         while True:
             try:
-                async with self._database.transaction(self._principal) as connection:
+                async with self._database.transaction(
+                    self._principal, Precedence.ACCEPTED
+                ) as connection:
                     self.place = await place_now(connection, self._principal, self._conversation_id)
                 break
             except DatabaseError:
@@ -215,7 +218,9 @@ class Tail:
         while self._again:
             self._again = False
             try:
-                async with self._database.transaction(self._principal) as connection:
+                async with self._database.transaction(
+                    self._principal, Precedence.ACCEPTED
+                ) as connection:
                     events = await events_since(
                         connection, self._principal, self._conversation_id, self.place
                     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
+from taskchat.line import Precedence
 from taskchat.live.connections import Connection
 from taskchat.live.feed import Feed, Tail
 from taskchat.live.rows import Place, events_since
@@ -145,7 +146,9 @@ class Following:
             while self._missed and not self._connection.gone.is_set():
                 self._missed = False
                 try:
-                    async with self._database.transaction(self._principal) as connection:
+                    async with self._database.transaction(
+                        self._principal, Precedence.ACCEPTED
+                    ) as connection:
                         events = await events_since(
                             connection, self._principal, conversation_id, self._place
                         )

@@ -7,6 +7,7 @@ from typing import Final
 
 from taskchat.db import Database
 from taskchat.errors import NotFound
+from taskchat.line import Precedence
 from taskchat.live.feed import Feed
 from taskchat.turns import event_rows
 from taskchat.turns.event_rows import EVENTS_MAX
@@ -114,7 +115,7 @@ async def read_after(database: Database, turn: TurnRef, after: int) -> Sequence[
         NotFound: the principal has no such turn.
         DatabaseError: they can't be read at the moment.
     """
-    async with database.transaction(turn.principal) as connection:
+    async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
         events = await event_rows.read_after(connection, turn, after)
         if events:
             return events

@@ -84,7 +84,7 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
             connection.close(closed.code, closed.reason)
         except DatabaseError as error:
             connection.send(error_frame(error))
-            connection.close(1013, "The database is away; connect again in a moment.")
+            connection.close(1013, "The database is away or too busy; connect again soon.")
         await connection.finished()
 
 

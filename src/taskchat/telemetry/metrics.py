@@ -36,3 +36,18 @@ MODEL_SECONDS: Final = Histogram(
     ["model"],
     buckets=(0.01, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
 )
+LINE_WAITING: Final = Gauge(
+    "taskchat_database_line_waiting", "What waits for a database connection.", ["precedence"]
+)
+LINE_SERVED: Final = Gauge(
+    "taskchat_database_connections_used", "Database connections that are in use."
+)
+LINE_SECONDS: Final = Histogram(
+    "taskchat_database_line_seconds",
+    "How long work waited for a database connection.",
+    ["precedence"],
+    buckets=(0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120),
+)
+LINE_REFUSED: Final = Counter(
+    "taskchat_database_line_refused_total", "Requests that were refused because the line was full."
+)

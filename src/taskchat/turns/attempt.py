@@ -8,6 +8,7 @@ import structlog
 from taskchat.assistant.record import Answer
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
 from taskchat.limits.buckets import LimiterFailed, limiter_failed
+from taskchat.line import Precedence
 from taskchat.principal import Principal
 from taskchat.turns.claims import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.deps import TurnDeps
@@ -124,7 +125,7 @@ async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: T
     if not (tokens and deps.limits.counts_tokens):
         return
     try:
-        async with deps.database.transaction(principal) as connection:
+        async with deps.database.transaction(principal, Precedence.ACCEPTED) as connection:
             await deps.limits.debit_tokens(connection, principal, tokens)
     except (LimiterFailed, DatabaseError):
         limiter_failed("tokens")
@@ -135,7 +136,7 @@ async def _count_usage(turn: TurnRef, answers: Sequence[Answer], deps: TurnDeps)
     if not answers:
         return
     try:
-        async with deps.database.transaction(turn.principal) as connection:
+        async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             await count_apart(connection, turn.principal, priced(answers, deps.prices))
     except DatabaseError:
         log.warning("usage.uncounted", turn_id=str(turn.id), model_calls=len(answers))

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from taskchat.errors import DatabaseError, NotFound
+from taskchat.line import Precedence
 from taskchat.turns import claims
 from taskchat.turns.attempt import run_turn
 from taskchat.turns.deps import TurnDeps
@@ -90,7 +91,9 @@ async def give_back(held: Claim, deps: TurnDeps) -> None:
         async with asyncio.timeout(deps.settings.lease_s):
             while True:
                 try:
-                    async with deps.database.transaction(held.turn.principal) as connection:
+                    async with deps.database.transaction(
+                        held.turn.principal, Precedence.ACCEPTED
+                    ) as connection:
                         await claims.give_back(connection, held)
                 except DatabaseError:
                     await asyncio.sleep(GIVE_BACK_S)

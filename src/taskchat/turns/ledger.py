@@ -17,6 +17,7 @@ from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
 from taskchat.db import Database
 from taskchat.errors import ModelError
+from taskchat.line import Precedence
 from taskchat.principal import Principal
 from taskchat.tasks.tools import Effect, Result, ToolFailure
 from taskchat.turns import record
@@ -131,7 +132,7 @@ class TurnLedger:
         try:
             async with (
                 self.events.carried(),
-                self._database.transaction(call.principal) as connection,
+                self._database.transaction(call.principal, Precedence.ACCEPTED) as connection,
             ):
                 await self._fence(connection)
                 failure: ToolFailure | None = None
@@ -156,7 +157,7 @@ class TurnLedger:
         """Record a call that came to nothing before any tool ran."""
         async with (
             self.events.carried(),
-            self._database.transaction(call.principal) as connection,
+            self._database.transaction(call.principal, Precedence.ACCEPTED) as connection,
         ):
             await self._fence(connection)
             recorded = await self._record(

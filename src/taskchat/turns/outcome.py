@@ -10,6 +10,7 @@ from taskchat.errors import (
     ServiceError,
     TurnCancelled,
 )
+from taskchat.line import Precedence
 from taskchat.turns.schemas import (
     MESSAGES_SHOWN_MAX,
     ChatAnswer,
@@ -79,7 +80,7 @@ async def shown_messages(database: Database, turn: TurnRef) -> tuple[list[Messag
     What stands up to a finished turn never changes again, so that a replay shows the same.
     """
     behind: Place = (turn.number, 2)
-    async with database.transaction(turn.principal) as connection:
+    async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
         rows = await messages_before(
             connection,
             turn.principal,

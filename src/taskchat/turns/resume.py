@@ -21,6 +21,7 @@ from taskchat.conversations.history import (
 )
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.db import Database
+from taskchat.line import Precedence
 from taskchat.turns import claims, event_rows, record, repository
 from taskchat.turns.background import Background, read_background
 from taskchat.turns.begin import AT_ONCE, Begun
@@ -159,7 +160,7 @@ async def claim_turn(
     Raises:
         DatabaseError: the outcome is unknown; the lease decides.
     """
-    async with database.transaction(turn.principal) as connection:
+    async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
         held = await claims.claim(connection, turn, process=process, lease_s=lease_s)
         if held is None:
             return await repository.find_by_id(connection, turn.principal, turn.id)
@@ -168,7 +169,7 @@ async def claim_turn(
 
 async def read_adopted(database: Database, held: Claim, *, needs: Needs) -> StartedTurn:
     """Read a turn that the sweeper took."""
-    async with database.transaction(held.turn.principal) as connection:
+    async with database.transaction(held.turn.principal, Precedence.ACCEPTED) as connection:
         return await _read(connection, held, needs)
 
 

@@ -12,6 +12,7 @@ from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
 from taskchat.db import Database
 from taskchat.errors import ServiceError, TurnCancelled
+from taskchat.line import Precedence
 from taskchat.moments import new_id, utc_now
 from taskchat.prices import Prices, cost_of
 from taskchat.turns import end_rows, event_rows, record
@@ -52,7 +53,7 @@ async def settle_completed(
     async with ledger.events.carried() as events:
         events.add(AssistantReply, message_id=message.id, content=reply)
         events.add_made(functools.partial(completed, result=result))
-        async with database.transaction(turn.principal) as connection:
+        async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             await _settle(connection, ledger, prices, "completed", result)
             await end_rows.insert_reply(
                 connection,
@@ -84,7 +85,7 @@ async def settle_failed(
     ledger.events.end_stream(dropped=True)
     async with (
         ledger.events.carried() as events,
-        database.transaction(turn.principal) as connection,
+        database.transaction(turn.principal, Precedence.ACCEPTED) as connection,
     ):
         if events.closed:
             # The run ended in the middle of a commit: only the log knows what it holds.
@@ -131,7 +132,7 @@ async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: st
         DatabaseError: the outcome is unknown; repeat the call.
     """
     body = failure_body(TurnCancelled(), turn, request_id=request_id)
-    async with log.database.transaction(turn.principal) as connection:
+    async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
         if not await end_rows.cancel(connection, turn, result=body.model_dump_json()):
             return False
         # Whoever ran it writes no more: what it has done can be read, and its number.

@@ -21,6 +21,7 @@ from taskchat.conversations.past import (
     turns_between,
 )
 from taskchat.errors import ServiceError
+from taskchat.line import Precedence
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.states import TurnRef
 
@@ -76,7 +77,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
     needs = deps.assistant.needs
     record = SummaryRecord()
     try:
-        async with deps.database.transaction(turn.principal) as connection:
+        async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             kept = await find_summary(connection, turn.principal, turn.conversation_id)
             newest = await past_turns(
                 connection,
@@ -106,7 +107,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
         )
         text = await deps.assistant.summarise(_told(kept, covered), record)
         summary = Summary(text[:SUMMARY_CHARS_MAX], covered[-1].number)
-        async with deps.database.transaction(turn.principal) as connection:
+        async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             await keep_summary(
                 connection,
                 turn.principal,

@@ -1,0 +1,204 @@
+"""The line before the database's connections. Busy is not down: work waits for its turn.
+
+Two things end a wait: the line is full, or it has stood still for so long that the database must be
+away. Neither ever happens to work that was accepted.
+"""
+
+import asyncio
+import contextlib
+import enum
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from typing import Final, TypeAlias
+
+from taskchat.errors import DatabaseError, Overloaded
+from taskchat.telemetry import metrics
+from taskchat.time_limits import uncounted
+
+LOOKS: Final = 5
+"""How often a wait looks whether the line has moved before it gives up. A process that was starved
+or frozen finds its timers run out before it has done anything; it must not take that for a line
+that stands."""
+
+PACE_SAMPLES: Final = 100
+"""Moments at which a wait began or ended, from which the pace of the line is known."""
+
+RETRY_AFTER_S_MAX: Final = 60
+"""The longest wait that is asked of a client."""
+
+
+class Precedence(enum.IntEnum):
+    """Who goes first. A turn that ends makes room; one that begins takes it."""
+
+    ACCEPTED = 0
+    """Work of a turn whose message is stored: it waits for as long as it takes."""
+    ARRIVING = 1
+    """A request of which nothing is stored yet: it may be refused."""
+
+
+Place: TypeAlias = asyncio.Future[None]
+"""Done when its time has come, or with the error that ends its wait."""
+
+
+class FairQueue:
+    """Who waits, a user's in order, and users in turn: nobody gets ahead by asking more often."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[Place]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def push(self, user: str, place: Place) -> None:
+        """Behind the user's others, and behind one of each other user."""
+        self._waiting.setdefault(user, deque()).append(place)
+        self._length += 1
+
+    def pop(self) -> Place:
+        """Whose time has come."""
+        user, places = self._waiting.popitem(last=False)
+        place = places.popleft()
+        if places:
+            self._waiting[user] = places
+        self._length -= 1
+        return place
+
+    def remove(self, user: str, place: Place) -> None:
+        """It waits no longer, if it still does."""
+        places = self._waiting.get(user, deque())
+        if place in places:
+            places.remove(place)
+            self._length -= 1
+            if not places:
+                del self._waiting[user]
+
+    def pop_newest_of_longest(self, user: str) -> Place | None:
+        """The last place of whoever has the most, if they have more than this user is to have."""
+        longest = max(self._waiting, key=lambda name: len(self._waiting[name]))
+        places = self._waiting[longest]
+        if len(places) <= len(self._waiting.get(user, ())) + 1:
+            return None
+        self._length -= 1
+        return places.pop()
+
+
+class Line:
+    """So many at once, the others in line.
+
+    Args:
+        size: Who may be served at once.
+        waiting_max: Arriving requests that may wait.
+        still_s: How long an arriving request waits in a line that does not move.
+    """
+
+    def __init__(self, *, size: int, waiting_max: int, still_s: float) -> None:
+        self._free = size
+        self._waiting_max = waiting_max
+        self._still_s = still_s
+        self._queues = {precedence: FairQueue() for precedence in Precedence}
+        self._moved_at = time.monotonic()
+        self._ended_at: deque[float] = deque(maxlen=PACE_SAMPLES)
+
+    @contextlib.asynccontextmanager
+    async def place(self, user: str, precedence: Precedence) -> AsyncIterator[None]:
+        """Wait in line, then be served inside the block.
+
+        Args:
+            user: Who, so that users are served in turn; empty for the service itself.
+            precedence: Who goes first.
+
+        Raises:
+            Overloaded: the line is full.
+            DatabaseError: it stands still.
+        """
+        began = time.monotonic()
+        await self._wait(user, precedence)
+        metrics.LINE_SECONDS.labels(precedence.name.lower()).observe(time.monotonic() - began)
+        served = False
+        metrics.LINE_SERVED.inc()
+        try:
+            yield
+            served = True
+        except DatabaseError:
+            raise
+        except BaseException:
+            # The database did its part.
+            served = True
+            raise
+        finally:
+            metrics.LINE_SERVED.dec()
+            if served:
+                self._moved_at = time.monotonic()
+            self._pass_on()
+
+    async def _wait(self, user: str, precedence: Precedence) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        queue = self._queues[precedence]
+        if precedence is Precedence.ARRIVING and len(queue) >= self._waiting_max:
+            self._make_room(queue, user)
+        if precedence is Precedence.ARRIVING and not queue:
+            # The pace of an earlier rush says nothing about this one.
+            self._ended_at.clear()
+            self._ended_at.append(time.monotonic())
+        place: Place = asyncio.get_running_loop().create_future()
+        queue.push(user, place)
+        with metrics.LINE_WAITING.labels(precedence.name.lower()).track_inprogress(), uncounted():
+            try:
+                if precedence is Precedence.ARRIVING:
+                    await self._while_it_moves(place)
+                await place
+            except BaseException:
+                queue.remove(user, place)
+                if place.done() and not place.cancelled() and place.exception() is None:
+                    # Its time had come, and it is not there any more.
+                    self._pass_on()
+                raise
+        if precedence is Precedence.ARRIVING:
+            self._ended_at.append(time.monotonic())
+
+    async def _while_it_moves(self, place: Place) -> None:
+        since, looks = time.monotonic(), 0
+        while looks < LOOKS:
+            await asyncio.wait({place}, timeout=self._still_s / LOOKS)
+            if place.done():
+                return
+            moved_at = max(since, self._moved_at)
+            looks = looks + 1 if moved_at == since else 1
+            since = moved_at
+        raise DatabaseError(retry_after_s=self._retry_after_s())
+
+    def _make_room(self, queue: FairQueue, user: str) -> None:
+        """For one more of this user's, unless nobody has more waiting than they.
+
+        Raises:
+            Overloaded: nobody has.
+        """
+        metrics.LINE_REFUSED.inc()
+        refused = queue.pop_newest_of_longest(user) if self._waiting_max else None
+        error = Overloaded(retry_after_s=self._retry_after_s())
+        if refused is None:
+            raise error
+        refused.set_exception(error)
+
+    def _retry_after_s(self) -> int:
+        """Until those who wait now have been served, at the pace of the last ones."""
+        waiting = len(self._queues[Precedence.ARRIVING])
+        seconds = self._still_s
+        if len(self._ended_at) > 1:
+            pace = (time.monotonic() - self._ended_at[0]) / (len(self._ended_at) - 1)
+            seconds = waiting * pace
+        return max(1, min(RETRY_AFTER_S_MAX, math.ceil(seconds)))
+
+    def _pass_on(self) -> None:
+        for queue in self._queues.values():
+            while queue:
+                place = queue.pop()
+                if not place.done():
+                    place.set_result(None)
+                    return
+        self._free += 1
