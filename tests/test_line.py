@@ -191,3 +191,23 @@ async def test_waiting_in_line_counts_against_no_time_limit() -> None:
         stage.jobs.append(asyncio.create_task(limited()))
         await asyncio.sleep(0.2)
         assert await stage.outcomes() == ["served"]
+
+
+async def test_requests_of_one_user_do_not_hold_the_places_of_others() -> None:
+    line = Line(size=3, waiting_max=100, still_s=LONG_S)
+    let_go, inside = asyncio.Event(), []
+
+    async def request(user: str, precedence: Precedence = Precedence.ARRIVING) -> None:
+        async with line.place(user, precedence):
+            inside.append(user)
+            await let_go.wait()
+
+    jobs = [asyncio.create_task(request("ann")) for _ in range(10)]
+    jobs += [asyncio.create_task(request("bob"))]
+    jobs += [asyncio.create_task(request("ann", Precedence.ACCEPTED))]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert inside == ["ann", "bob", "ann"]
+    let_go.set()
+    await asyncio.gather(*jobs)
+    assert len(inside) == 12

@@ -10,7 +10,7 @@ import enum
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from typing import Final, TypeAlias
 
 from taskchat.errors import DatabaseError, Overloaded
@@ -57,14 +57,17 @@ class FairQueue:
         self._waiting.setdefault(user, deque()).append(place)
         self._length += 1
 
-    def pop(self) -> Place:
-        """Whose time has come."""
-        user, places = self._waiting.popitem(last=False)
+    def pop(self, *, but: Container[str]) -> tuple[str, Place] | None:
+        """Whose time has come, but for these users."""
+        user = next((name for name in self._waiting if name not in but), None)
+        if user is None:
+            return None
+        places = self._waiting.pop(user)
         place = places.popleft()
         if places:
             self._waiting[user] = places
         self._length -= 1
-        return place
+        return user, place
 
     def remove(self, user: str, place: Place) -> None:
         """It waits no longer, if it still does."""
@@ -96,6 +99,9 @@ class Line:
 
     def __init__(self, *, size: int, waiting_max: int, still_s: float) -> None:
         self._free = size
+        # One request of a user at a time: they lock the same rows, and would wait for each other
+        # with a connection in hand that others could use.
+        self._arrived: set[str] = set()
         self._waiting_max = waiting_max
         self._still_s = still_s
         self._queues = {precedence: FairQueue() for precedence in Precedence}
@@ -132,11 +138,11 @@ class Line:
             metrics.LINE_SERVED.dec()
             if served:
                 self._moved_at = time.monotonic()
-            self._pass_on()
+            self._leave(user, precedence)
 
     async def _wait(self, user: str, precedence: Precedence) -> None:
-        if self._free:
-            self._free -= 1
+        if self._free and user not in self._taken(precedence):
+            self._take(user, precedence)
             return
         queue = self._queues[precedence]
         if precedence is Precedence.ARRIVING and len(queue) >= self._waiting_max:
@@ -156,7 +162,7 @@ class Line:
                 queue.remove(user, place)
                 if place.done() and not place.cancelled() and place.exception() is None:
                     # Its time had come, and it is not there any more.
-                    self._pass_on()
+                    self._leave(user, precedence)
                 raise
         if precedence is Precedence.ARRIVING:
             self._ended_at.append(time.monotonic())
@@ -194,11 +200,20 @@ class Line:
             seconds = waiting * pace
         return max(1, min(RETRY_AFTER_S_MAX, math.ceil(seconds)))
 
-    def _pass_on(self) -> None:
-        for queue in self._queues.values():
-            while queue:
-                place = queue.pop()
-                if not place.done():
-                    place.set_result(None)
-                    return
+    def _taken(self, precedence: Precedence) -> Container[str]:
+        return self._arrived if precedence is Precedence.ARRIVING else ()
+
+    def _take(self, user: str, precedence: Precedence) -> None:
+        self._free -= 1
+        if precedence is Precedence.ARRIVING:
+            self._arrived.add(user)
+
+    def _leave(self, user: str, precedence: Precedence) -> None:
         self._free += 1
+        if precedence is Precedence.ARRIVING:
+            self._arrived.discard(user)
+        for waits, queue in self._queues.items():
+            while self._free and (found := queue.pop(but=self._taken(waits))):
+                if not found[1].done():
+                    self._take(found[0], waits)
+                    found[1].set_result(None)

@@ -41,9 +41,6 @@ async def test_a_hundred_posts_at_once_over_three_apps_are_a_hundred_turns_in_on
         "chain": chain,
         "history_tokens_max": 1_000_000,
         "history_turns_max": 1000,
-        # They wait for one lock: on a busy machine longer than a limit meant for people.
-        "statement_timeout_s": 60,
-        "pool_timeout_s": 60,
     }
     async with (
         running_app(**options) as one,
