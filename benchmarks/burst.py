@@ -56,8 +56,18 @@ class Outcome:
 
 
 async def _say(port: int, user: str, token: str) -> tuple[str, float]:
-    body = json.dumps({"message": "Add task: Buy groceries"}).encode()
+    """One turn; who is told to come back later does, once."""
     began = time.monotonic()
+    status, retry_after_s = await _ask(port, user, token)
+    if retry_after_s:
+        await asyncio.sleep(retry_after_s)
+        status = f"{status} then {(await _ask(port, user, token))[0]}"
+    return status, time.monotonic() - began
+
+
+async def _ask(port: int, user: str, token: str) -> tuple[str, int]:
+    body = json.dumps({"message": "Add task: Buy groceries"}).encode()
+    head = ""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -66,11 +76,11 @@ async def _say(port: int, user: str, token: str) -> tuple[str, float]:
             + body
         )
         status = (await reader.readuntil(b"\r\n")).decode().split()[1]
-        await reader.readuntil(b"\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         writer.close()
     except (OSError, asyncio.IncompleteReadError) as error:
         status = type(error).__name__
-    return status, time.monotonic() - began
+    return status, int(head.partition("retry-after:")[2].split("\r\n")[0] or 0)
 
 
 async def _burst(name: str, server: Launched, dsn: str, turns: int, share: float) -> Outcome:
@@ -104,7 +114,9 @@ async def _burst(name: str, server: Launched, dsn: str, turns: int, share: float
     )
 
 
-def measure(turns: int, share: float, model_s: float, names: list[str]) -> list[Outcome]:
+def measure(
+    turns: int, share: float, model_s: float, names: list[str], line_max: int | None
+) -> list[Outcome]:
     """One burst for each server, on a database of its own."""
     outcomes = []
     with ExitStack() as stack:
@@ -134,6 +146,8 @@ def measure(turns: int, share: float, model_s: float, names: list[str]) -> list[
                 "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
                 **AMPLE_LIMITS,
             }
+            if line_max is not None:
+                variables["TASKCHAT_DB_LINE_MAX"] = str(line_max)
             command = ["uvicorn", SERVERS[name], "--port", str(port), "--no-access-log"]
             if name == "taskchat":
                 command = ["taskchat", "serve", "--port", str(port)]
@@ -161,11 +175,13 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.3, help="of a core; default: 0.3")
     parser.add_argument("--model", type=float, default=2.0, help="seconds a call; default: 2")
     parser.add_argument("--server", choices=SERVERS, action="append", help="default: both")
+    parser.add_argument("--line", type=int, help="TASKCHAT_DB_LINE_MAX; default: its own")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    outcomes = measure(given.turns, given.share, given.model, given.server or list(SERVERS))
+    servers = given.server or list(SERVERS)
+    outcomes = measure(given.turns, given.share, given.model, servers, given.line)
     if given.json:
         print(json.dumps([asdict(outcome) for outcome in outcomes]))
         return

@@ -22,10 +22,14 @@ LOOKS: Final = 5
 or frozen finds its timers run out before it has done anything; it must not take that for a line
 that stands."""
 
-PACE_SAMPLES: Final = 100
-"""Moments at which a wait began or ended, from which the pace of the line is known."""
+PACE_S: Final = 0.1
+"""From one served request to the next, until it is known: that of a small machine."""
 
-RETRY_AFTER_S_MAX: Final = 60
+PACE_SAMPLES: Final = 50
+"""Over so many requests the pace is averaged. The first ones of a rush are quick: the turns that
+they begin have not come back yet."""
+
+RETRY_AFTER_S_MAX: Final = 300
 """The longest wait that is asked of a client."""
 
 
@@ -106,7 +110,8 @@ class Line:
         self._still_s = still_s
         self._queues = {precedence: FairQueue() for precedence in Precedence}
         self._moved_at = time.monotonic()
-        self._ended_at: deque[float] = deque(maxlen=PACE_SAMPLES)
+        self._pace_s = PACE_S
+        self._paced_at = self._promised_at = self._moved_at
 
     @contextlib.asynccontextmanager
     async def place(self, user: str, precedence: Precedence) -> AsyncIterator[None]:
@@ -148,9 +153,7 @@ class Line:
         if precedence is Precedence.ARRIVING and len(queue) >= self._waiting_max:
             self._make_room(queue, user)
         if precedence is Precedence.ARRIVING and not queue:
-            # The pace of an earlier rush says nothing about this one.
-            self._ended_at.clear()
-            self._ended_at.append(time.monotonic())
+            self._paced_at = time.monotonic()
         place: Place = asyncio.get_running_loop().create_future()
         queue.push(user, place)
         with metrics.LINE_WAITING.labels(precedence.name.lower()).track_inprogress(), uncounted():
@@ -165,7 +168,9 @@ class Line:
                     self._leave(user, precedence)
                 raise
         if precedence is Precedence.ARRIVING:
-            self._ended_at.append(time.monotonic())
+            now = time.monotonic()
+            self._pace_s += (now - self._paced_at - self._pace_s) / PACE_SAMPLES
+            self._paced_at = now
 
     async def _while_it_moves(self, place: Place) -> None:
         since, looks = time.monotonic(), 0
@@ -192,13 +197,15 @@ class Line:
         refused.set_exception(error)
 
     def _retry_after_s(self) -> int:
-        """Until those who wait now have been served, at the pace of the last ones."""
-        waiting = len(self._queues[Precedence.ARRIVING])
-        seconds = self._still_s
-        if len(self._ended_at) > 1:
-            pace = (time.monotonic() - self._ended_at[0]) / (len(self._ended_at) - 1)
-            seconds = waiting * pace
-        return max(1, min(RETRY_AFTER_S_MAX, math.ceil(seconds)))
+        """Until those who wait now have been served, at the pace of the last ones.
+
+        Whoever is refused next is told to come after that: if all came back at once, most of them
+        would be refused again.
+        """
+        now = time.monotonic()
+        served_at = now + len(self._queues[Precedence.ARRIVING]) * self._pace_s
+        self._promised_at = max(served_at, self._promised_at + self._pace_s)
+        return max(1, min(RETRY_AFTER_S_MAX, math.ceil(self._promised_at - now)))
 
     def _taken(self, precedence: Precedence) -> Container[str]:
         return self._arrived if precedence is Precedence.ARRIVING else ()

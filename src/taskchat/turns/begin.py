@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -105,7 +105,7 @@ async def begin(
     lease_s: float,
     queue_max: int,
     needs: Needs,
-    draining: bool,
+    draining: Callable[[], bool],
 ) -> Begun | TurnState:
     """Accept a message, in one transaction.
 
@@ -118,7 +118,8 @@ async def begin(
         lease_s: How long it owns that without a sign of life.
         queue_max: Turns of one conversation that may wait.
         needs: What a run is to be told besides the message.
-        draining: Whether this process only answers for turns that it knows.
+        draining: Whether this process only answers for turns that it knows, by the time that the
+            message's turn has come.
 
     Returns:
         The turn; or, where the key has been used before, how far that turn is.
@@ -139,7 +140,7 @@ async def begin(
                 known = await repository.find_by_key(connection, principal, message.idempotency_key)
                 if known is not None:
                     return _same_body(known, message)
-            if draining:
+            if draining():
                 raise ShuttingDown(retry_after_s=1)
             turn = await _numbered(connection, principal, message)
             rate = None

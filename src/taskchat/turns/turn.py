@@ -122,7 +122,7 @@ async def _begun(message: NewMessage, principal: Principal, deps: TurnDeps) -> B
                 lease_s=deps.settings.lease_s,
                 queue_max=deps.settings.queue_max,
                 needs=deps.assistant.needs,
-                draining=deps.jobs.draining,
+                draining=lambda: deps.jobs.draining,
             )
         except LimiterFailed:
             # Better a message too many than a service that stands still with its limiter.
