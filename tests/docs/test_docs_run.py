@@ -5,6 +5,7 @@ Of the fenced blocks in a page, `sh` is executed, `json` behind it is compared w
 """
 
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -14,9 +15,11 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -24,8 +27,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, RunningApp
 from tests.factories import Person
+from tests.faults.checker import INVARIANTS
 
 from taskchat import errors, tables
 from taskchat.cli import main as commands
@@ -425,11 +429,51 @@ def test_every_contract_is_in_their_readme() -> None:
     assert set(re.findall(r"^\| `([^`]+)` \|", read("contracts/README.md"), re.MULTILINE)) == files
 
 
-def test_the_reading_line_names_modules_that_exist() -> None:
+def test_the_checker_has_as_many_invariants_as_is_told() -> None:
+    told = {
+        page: re.findall(r"\b(\w+)\s+invariants\b", read(page))
+        for page in ("README.md", "Makefile")
+    }
+    assert told == {
+        page: [{12: "twelve", 13: "thirteen", 14: "fourteen"}[INVARIANTS]] for page in told
+    }
+
+
+OF_THIS_TURN: ContextVar[bool] = ContextVar("of_this_turn", default=False)
+
+
+async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
+    offline_app: RunningApp,
+) -> None:
     [line] = re.findall(r"^(`turns/routes` → .*?`turns/settle`)$", read("README.md"), re.M | re.S)
     modules = re.findall(r"`([a-z_/]+)`", line)
-    assert len(modules) == 10
-    assert not [name for name in modules if not (PROJECT / f"src/taskchat/{name}.py").exists()]
+    files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}
+    plain = {name for name in modules if "async def" not in read(f"src/taskchat/{name}.py")}
+    entered: dict[str, str] = {}
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        name = files.get(code.co_filename)
+        # The steps are coroutines; what they ask each other on the way is not.
+        if event != "call" or name is None or not OF_THIS_TURN.get():
+            return
+        if code.co_flags & inspect.CO_COROUTINE or name in plain:
+            entered.setdefault(name, code.co_name)
+
+    person = Person()
+    # Only a later turn of a conversation has a past to read.
+    first = await person.say(offline_app.client, "Hello")
+    OF_THIS_TURN.set(True)
+    sys.setprofile(note)
+    try:
+        await person.say(
+            offline_app.client,
+            "Add task: Buy groceries",
+            conversation_id=first.json()["conversation_id"],
+        )
+    finally:
+        sys.setprofile(None)
+    assert list(entered) == modules, entered
 
 
 def test_the_architecture_page_has_the_layers_that_imports_are_held_to() -> None:
