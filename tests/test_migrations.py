@@ -1,8 +1,9 @@
 """SQLModel and migrations are one truth."""
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
@@ -10,12 +11,23 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from tests.conftest import AppMaker
 
 from taskchat.db import Database, async_url
-from taskchat.migrations import applied_revision, head, upgrade
+from taskchat.migrations import (
+    COMPARISON,
+    MIGRATION_LOCK,
+    Schema,
+    SchemaError,
+    head,
+    schema_of,
+    upgrade,
+)
 from taskchat.moments import new_id
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
@@ -60,9 +72,7 @@ TURNS_OF_BEFORE = (
 
 
 def _differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(
-        connection, opts={"compare_type": True, "compare_server_default": True}
-    )
+    context = MigrationContext.configure(connection, opts=dict(COMPARISON))
     return list(compare_metadata(context, metadata))
 
 
@@ -82,16 +92,7 @@ async def test_two_processes_can_migrate_an_empty_database_at_once(
         async with asyncio.timeout(60):
             assert [await process.wait() for process in processes] == [0, 0, 0]
         database = Database(url, settings)
-        assert await applied_revision(database) == head()
-        await database.close()
-
-
-async def test_an_empty_database_is_at_no_revision(
-    empty_database: MakeDatabase, settings: Settings
-) -> None:
-    async with empty_database() as url:
-        database = Database(url, settings)
-        assert await applied_revision(database) is None
+        assert await schema_of(database) == Schema("fits", head(), None)
         await database.close()
 
 
@@ -169,3 +170,402 @@ def test_env_refuses_to_run_without_an_address(monkeypatch: pytest.MonkeyPatch) 
     config.attributes["url"] = None
     with pytest.raises(SystemExit, match="DATABASE_URL"):
         command.current(config)
+
+
+# --- how a schema stands to the code ---
+
+
+@contextlib.asynccontextmanager
+async def _prepared(make: MakeDatabase, *statements: str) -> AsyncIterator[tuple[str, AsyncEngine]]:
+    """A database with what the statements make, and a login that sees every row."""
+    async with make() as url:
+        engine = create_async_engine(
+            async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        await _execute(engine, *statements)
+        try:
+            yield url, engine
+        finally:
+            await engine.dispose()
+
+
+async def _execute(engine: AsyncEngine, *statements: str) -> None:
+    async with engine.connect() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+async def _standing(url: str, settings: Settings) -> Schema:
+    database = Database(url, settings)
+    try:
+        return await schema_of(database)
+    finally:
+        await database.close()
+
+
+VERSIONS = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)"
+
+
+@pytest.mark.parametrize(
+    ("statements", "standing", "words"),
+    [
+        ([], "behind", "lacks migrations, all of them"),
+        ([VERSIONS], "behind", "lacks migrations, all of them"),
+        ([VERSIONS, "INSERT INTO alembic_version VALUES ('0003')"], "behind", "is at 0003"),
+        ([VERSIONS, "INSERT INTO alembic_version VALUES ('5f3a9c')"], "newer", "5f3a9c"),
+        (
+            [VERSIONS, "INSERT INTO alembic_version VALUES ('0003'), ('0004')"],
+            "unclear",
+            "0003, 0004",
+        ),
+        (
+            [VERSIONS, "INSERT INTO alembic_version VALUES ('0004'), ('0005')"],
+            "unclear",
+            "0004, 0005",
+        ),
+        (["CREATE TABLE alembic_version (version integer)"], "unclear", "is not taskchat's"),
+        (["CREATE TABLE account (id int)"], "behind", "something else (account)"),
+        (
+            [f'CREATE TABLE "{name}" (id int)' for name in ("a b", "User", "o'x", "tasks", "z")],
+            "behind",
+            "(User, a b, o'x, …)",
+        ),
+    ],
+)
+async def test_how_a_schema_stands_is_said_in_one_sentence(
+    empty_database: MakeDatabase,
+    settings: Settings,
+    statements: list[str],
+    standing: str,
+    words: str,
+) -> None:
+    async with _prepared(empty_database, *statements) as (url, _):
+        schema = await _standing(url, settings)
+        assert schema.standing == standing
+        assert schema.problem is not None
+        assert words in schema.problem
+        assert "\n" not in schema.problem
+        if standing in {"newer", "unclear"}:
+            with pytest.raises(SchemaError) as refused:
+                await asyncio.to_thread(upgrade, url)
+            assert str(refused.value) == schema.problem
+
+
+async def test_a_login_that_may_not_act_for_the_service_is_told_what_to_grant(
+    empty_database: MakeDatabase, settings: Settings, database_url: str
+) -> None:
+    login = f"plain_{new_id().hex}"
+    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
+        url,
+        engine,
+    ):
+        await asyncio.to_thread(upgrade, url)
+        own = async_url(url).set(drivername="postgresql", username=login, password="x")
+        try:
+            for granted in ("", f"GRANT SELECT ON alembic_version TO {login}"):
+                await _execute(engine, *filter(None, [granted]))
+                schema = await _standing(own.render_as_string(hide_password=False), settings)
+                assert schema.standing == "unclear"
+                assert schema.problem is not None
+                assert "GRANT taskchat_app, taskchat_system TO it" in schema.problem
+        finally:
+            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+
+
+async def test_tables_of_something_else_are_left_alone(
+    empty_database: MakeDatabase, settings: Settings
+) -> None:
+    theirs = ("CREATE TABLE account (id int)", "INSERT INTO account VALUES (7)")
+    async with _prepared(empty_database, *theirs) as (url, engine):
+        await asyncio.to_thread(upgrade, url)
+        assert (await _standing(url, settings)).standing == "fits"
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT id FROM account")) == 7
+
+
+async def test_a_database_whose_tables_have_our_names_is_refused_and_stays_as_it_was(
+    empty_database: MakeDatabase,
+) -> None:
+    async with _prepared(empty_database, "CREATE TABLE tasks (id int)") as (url, engine):
+        with pytest.raises(SchemaError, match='"tasks" already exists, and no revision'):
+            await asyncio.to_thread(upgrade, url)
+        async with engine.connect() as connection:
+            left = await connection.scalars(
+                text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            )
+            assert list(left) == ["tasks"]
+
+
+async def test_a_database_that_lost_its_revision_is_refused(empty_database: MakeDatabase) -> None:
+    async with _prepared(empty_database) as (url, engine):
+        await asyncio.to_thread(upgrade, url)
+        await _execute(engine, "DELETE FROM alembic_version")
+        with pytest.raises(SchemaError, match="restore this one from a backup"):
+            await asyncio.to_thread(upgrade, url)
+
+
+async def test_a_process_that_was_ready_stays_so_when_the_next_release_migrates(
+    empty_database: MakeDatabase, running_app: AppMaker
+) -> None:
+    async with _prepared(empty_database) as (url, engine):
+        await asyncio.to_thread(upgrade, url)
+        async with running_app(database_url=SecretStr(url)) as running:
+            ready = await running.client.get("/readyz")
+            assert ready.status_code == 200
+            assert ready.json() == {
+                "status": "ok",
+                "database": True,
+                "migrations": True,
+                "draining": False,
+            }
+            await _execute(engine, "UPDATE alembic_version SET version_num = '9999'")
+            outgrown = await running.client.get("/readyz")
+            assert outgrown.status_code == 200
+            assert outgrown.json()["migrations"] is False
+            assert "revision 9999" in outgrown.json()["problem"]
+            await _execute(engine, "UPDATE alembic_version SET version_num = '0003'")
+            behind = await running.client.get("/readyz")
+            assert (behind.status_code, behind.json()["status"]) == (503, "not_ready")
+            assert "is at 0003" in behind.json()["problem"]
+        await _execute(engine, "UPDATE alembic_version SET version_num = '9999'")
+        async with running_app(database_url=SecretStr(url)) as running:
+            never = await running.client.get("/readyz")
+            assert never.status_code == 503
+            assert "revision 9999" in never.json()["problem"]
+
+
+# --- migrating beside a service at work ---
+
+MANY_TURNS = 12_000
+"""More than two batches."""
+
+MANY = (
+    "INSERT INTO users (id) SELECT 'u' || n FROM generate_series(0, 49) AS n",
+    "INSERT INTO conversations (user_id, id)"
+    f" SELECT 'u' || n, '{NOBODYS}' FROM generate_series(0, 49) AS n",
+    "INSERT INTO turns (user_id, id, conversation_id, number, channel, status, finished_at, model,"
+    " model_calls, input_tokens, output_tokens)"
+    f" SELECT 'u' || n % 50, gen_random_uuid(), '{NOBODYS}', n / 50 + 1, 'rest',"
+    " CASE WHEN n % 11 = 0 THEN 'running' ELSE 'completed' END,"
+    " CASE WHEN n % 11 = 0 THEN NULL ELSE now() - n * interval '1 minute' END,"
+    " CASE WHEN n % 7 = 0 THEN 'offline' WHEN n % 5 = 0 THEN NULL ELSE 'gpt' END, n % 4, n, 1"
+    f" FROM generate_series(1, {MANY_TURNS}) AS n",
+)
+
+COUNTED = (
+    "SELECT user_id, day, model, turns, model_calls, input_tokens, cached_input_tokens,"
+    " output_tokens, cost, unpriced_calls FROM usage_days WHERE user_id <> 'writer'"
+    " ORDER BY 1, 2, 3"
+)
+EXPECTED = (
+    "SELECT user_id, (finished_at AT TIME ZONE 'UTC')::date, model, count(*), sum(model_calls),"
+    " sum(input_tokens), 0, sum(output_tokens), 0,"
+    " sum(CASE WHEN model = 'offline' THEN 0 ELSE model_calls END) FROM turns"
+    " WHERE finished_at IS NOT NULL AND model IS NOT NULL AND user_id <> 'writer'"
+    " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+)
+
+CATALOG = (
+    "SELECT c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,"
+    " pg_get_expr(d.adbin, d.adrelid), a.attacl::text FROM pg_class c JOIN pg_attribute a"
+    " ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum"
+    " WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 ORDER BY 1, 3",
+    "SELECT relname, relkind, relrowsecurity, relforcerowsecurity, relacl::text FROM pg_class"
+    " WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "SELECT tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies"
+    " ORDER BY 1, 2",
+)
+
+LOOKING_STATEMENTS = 11
+"""So many at least only look; nothing is interrupted by a death among them."""
+
+DYING = """
+import os, signal, sys
+from itertools import count
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from taskchat.migrations import upgrade
+
+for statements in count(int(sys.argv[2])):
+    child = os.fork()
+    if child == 0:
+        left = statements
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def die(*_):
+            global left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        upgrade(sys.argv[1])
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status):
+        print("done", os.waitstatus_to_exitcode(status), flush=True)
+        break
+    print("killed", statements, flush=True)
+    sys.stdin.readline()
+"""
+"""Migrates again and again, each time killed a statement later, until it comes to its end."""
+
+
+async def _rows(engine: AsyncEngine, statement: str) -> list[tuple[object, ...]]:
+    async with engine.connect() as connection:
+        return [tuple(row) for row in await connection.execute(text(statement))]
+
+
+async def _write(engine: AsyncEngine, written: list[int]) -> None:
+    """End turns as the release before usage does, in one conversation after the other."""
+    await _execute(
+        engine,
+        "INSERT INTO users (id) VALUES ('writer')",
+        f"INSERT INTO conversations (user_id, id) VALUES ('writer', '{NOBODYS}')",
+    )
+    async with engine.connect() as connection:
+        while True:
+            number = len(written) + 1
+            await connection.execute(text(_turn(number, "writer", "NULL", "NULL", "0, 0, 0")))
+            await connection.execute(
+                text(
+                    "UPDATE turns SET status = 'completed', finished_at = now(), model = 'gpt',"
+                    f" model_calls = 1 WHERE user_id = 'writer' AND number = {number}"
+                )
+            )
+            written.append(number)
+
+
+async def test_a_migration_killed_at_any_statement_goes_on_beside_writers_and_counts_each_turn_once(
+    empty_database: MakeDatabase, superuser: AsyncEngine
+) -> None:
+    async with _prepared(empty_database) as (url, engine):
+        await asyncio.to_thread(command.upgrade, _config(url), "0003")
+        await _execute(engine, *MANY)
+        expected = await _rows(engine, EXPECTED)
+        written: list[int] = []
+        writer = asyncio.create_task(_write(engine, written))
+        dying = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            DYING,
+            url,
+            str(LOOKING_STATEMENTS),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert dying.stdin is not None
+        assert dying.stdout is not None
+        counted: list[int] = []
+        try:
+            async with asyncio.timeout(120):
+                while (told := (await dying.stdout.readline()).split()) and told[0] == b"killed":
+                    [(days,)] = await _rows(engine, "SELECT to_regclass('usage_days')::text")
+                    if days is not None:
+                        counted += [len(await _rows(engine, COUNTED))]
+                    dying.stdin.write(b"\n")
+                await dying.wait()
+            assert told == [b"done", b"0"]
+            assert len(set(counted)) > 2, "it was not killed between batches"
+            assert not writer.done(), "it was in the way of a writer"
+        finally:
+            if dying.returncode is None:
+                dying.kill()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        assert await _rows(engine, COUNTED) == expected
+        [(of_writer,)] = await _rows(
+            engine, "SELECT coalesce(sum(turns), 0)::int FROM usage_days WHERE user_id = 'writer'"
+        )
+        assert isinstance(of_writer, int)
+        assert of_writer <= len(written) + 1
+        # The tables are those of a database that never had anything else.
+        for statement in CATALOG:
+            assert await _rows(engine, statement) == await _rows(superuser, statement)
+
+
+async def test_a_table_in_use_is_asked_for_again_and_then_named(
+    empty_database: MakeDatabase, settings: Settings
+) -> None:
+    patient = settings.model_copy(update={"migration_lock_timeout_s": 0.2})
+    hasty = patient.model_copy(update={"migration_attempts": 1})
+    slow = settings.model_copy(
+        update={"migration_lock_timeout_s": 60, "migration_statement_timeout_s": 0.2}
+    )
+    async with _prepared(empty_database) as (url, engine):
+        await asyncio.to_thread(command.upgrade, _config(url), "0003")
+        async with engine.connect() as reader:
+            await reader.execution_options(isolation_level="READ COMMITTED")
+            await reader.execute(text("SELECT FROM model_answers"))
+            for limits, variable in (
+                (hasty, "TASKCHAT_MIGRATION_ATTEMPTS"),
+                (slow, "TASKCHAT_MIGRATION_STATEMENT_TIMEOUT_S"),
+            ):
+                with pytest.raises(SchemaError, match=variable):
+                    await asyncio.to_thread(upgrade, url, settings=limits)
+            loop, told = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+            def tell(line: str) -> None:
+                loop.call_soon_threadsafe(told.put_nowait, line)
+
+            migrating = asyncio.create_task(
+                asyncio.to_thread(upgrade, url, settings=patient, tell=tell)
+            )
+            assert (await told.get()).startswith("Applying 0004: Usage")
+            assert (await told.get()).startswith("A table is in use")
+        async with asyncio.timeout(60):
+            await migrating
+        assert (await _standing(url, settings)).standing == "fits"
+
+
+async def test_what_a_killed_process_commits_at_the_last_moment_is_not_done_again(
+    empty_database: MakeDatabase, settings: Settings
+) -> None:
+    patient = settings.model_copy(update={"migration_lock_timeout_s": 0.2})
+    async with _prepared(empty_database) as (url, engine):
+        await asyncio.to_thread(command.upgrade, _config(url), "0003")
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+        def tell(line: str) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, line)
+
+        async with engine.connect() as killed:
+            await killed.execution_options(isolation_level="READ COMMITTED")
+            await killed.execute(text(f"UPDATE alembic_version SET version_num = '{head()}'"))
+            migrating = asyncio.create_task(
+                asyncio.to_thread(upgrade, url, settings=patient, tell=tell)
+            )
+            assert (await told.get()).startswith("A table is in use")
+            await killed.commit()
+        async with asyncio.timeout(60):
+            await migrating
+        assert all(told.get_nowait().startswith("A table") for _ in range(told.qsize()))
+
+
+async def test_who_waits_for_another_to_migrate_is_in_nobodys_way(
+    empty_database: MakeDatabase, settings: Settings
+) -> None:
+    hasty = settings.model_copy(update={"migration_lock_timeout_s": 0.001})
+    async with _prepared(empty_database, "CREATE TABLE account (id int)") as (url, engine):
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+        def tell(line: str) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, line)
+
+        async with engine.connect() as other:
+            await other.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+            migrating = asyncio.create_task(
+                asyncio.to_thread(upgrade, url, settings=hasty, tell=tell)
+            )
+            assert (await told.get()).startswith("Waiting for another process")
+            # It would wait for every snapshot that is held.
+            async with asyncio.timeout(60):
+                await other.execute(text("CREATE INDEX CONCURRENTLY ON account (id)"))
+            assert told.empty()
+            await other.execute(text("SELECT pg_advisory_unlock_all()"))
+        async with asyncio.timeout(60):
+            await migrating
+        scripts = ScriptDirectory.from_config(_config(url)).walk_revisions()
+        assert told.qsize() == len(list(scripts))

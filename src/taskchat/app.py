@@ -148,6 +148,7 @@ def _lifespan(
                 connections=Connections(),
             )
             app.state.database = database
+            app.state.has_fitted = False
             app.state.authenticator = live.authenticator
             app.state.limits = limits
             app.state.turns = turns

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed or found something wrong, 2 wrong usage or configur
 """
 
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from taskchat.settings import Settings, variable_name
 # that each command imports what it runs.
 if TYPE_CHECKING:
     import socket
+
+    from taskchat.migrations import Schema
 
 BAD_CONFIGURATION = 2
 
@@ -95,14 +98,18 @@ def dev(
     settings = _settings()
     _check_agent(settings)
     from taskchat.dev import DevServer
+    from taskchat.migrations import SchemaError
     from taskchat.telemetry.logs import configure_logs
 
     _stop_cleanly_on_signals()
     configure_logs(settings)
-    with _listen(host, port) as sock:
-        DevServer(
-            settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
-        ).run(reload=reload)
+    try:
+        with _listen(host, port) as sock:
+            DevServer(
+                settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
+            ).run(reload=reload)
+    except SchemaError as error:
+        _refuse(str(error), 1)
 
 
 @main.command()
@@ -117,18 +124,15 @@ def serve(host: str, port: int, workers: int) -> None:
     if not settings.has_identity:
         _refuse("set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified")
     _check_agent(settings)
-    from taskchat.migrations import head
     from taskchat.server import run
     from taskchat.telemetry.logs import configure_logs
 
     configure_logs(settings)
-    try:
-        applied = _applied(settings)
-    except DatabaseError:
-        # It may come up later; until then /readyz says so.
-        applied = head()
-    if applied != head():
-        _refuse("the database lacks migrations; run taskchat migrate first", 1)
+    # Where the database is away, it may come up later; until then /readyz says so.
+    with contextlib.suppress(DatabaseError):
+        schema = _schema(settings)
+        if schema.problem is not None:
+            _refuse(schema.problem, 1)
     _stop_cleanly_on_signals()
     with _listen(host, port) as sock:
         run(settings, sock, workers=workers, announce=lambda line: click.echo(line))
@@ -144,20 +148,20 @@ def _check_agent(settings: Settings) -> None:
         _refuse(str(error))
 
 
-def _applied(settings: Settings) -> str | None:
-    """The revision that the database is at, or the end with one sentence."""
+def _schema(settings: Settings) -> "Schema":
+    """How the database's schema stands, or the end with one sentence."""
     from sqlalchemy.exc import DBAPIError
 
     from taskchat.db import Database
-    from taskchat.migrations import applied_revision
+    from taskchat.migrations import schema_of
 
     assert settings.database_url is not None  # noqa: S101 - checked by the callers
     url = settings.database_url.get_secret_value()
 
-    async def ask() -> str | None:
+    async def ask() -> "Schema":
         database = Database(url, settings)
         try:
-            return await applied_revision(database)
+            return await schema_of(database)
         finally:
             await database.close()
 
@@ -178,25 +182,26 @@ def migrate(check: bool) -> None:
     settings = _settings()
     if settings.database_url is None or settings.direct_url is None:
         _refuse("set DATABASE_URL to the Postgres to migrate")
-    from sqlalchemy.exc import DBAPIError
-
-    from taskchat.migrations import head, upgrade
+    from taskchat.migrations import SchemaError, head, upgrade
 
     if not check:
         try:
-            upgrade(settings.direct_url.get_secret_value())
-        except (DBAPIError, OSError) as error:
-            reason = getattr(error, "orig", None) or error
-            _refuse(f"the database can't be migrated: {reason}".replace("\n", " "), 1)
+            upgrade(
+                settings.direct_url.get_secret_value(),
+                settings=settings,
+                tell=lambda line: click.echo(line, err=True),
+            )
+        except SchemaError as error:
+            _refuse(str(error), 1)
         click.echo(f"at {head()}")
         return
     try:
-        applied = _applied(settings)
+        schema = _schema(settings)
     except DatabaseError as error:
         _refuse(error.message, 1)
-    click.echo(f"at {applied}, head is {head()}")
-    if applied != head():
-        sys.exit(1)
+    click.echo(f"at {schema.revision}, head is {head()}")
+    if schema.problem is not None:
+        _refuse(schema.problem, 1)
 
 
 @main.command()

@@ -73,7 +73,11 @@ class DevServer:
         """Migrate, serve, and return when stopped."""
         direct_url = self._settings.direct_url
         assert direct_url is not None  # noqa: S101 - set in __init__
-        upgrade(direct_url.get_secret_value())
+        upgrade(
+            direct_url.get_secret_value(),
+            settings=self._settings,
+            tell=lambda line: click.echo(line, err=True),
+        )
         run(self._settings, self._sock, reload=reload, announce=lambda _line: self._announce())
 
     def _announce(self) -> None:

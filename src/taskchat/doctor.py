@@ -11,7 +11,7 @@ from taskchat.assistant.models import ModelConfigError, extra_of, model_names
 from taskchat.assistant.vendor import vendor_client
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
-from taskchat.migrations import applied_revision, head
+from taskchat.migrations import schema_of
 from taskchat.moments import utc_now
 from taskchat.settings import OFFLINE, Settings
 
@@ -78,21 +78,17 @@ async def _database(database: Database) -> list[Finding]:
         else Finding("database", False, f"PostgreSQL {version}; {POSTGRES_MIN} is the oldest")
     ]
     try:
-        revision = await applied_revision(database)
-    except (DatabaseError, DBAPIError):
+        schema = await schema_of(database)
+    except (DatabaseError, DBAPIError) as error:
+        reason = type(getattr(error, "orig", None) or error.__cause__ or error).__name__
         findings.append(
-            Finding(
-                "migrations",
-                False,
-                "this login may not act as taskchat_app; as the owner run GRANT taskchat_app, "
-                "taskchat_system TO it",
-            )
+            Finding("migrations", False, f"no answer ({reason}); check the server, then try again")
         )
     else:
         findings.append(
-            Finding("migrations", True, f"at {revision}")
-            if revision == head()
-            else Finding("migrations", False, f"at {revision}, not {head()}; run taskchat migrate")
+            Finding("migrations", True, f"at {schema.revision}")
+            if schema.problem is None
+            else Finding("migrations", False, schema.problem)
         )
     off = abs((utc_now() - now).total_seconds())
     findings.append(

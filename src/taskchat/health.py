@@ -3,7 +3,7 @@
 None of it asks a model.
 """
 
-import asyncio
+import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from taskchat.errors import DatabaseError
-from taskchat.migrations import applied_revision, head
+from taskchat.migrations import schema_of
 
 router = APIRouter(tags=["health"])
 
@@ -23,12 +23,16 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether requests should come here, and why not."""
+    """Whether requests should come here, and why not.
+
+    `problem` is there where the schema is not the one that this code was made for.
+    """
 
     status: Literal["ok", "not_ready"]
     database: bool
     migrations: bool
     draining: bool
+    problem: str | None = None
 
 
 @router.get("/livez")
@@ -37,24 +41,29 @@ async def livez() -> Live:
     return Live()
 
 
-@router.get("/readyz", responses={503: {"model": Ready}})
+@router.get("/readyz", responses={503: {"model": Ready}}, response_model_exclude_none=True)
 async def readyz(request: Request, response: Response) -> Ready:
-    """Whether it should be given requests: database, migrations, not draining."""
+    """Whether it should be given requests: database, migrations, not draining.
+
+    A process that was ready stays so when the next release migrates: each migration lets the
+    release before it go on, and else there would be nobody to send requests to until that one has
+    started.
+    """
     state = request.app.state
-    revision = None
-    try:
-        revision = await applied_revision(state.database)
-        database = True
-    except DatabaseError:
-        database = False
-    expected = await asyncio.to_thread(head)
+    schema = None
+    with contextlib.suppress(DatabaseError):
+        schema = await schema_of(state.database)
     ready = Ready(
         status="ok",
-        database=database,
-        migrations=revision == expected,
+        database=schema is not None,
+        migrations=schema is not None and schema.standing == "fits",
         draining=state.turns.jobs.draining,
+        problem=schema and schema.problem,
     )
-    if not (ready.database and ready.migrations) or ready.draining:
+    if ready.migrations:
+        state.has_fitted = True
+    outgrown = schema is not None and schema.standing == "newer" and state.has_fitted
+    if not (ready.migrations or outgrown) or ready.draining:
         ready.status = "not_ready"
         response.status_code = 503
     return ready

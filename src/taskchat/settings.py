@@ -52,6 +52,13 @@ class Settings(BaseSettings):
     db_line_max: int = Field(2000, ge=0, le=100_000)
     """Requests that may wait in line for one of them; one more is answered 503 before anything of
     it is stored. What belongs to accepted turns always may."""
+    migration_lock_timeout_s: Seconds = 2
+    """The longest a migration waits for a table, with whoever comes later waiting behind it; then
+    it lets go and tries again. Shorter than the limit of a statement: the service only waits."""
+    migration_attempts: int = Field(10, ge=1, le=1000)
+    """How often it is tried, with pauses of up to 15 s between, before `migrate` fails."""
+    migration_statement_timeout_s: float = Field(600, gt=0, le=86_400)
+    """The longest one statement of a migration may take."""
 
     # --- which model answers ---
     openai_api_key: OptionalSecret = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))

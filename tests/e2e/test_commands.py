@@ -1,5 +1,6 @@
 """The other commands: what they print, and the codes that they end with."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tests.conftest import JWT_SECRET
 from tests.e2e.processes import first_line, running, taskchat
 
 from taskchat.db import async_url
-from taskchat.migrations import head
+from taskchat.migrations import head, upgrade
 
 MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -58,6 +59,35 @@ async def test_a_database_of_ones_own_is_migrated_and_served(
                 headers={"Authorization": f"Bearer {token}"},
             )
             assert answer.json()["tool_calls"][0]["result"]["task_id"] == 1
+
+
+async def test_a_schema_newer_than_the_code_is_said_in_one_sentence_by_each_command(
+    empty_database: MakeDatabase, tmp_path: Path
+) -> None:
+    words = f"at revision 9999, which this release does not know (it knows them up to {head()})"
+    async with empty_database() as url:
+        await asyncio.to_thread(upgrade, url)
+        engine = create_async_engine(async_url(url), poolclass=NullPool)
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        env = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
+        for command in (
+            ("serve", "--port", "0"),
+            ("dev", "--port", "0", "--ephemeral"),
+            ("migrate",),
+            ("migrate", "--check"),
+            ("doctor",),
+        ):
+            refused = taskchat(*command, cwd=tmp_path, env=env)
+            assert refused.returncode == 1, refused.stderr
+            assert "Traceback" not in refused.stderr
+            said = refused.stdout if command == ("doctor",) else refused.stderr
+            [sentence] = [line for line in said.splitlines() if words in line]
+            assert sentence.startswith(("taskchat: ", "FAIL  migrations"))
+        async with engine.connect() as connection:
+            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            assert found == "9999"
+        await engine.dispose()
 
 
 async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
@@ -245,8 +275,6 @@ async def test_doctor_asks_the_vendor_for_the_model(tmp_path: Path) -> None:
             "OPENAI_BASE_URL": standing.url,
             "TASKCHAT_MODEL": "gpt-test,offline",
         }
-        import asyncio
-
         told = await asyncio.to_thread(taskchat, "doctor", cwd=tmp_path, env=env)
     assert "FAIL  model       gpt-test:" in told.stdout
     assert "ok    model       offline, built in" in told.stdout
