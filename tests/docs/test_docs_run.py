@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -35,6 +37,9 @@ from taskchat import errors, tables
 from taskchat.cli import main as commands
 from taskchat.db import async_url
 from taskchat.errors import ServiceError
+from taskchat.live.frames import ClientFrame, ServerFrame
+from taskchat.telemetry import metrics
+from taskchat.turns.events import EventBase
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PAGES = [
@@ -348,6 +353,68 @@ def test_the_api_page_has_every_error_with_its_status_and_no_others() -> None:
     told = re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", read("docs/api.md"), re.MULTILINE)
     assert len(told) == len(set(told))
     assert set(told) == known
+
+
+@pytest.mark.parametrize(
+    ("before", "base", "untold"),
+    [
+        ("\n## Events\n", EventBase, {"feedback_request"}),
+        ("**From the client**", ClientFrame, set()),
+        ("**From the server**", ServerFrame, set()),
+    ],
+    ids=["events", "client", "server"],
+)
+def test_the_api_page_has_every_event_and_frame_with_its_fields_and_no_others(
+    before: str, base: type[BaseModel], untold: set[str]
+) -> None:
+    known = {
+        get_args(kind.model_fields["type"].annotation)[0]: {
+            f"{name}?" if base is ClientFrame and not field.is_required() else name
+            for name, field in kind.model_fields.items()
+            if name not in base.model_fields and name != "type"
+        }
+        for kind in base.__subclasses__()
+    }
+    table = read("docs/api.md").partition(before)[2].partition("| --- |")[2].partition("\n\n")[0]
+    told = {
+        kind: set(re.findall(r"`(\w+\??)`", fields))
+        for kind, fields in re.findall(r"^\| `(\w+)` \| (.*?) ?\| ", table, re.MULTILINE)
+    }
+    assert told == {kind: fields for kind, fields in known.items() if kind not in untold}
+
+
+def test_the_api_page_has_every_code_that_a_socket_is_closed_with() -> None:
+    used = {
+        code
+        for module in (PROJECT / "src").glob("**/*.py")
+        for code in re.findall(r"\b[Cc]losed?[(,]\s*(\d{4})\b", module.read_text(encoding="utf-8"))
+    }
+    told = re.findall(r"^\| (\d{4}) \|", read("docs/api.md"), re.MULTILINE)
+    assert len(told) == len(set(told))
+    # Those of the protocol are partly the library's.
+    assert used <= set(told)
+    assert {code for code in told if code.startswith("4")} <= used
+
+
+def test_the_operations_page_has_every_metric_with_its_type_and_labels() -> None:
+    known = {
+        (
+            f"{made._name}_total" if isinstance(made, Counter) else made._name,
+            type(made).__name__.lower(),
+            tuple(made._labelnames),
+        )
+        for made in vars(metrics).values()
+        if isinstance(made, Counter | Gauge | Histogram)
+    }
+    assert known
+    section = read("docs/operations.md").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    told = [
+        (name, kind, tuple(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in re.findall(
+            r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| ", section, re.MULTILINE
+        )
+    ]
+    assert sorted(told) == sorted(known)
 
 
 def test_the_data_model_has_every_table_with_every_column() -> None:
