@@ -287,7 +287,7 @@ async def test_a_database_whose_tables_have_our_names_is_refused_and_stays_as_it
     empty_database: MakeDatabase,
 ) -> None:
     async with _prepared(empty_database, "CREATE TABLE tasks (id int)") as (url, engine):
-        with pytest.raises(SchemaError, match='"tasks" already exists, and no revision'):
+        with pytest.raises(SchemaError, match='"tasks" already exists; no revision'):
             await asyncio.to_thread(upgrade, url)
         async with engine.connect() as connection:
             left = await connection.scalars(

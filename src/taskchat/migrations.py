@@ -9,8 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from asyncpg import InterfaceError
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,8 +35,26 @@ _ROLE_UNKNOWN: Final = "22023"
 _UNREAD: Final = frozenset({_ROLE_UNKNOWN, "42501", "42P01", "42703"})
 """Why the version can't be read in the usual role: no such role, no right, no table, no column."""
 
-_TAKEN: Final = frozenset({"42P07", "42710"})
-"""duplicate_table and duplicate_object: a name that a migration needs is in use."""
+_AGAIN: Final = "run taskchat migrate again, which goes on from there"
+_TAKEN: Final = (
+    "no revision of taskchat's accounts for that; point DATABASE_URL at a database of its own, or "
+    "restore this one from a backup"
+)
+_BUSY: Final = f"end what holds it, or raise TASKCHAT_MIGRATION_ATTEMPTS, and {_AGAIN}"
+_LOGIN: Final = "check the login in DATABASE_URL"
+_MENDS: Final = {
+    "55P03": _BUSY,
+    "40P01": _BUSY,
+    "57014": f"raise TASKCHAT_MIGRATION_STATEMENT_TIMEOUT_S, and {_AGAIN}",
+    "42P07": _TAKEN,  # duplicate_table
+    "42710": _TAKEN,  # duplicate_object
+    "42501": "migrate as a login that owns the database and may create roles",
+    "25006": "point TASKCHAT_DATABASE_DIRECT_URL at the server that takes writes",
+    "3D000": "create it, or name another in DATABASE_URL",
+    "28000": _LOGIN,
+    "28P01": _LOGIN,
+}
+"""What helps against what the server says, by SQLSTATE."""
 
 _GRANT: Final = f"as the owner run GRANT {APP_ROLE}, {SYSTEM_ROLE} TO it"
 
@@ -88,33 +107,18 @@ def upgrade(
     config.attributes["tell"] = tell
     try:
         command.upgrade(config, "head")
-    except (DBAPIError, CommandError, OSError, ValueError) as error:
+    except (SQLAlchemyError, InterfaceError, CommandError, OSError, ValueError) as error:
         raise SchemaError(_why(error)) from error
 
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "orig", None) or error
-    state = getattr(reason, "sqlstate", None)
     # The driver puts its own class in front of what the server said.
-    said = str(reason.__cause__ or reason) or type(reason).__name__
-    said = " ".join(said.split())
-    if state in BUSY:
-        return (
-            f"the database can't be migrated: {said}, however often it was tried; end what holds "
-            "its tables, or raise TASKCHAT_MIGRATION_ATTEMPTS, and run taskchat migrate again: it "
-            "goes on from there"
-        )
-    if state == "57014":
-        return (
-            f"the database can't be migrated: {said}; raise TASKCHAT_MIGRATION_STATEMENT_TIMEOUT_S "
-            "and run taskchat migrate again: it goes on from there"
-        )
-    if state in _TAKEN:
-        return (
-            f"the database can't be migrated: {said}, and no revision of taskchat's accounts for "
-            "it; point DATABASE_URL at a database of its own, or restore this one from a backup"
-        )
-    return f"the database can't be migrated: {said}"
+    said = " ".join(str(reason.__cause__ or reason).split()) or type(reason).__name__
+    mend = _MENDS.get(getattr(reason, "sqlstate", None) or "")
+    if mend is None and isinstance(reason, OSError):
+        mend = "check the address and the server"
+    return f"the database can't be migrated: {said}" + (f"; {mend}" if mend else "")
 
 
 @functools.cache
