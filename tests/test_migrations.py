@@ -1,17 +1,20 @@
 """SQLModel and migrations are one truth."""
 
+import ast
 import asyncio
 import contextlib
+import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -484,6 +487,27 @@ async def test_a_migration_killed_at_any_statement_goes_on_beside_writers_and_co
         # The tables are those of a database that never had anything else.
         for statement in CATALOG:
             assert await _rows(engine, statement) == await _rows(superuser, statement)
+
+
+def _operations(script: Script, name: str) -> Iterator[ast.Call]:
+    """The calls of one of Alembic's operations in a migration."""
+    for node in ast.walk(ast.parse(Path(script.path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"op.{name}":
+            yield node
+
+
+def test_an_index_on_a_table_of_before_is_made_concurrently() -> None:
+    blocking = []
+    for script in ScriptDirectory.from_config(_config("")).walk_revisions():
+        own = {ast.unparse(call.args[0]) for call in _operations(script, "create_table")}
+        for call in _operations(script, "create_index"):
+            options = [option.arg for option in call.keywords]
+            if ast.unparse(call.args[1]) not in own and "postgresql_concurrently" not in options:
+                blocking.append(f"{script.revision}: {ast.unparse(call)}")
+        for line in Path(script.path).read_text(encoding="utf-8").splitlines():
+            if re.search(r"\bCREATE (UNIQUE )?INDEX (?!CONCURRENTLY)", line):
+                blocking.append(f"{script.revision}: {line}")
+    assert blocking == []
 
 
 async def test_a_table_in_use_is_asked_for_again_and_then_named(

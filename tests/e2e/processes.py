@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 30
+WAIT_S = 120
+"""Only ends a hang: a busy machine imports for half a minute."""
 
 
 def environment(**variables: str) -> dict[str, str]:
