@@ -307,6 +307,21 @@ async def test_a_database_that_lost_its_revision_is_refused(empty_database: Make
             await asyncio.to_thread(upgrade, url)
 
 
+async def test_what_keeps_a_database_from_being_migrated_is_said_with_what_helps(
+    empty_database: MakeDatabase,
+) -> None:
+    async with _prepared(empty_database) as (url, engine):
+        name = async_url(url).database
+        await _execute(engine, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        for address, mend in (
+            (url, "point TASKCHAT_DATABASE_DIRECT_URL at the server that takes writes"),
+            (url.replace(str(name), "no_such_name"), "create it, or name another in DATABASE_URL"),
+            ("postgresql://127.0.0.1:1/d", "check DATABASE_URL and the server"),
+        ):
+            with pytest.raises(SchemaError, match=mend):
+                await asyncio.to_thread(upgrade, address)
+
+
 async def test_a_process_that_was_ready_stays_so_when_the_next_release_migrates(
     empty_database: MakeDatabase, running_app: AppMaker
 ) -> None:

@@ -116,8 +116,11 @@ def _why(error: Exception) -> str:
     # The driver puts its own class in front of what the server said.
     said = " ".join(str(reason.__cause__ or reason).split()) or type(reason).__name__
     mend = _MENDS.get(getattr(reason, "sqlstate", None) or "")
-    if mend is None and isinstance(reason, OSError):
-        mend = "check the address and the server"
+    away = isinstance(reason, OSError | InterfaceError) or (
+        isinstance(error, DBAPIError) and is_transient(error)
+    )
+    if mend is None and away:
+        mend = f"check DATABASE_URL and the server, and {_AGAIN}"
     return f"the database can't be migrated: {said}" + (f"; {mend}" if mend else "")
 
 
