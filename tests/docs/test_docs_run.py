@@ -496,14 +496,34 @@ def test_every_contract_is_in_their_readme() -> None:
     assert set(re.findall(r"^\| `([^`]+)` \|", read("contracts/README.md"), re.MULTILINE)) == files
 
 
-def test_the_checker_has_as_many_invariants_as_is_told() -> None:
-    told = {
-        page: re.findall(r"\b(\w+)\s+invariants\b", read(page))
-        for page in ("README.md", "Makefile")
-    }
-    assert told == {
-        page: [{12: "twelve", 13: "thirteen", 14: "fourteen"}[INVARIANTS]] for page in told
-    }
+NUMBERS = "none one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+NUMBERS += "fifteen sixteen seventeen eighteen nineteen twenty"
+
+
+@pytest.mark.parametrize(
+    ("what", "count", "least"),
+    [
+        (r"(\w+)\s+invariants", INVARIANTS, 2),
+        (r"(\w+) tables, all", len(tables.metadata.tables), 1),
+        (
+            r"\b(?:of|the)\s+(\w+) (?:task )?tools",
+            len(json.loads(read("contracts/mcp-tools.json"))["tools"]),
+            3,
+        ),
+    ],
+    ids=["invariants", "tables", "tools"],
+)
+def test_what_is_counted_in_words_is_as_many(what: str, count: int, least: int) -> None:
+    words = NUMBERS.split()
+    told = [
+        number
+        for page in [*PAGES, "Makefile"]
+        if page != "docs/changelog.md"
+        for number in re.findall(rf"{what}\b", read(page))
+        if number.lower() in words
+    ]
+    assert len(told) >= least, "it is told elsewhere by now"
+    assert {number.lower() for number in told} == {words[count]}
 
 
 OF_THIS_TURN: ContextVar[bool] = ContextVar("of_this_turn", default=False)

@@ -39,7 +39,7 @@ def evaluated(
     """
     with tempfile.TemporaryDirectory(prefix="taskchat-eval-", ignore_cleanup_errors=True) as folder:
         url = start_postgres(Path(folder), remove_at_exit=True)
-        upgrade(url)
+        upgrade(url, settings=settings)
         place = {"database_url": SecretStr(url), "database_direct_url": None, **UNLIMITED}
         return asyncio.run(
             evaluate(
