@@ -128,6 +128,16 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
+    async def login_transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction as the login itself, for what only the catalog can tell.
+
+        Raises:
+            DatabaseError: as for `transaction`.
+        """
+        async with self._transaction("none", "", Precedence.ACCEPTED) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
     async def _transaction(
         self, role: str, user_id: str, precedence: Precedence
     ) -> AsyncIterator[AsyncConnection]:

@@ -12,11 +12,9 @@ from alembic.util import CommandError
 from asyncpg import InterfaceError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.db import APP_ROLE, SYSTEM_ROLE, Database, is_transient
-from taskchat.errors import DatabaseError
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 
@@ -160,13 +158,8 @@ async def schema_of(database: Database) -> Schema:
         if revisions:
             return _standing(revisions)
         refused = None
-    try:
-        async with database.engine.connect() as connection:
-            schema = await read_schema(connection)
-    except (DBAPIError, PoolTimeoutError, OSError) as error:
-        if isinstance(error, DBAPIError) and not is_transient(error):
-            raise
-        raise DatabaseError(retry_after_s=1) from error
+    async with database.login_transaction() as connection:
+        schema = await read_schema(connection)
     if schema.standing != "fits" or refused is None:
         return schema
     problem = f"this login may not act as {SYSTEM_ROLE}; {_GRANT}"
