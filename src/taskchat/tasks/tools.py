@@ -290,4 +290,9 @@ def _sentence(error: ToolError, name: str) -> str:
         return f"The arguments of {name} do not fit: {problems}. Call it again, corrected."
     if isinstance(cause, ToolError):
         return str(cause)
+    return no_such_tool(name)
+
+
+def no_such_tool(name: str) -> str:
+    """What the model reads of a call that names no tool; it may have written any name."""
     return f"There is no tool {name[:64]!r}. Use one of those you were given."
