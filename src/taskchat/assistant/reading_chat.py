@@ -115,9 +115,9 @@ class _Reading:
     @property
     def end(self) -> str:
         """Why the answer ended, as the API says it."""
-        if self.finished in ENDS:
-            return str(self.finished)
-        return "tool_calls" if self._calls else "stop"
+        if word_of(self.finished) in ENDS:
+            return word_of(self.finished)
+        return "tool_calls" if self.calls_made else "stop"
 
     @property
     def calls_made(self) -> list[dict[str, Any]]:
@@ -130,6 +130,7 @@ class _Reading:
                 **call.more,
             }
             for call in self._calls
+            if call.name or call.arguments
         ]
 
     def read(self, told: dict[str, Any]) -> dict[str, Any]:
@@ -148,20 +149,21 @@ class _Reading:
         if choice is None:
             return {}
         raise_if_failed(choice, begun=True)
-        said = dict_of(choice.get("delta")) or dict_of(choice.get("message"))
+        delta = dict_of(choice.get("delta"))
+        said = delta or dict_of(choice.get("message"))
         self.began = self.began or bool(said) or bool(choice.get("finish_reason"))
         self.finished = self.finished or choice.get("finish_reason") or None
         for call in list_of(said.get("tool_calls")):
-            self._call(dict_of(call))
+            self._call(dict_of(call), whole=not delta)
         if legacy := dict_of(said.get("function_call")):
-            self._call({"index": 0, "function": legacy})
+            self._call({"function": legacy}, whole=not delta)
         content = said.get("content")
         pieces = {"content": text_of(content), "refusal": text_of(said.get("refusal"))}
         name = next((name for name in REASONING if text_of(said.get(name))), REASONING[0])
         pieces[name] = text_of(said.get(name)) + thought_of(content)
         return {name: piece for name, piece in pieces.items() if piece}
 
-    def _call(self, told: dict[str, Any]) -> None:
+    def _call(self, told: dict[str, Any], *, whole: bool) -> None:
         if told.get("type") not in (None, "", "function"):
             return
         function = dict_of(told.get("function")) or told
@@ -169,7 +171,7 @@ class _Reading:
         id_, name = word_of(told.get("id")), word_of(function.get("name"))
         arguments = arguments_of(function.get("arguments"))
         call = next((one for one in reversed(self._calls) if index in (None, one.index)), None)
-        if call is None or _begins(call, id_, name, arguments):
+        if call is None or whole or _begins(call, id_, name, arguments):
             call = _Call(index)
             self._calls.append(call)
         call.id, call.name = id_ or call.id, name or call.name
@@ -183,8 +185,8 @@ def _begins(call: _Call, id_: str, name: str, arguments: str) -> bool:
 
     Some vendors give all calls of an answer the same index, or none.
     """
-    if id_ and call.id:
-        return id_ != call.id
+    if id_ and call.id and id_ != call.id:
+        return True
     if not name or not call.name:
         return False
     return name != call.name or bool(

@@ -129,7 +129,7 @@ def _completed(response: Response) -> ResponseCompletedEvent:
 
 def _response(told: dict[str, Any], streamed: list[dict[str, Any]]) -> Response:
     """The answer: the items at its end, or those that had come before where they are more."""
-    if told.get("status") in UNANSWERED:
+    if word_of(told.get("status")) in UNANSWERED:
         raise VendorFailed("The answer ended as failed.")
     output, before = _items(list_of(told.get("output"))), _items(streamed)
     return Response(
