@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.assistant.talk import A, B, Talk, Way, talking
+from tests.assistant.talk import STREAM, STREAMED, A, B, Talk, Way, talking
+from tests.assistant.vendor import chat_api, responses_api
 from tests.assistant.vendor.endpoint import Vendor, vendor
 from tests.assistant.vendor.steps import (
     Answer,
@@ -101,21 +102,20 @@ async def test_what_is_of_other_types_is_read(running_app: AppMaker, way: Way) -
                 await replies(talk, standing, changed(says("Hello there."), change))
 
 
-@pytest.mark.parametrize("tokens", [10.5, "10", None, "many", -3, True, [], {}, 1e400, "9" * 5000])
 async def test_tokens_are_counted_as_far_as_they_make_sense(
-    running_app: AppMaker, way: Way, tokens: Any
+    running_app: AppMaker, way: Way
 ) -> None:
     names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens")
-    change = put(**dict.fromkeys((*names, "cached_tokens", "reasoning_tokens"), tokens))
+    senseless: tuple[Any, ...] = (None, "many", -3, True, [], {}, 1e400, "9" * 5000)
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            answer = await replies(talk, standing, changed(says("Hello there."), change))
-            expected = 10 if tokens in (10.5, "10") else 0
-            assert answer["usage"] == {
-                "model_calls": 1,
-                "input_tokens": expected,
-                "output_tokens": expected,
-            }
+            for tokens in (10.5, "10", *senseless):
+                fields = (*names, "cached_tokens", "reasoning_tokens")
+                change = put(**dict.fromkeys(fields, tokens))
+                answer = await replies(talk, standing, changed(says("Hello there."), change))
+                count = 0 if tokens in senseless else 10
+                used = {"model_calls": 1, "input_tokens": count, "output_tokens": count}
+                assert answer["usage"] == used, tokens
 
 
 async def test_calls_are_read_in_other_shapes(running_app: AppMaker, way: Way) -> None:
@@ -280,18 +280,17 @@ def alive(ends: str = "\n", *, done: bool = True) -> Callable[[list[Json]], list
     return told
 
 
-@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"], ids=ascii)
-async def test_what_keeps_a_stream_alive_says_nothing(
-    running_app: AppMaker, way: Way, ends: str
-) -> None:
+@STREAMED
+async def test_what_keeps_a_stream_alive_says_nothing(running_app: AppMaker, way: Way) -> None:
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            await replies(talk, standing, shaped(says("Hello there."), told=alive(ends)))
-            await adds(talk, standing, shaped(MILK, told=alive(ends, done=False)), "Milk")
+            for ends in ("\n", "\r\n", "\r"):
+                await replies(talk, standing, shaped(says("Hello there."), told=alive(ends)))
+                await adds(talk, standing, shaped(MILK, told=alive(ends, done=False)), "Milk")
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3, 7, 64])
-async def test_a_stream_is_cut_anywhere(running_app: AppMaker, way: Way, cut: int) -> None:
+@STREAMED
+async def test_a_stream_is_cut_anywhere(running_app: AppMaker, way: Way) -> None:
     text = "Žluťoučký 🥛 kůň — “牛乳”"
 
     def raw(events: list[Json]) -> list[str]:
@@ -299,9 +298,11 @@ async def test_a_stream_is_cut_anywhere(running_app: AppMaker, way: Way, cut: in
 
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            await replies(talk, standing, shaped(says(text), told=raw, cut=cut), text)
+            for cut in (1, 2, 3, 7, 64):
+                await replies(talk, standing, shaped(says(text), told=raw, cut=cut), text)
 
 
+@STREAMED
 async def test_a_character_in_two_halves_is_one(running_app: AppMaker, way: Way) -> None:
     def halved(events: list[Json]) -> list[Json]:
         made: list[Json] = []
@@ -320,53 +321,57 @@ async def test_a_character_in_two_halves_is_one(running_app: AppMaker, way: Way)
         async with talking(running_app, standing, way) as talk:
             outcome = await talk.say()
             assert outcome.reply == "🥛"
-            assert outcome.heard == ("🥛" if way.streams else "")
+            assert outcome.heard == "🥛"
 
 
-@pytest.mark.parametrize(
-    "output", [[], None, ..., "odd", [{"type": "odd"}]], ids=lambda output: repr(output)[:12]
-)
-async def test_what_was_streamed_is_what_is_kept(
-    running_app: AppMaker, way: Way, output: Any
-) -> None:
-    def told(events: list[Json]) -> list[Json]:
-        if events[-1].get("type") == "response.completed":
-            if output is ...:
-                del events[-1]["response"]["output"]
-            else:
-                events[-1]["response"]["output"] = output
-        return events
-
+@pytest.mark.parametrize("way", [STREAM], ids=str)
+async def test_what_was_streamed_is_what_is_kept(running_app: AppMaker, way: Way) -> None:
     both = together(says("One moment."), MILK)
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            await replies(talk, standing, shaped(says("Hello there."), told=told))
-            await adds(talk, standing, shaped(both, told=told), "Milk")
+            for output in ([], None, ..., "odd", [{"type": "odd"}]):
+
+                def told(events: list[Json], output: Any = output) -> list[Json]:
+                    answer = events[-1]["response"]
+                    if output is ...:
+                        del answer["output"]
+                    else:
+                        answer["output"] = output
+                    return events
+
+                await replies(talk, standing, shaped(says("Hello there."), told=told))
+                await adds(talk, standing, shaped(both, told=told), "Milk")
             await talk.goes_on()
 
 
-@pytest.mark.parametrize("last", [1, 2])
+@STREAMED
 async def test_a_stream_that_ends_without_a_word_of_its_end_is_whole_if_its_items_are(
-    running_app: AppMaker, way: Way, last: int
+    running_app: AppMaker, way: Way
 ) -> None:
-    """Responses tell no end; of Chat Completions one of two is enough: a reason, or [DONE]."""
+    def unsaid(events: list[Json]) -> list[Json]:
+        return events[:-1]
 
-    def told(events: list[Json]) -> list[Json | str]:
-        if events[-1].get("type") == "response.completed":
-            return [*events[:-1]]
-        return [*events[:-1]] if last == 1 else [*events[:-2], "data: [DONE]"]
+    def without_a_reason(events: list[Json]) -> list[Json | str]:
+        return [*events[:-2], "data: [DONE]"]
 
+    def without_done(events: list[Json]) -> list[Json | str]:
+        return [*events[:-1]]
+
+    # Of Chat Completions one of two is enough.
+    shapes = [unsaid] if way.api == "responses" else [without_a_reason, without_done]
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            await replies(talk, standing, shaped(says("Hello there."), told=told))
-            await adds(talk, standing, shaped(MILK, told=told), "Milk")
+            for told in shapes:
+                await replies(talk, standing, shaped(says("Hello there."), told=told))
+                await adds(talk, standing, shaped(MILK, told=told), "Milk")
 
 
+@pytest.mark.parametrize("way", [STREAM], ids=str)
 async def test_words_that_only_the_end_of_a_stream_tells_are_told(
     running_app: AppMaker, way: Way
 ) -> None:
     def told(events: list[Json]) -> list[Json]:
-        return [event for event in events if event.get("type") != "response.output_text.delta"]
+        return [event for event in events if event["type"] != "response.output_text.delta"]
 
     async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
@@ -404,27 +409,24 @@ async def test_several_messages_of_one_answer_are_one_text(running_app: AppMaker
             ] == [text]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [{"message": "overloaded"}, {"code": 400, "message": "no"}, "overloaded", {"code": "9" * 5000}],
-    ids=str,
-)
 async def test_an_error_under_a_status_of_success_is_an_error(
-    running_app: AppMaker, way: Way, error: Any
+    running_app: AppMaker, way: Way
 ) -> None:
-    body = json.dumps({"error": error})
-    for step in (
-        garbage(body, type="application/json"),
-        garbage(f"data: {body}\n\n", type="text/event-stream"),
-        garbage(
-            f"event: error\ndata: {json.dumps({'message': 'no'})}\n\n", type="text/event-stream"
-        ),
-    ):
-        async with vendor(scripts={A: [step], B: [says("Hello.")]}) as standing:
-            async with talking(running_app, standing, way) as talk:
+    errors = ({"message": "busy"}, {"code": 400, "message": "no"}, "busy", {"code": "9" * 5000})
+    bodies = [json.dumps({"error": error}) for error in errors]
+    steps = [
+        *(garbage(body, type="application/json") for body in bodies),
+        *(garbage(f"data: {body}\n\n", type="text/event-stream") for body in bodies),
+        garbage('event: error\ndata: {"message": "no"}\n\n', type="text/event-stream"),
+    ]
+    async with vendor() as standing:
+        async with talking(running_app, standing, way, breaker_failures=0) as talk:
+            for step in steps:
+                standing.instead(step, model=A)
+                standing.instead(says("Hello."), model=B)
                 assert (await talk.say()).model == B
-                assert standing.asked == [A, B]
-                await talk.goes_on()
+            assert standing.asked == [A, B] * len(steps)
+            await talk.goes_on()
 
 
 async def test_a_limit_that_is_told_under_a_status_of_success_is_waited_for(
@@ -440,8 +442,6 @@ async def test_a_limit_that_is_told_under_a_status_of_success_is_waited_for(
 async def test_an_answer_that_comes_whole_in_place_of_a_stream_is_read(
     running_app: AppMaker, way: Way
 ) -> None:
-    from tests.assistant.vendor import chat_api, responses_api
-
     make = responses_api.body_of if way.api == "responses" else chat_api.body_of
     for answer in (says("Hello there."), MILK):
         body = json.dumps(make(answer, A, "1"))
@@ -452,44 +452,37 @@ async def test_an_answer_that_comes_whole_in_place_of_a_stream_is_read(
                 assert len(await talk.tasks()) == (answer is MILK)
 
 
-NAMES = ["functions.add_task", "add task", "add_task ", "x" * 200, "aufgabe_hinzufügen", "任务", ""]
-
-
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
 async def test_a_name_that_no_tool_has_is_told_to_the_model_and_goes_to_no_vendor(
-    running_app: AppMaker, way: Way, name: str
+    running_app: AppMaker, way: Way
 ) -> None:
-    wanted = Answer((Text("One moment."), Call(name, '{"title": "Milk"}')))
-    script = {A: [wanted, calls("list_tasks"), says("I could not.")]}
-    async with vendor(scripts=script) as standing:
+    letters = ("functions.add_task", "add task", "add_task ", "aufgabe_hinzufügen", "任务", "")
+    async with vendor(scripts={B: [says("Never.")]}) as standing:
         standing.checks_names = True
         async with talking(running_app, standing, way) as talk:
-            outcome = await talk.say()
-            assert (outcome.reply, outcome.model) == ("I could not.", A)
-            assert standing.asked == [A] * 3
+            for name in (*letters, "x" * 200, "a\x00\ud800"):
+                wanted = Answer((Text("One moment."), Call(name, '{"title": "Milk"}')))
+                standing.instead(wanted, calls("list_tasks"), says("I could not."), model=A)
+                outcome = await talk.say()
+                assert (outcome.reply, outcome.model) == ("I could not.", A), name
+                assert "There is no tool" in json.dumps(standing.requests[-2].items)
+                assert [call["tool_name"] for call in outcome.turn["tool_calls"]] == ["list_tasks"]
             assert not await talk.tasks()
-            assert "There is no tool" in json.dumps(standing.requests[1].items)
-            assert [call["tool_name"] for call in outcome.turn["tool_calls"]] == ["list_tasks"]
             await talk.goes_on()
 
 
-@pytest.mark.parametrize(
-    "arguments", ["", "{}", " ", "\n", "null", "[]", '"{}"', '""', "{ }"], ids=ascii
-)
-async def test_a_model_sees_its_own_call_without_arguments(
-    running_app: AppMaker, way: Way, arguments: str
-) -> None:
-    script = {A: [calls_raw("list_tasks", arguments), says("None yet.")]}
-    async with vendor(scripts=script) as standing:
+async def test_a_model_sees_its_own_call_without_arguments(running_app: AppMaker, way: Way) -> None:
+    # Of Chat Completions many servers read it again, and the SDK gives them an object.
+    unsaid = "" if way.api == "responses" else "{}"
+    async with vendor(scripts={B: [says("Never.")]}) as standing:
         async with talking(running_app, standing, way) as talk:
-            outcome = await talk.say()
-            assert outcome.reply == "None yet."
-            [call] = outcome.turn["tool_calls"]
-            assert (call["parameters"], call["status"]) == ({}, "completed")
-            [seen] = arguments_in(standing.requests[1].items)
-            # Of Chat Completions many servers read it again, and the SDK gives them an object.
-            unsaid = "" if way.api == "responses" else "{}"
-            assert seen == (arguments if arguments.strip() else unsaid)
+            for arguments in ("", "{}", " ", "\n", "null", "[]", '"{}"', '""', "{ }"):
+                standing.instead(calls_raw("list_tasks", arguments), says("None."), model=A)
+                outcome = await talk.say()
+                assert (outcome.reply, outcome.model) == ("None.", A), arguments
+                [call] = outcome.turn["tool_calls"]
+                assert (call["parameters"], call["status"]) == ({}, "completed")
+                seen = arguments_in(standing.requests[-1].items)[-1]
+                assert seen == (arguments if arguments.strip() else unsaid)
             await talk.goes_on()
 
 

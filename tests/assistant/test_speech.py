@@ -67,17 +67,15 @@ class Ears:
         self.said = ""
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
 @pytest.mark.parametrize(("text", "said", "thought"), TOLD, ids=[told[0][:30] for told in TOLD])
-def test_what_is_thought_is_no_part_of_what_is_said(
-    text: str, said: str, thought: str, size: int
-) -> None:
-    ears = Ears()
-    for start in range(0, len(text), size):
-        ears.speech.hear(text[start : start + size], 0)
-    ears.speech.end(text)
-    assert (ears.said, ears.thought) == (said, thought)
-    assert ears.speech.said == said
+def test_what_is_thought_is_no_part_of_what_is_said(text: str, said: str, thought: str) -> None:
+    for size in (1, 2, 3, 5, 1000):
+        ears = Ears()
+        for start in range(0, len(text), size):
+            ears.speech.hear(text[start : start + size], 0)
+        ears.speech.end(text)
+        assert (ears.said, ears.thought) == (said, thought)
+        assert ears.speech.said == said
 
 
 PIECES = st.sampled_from(
@@ -220,15 +218,32 @@ async def test_what_a_model_thinks_in_a_field_is_kept_apart(
             assert "let me see" not in json.dumps(standing.requests[-1].items)
 
 
-@pytest.mark.parametrize("text", ["<think>Hm.</think>", "<think>Hm.", "Hm.</think>\n"])
 async def test_an_answer_that_is_only_thought_is_left_for_the_next_model(
-    running_app: AppMaker, way: Way, text: str
+    running_app: AppMaker, way: Way
 ) -> None:
-    async with vendor(scripts={A: [says(text)], B: [says("Hello.")]}) as standing:
+    async with vendor() as standing:
+        async with talking(running_app, standing, way) as talk:
+            for text in ("<think>Hm.</think>", "<think>Hm.", "Hm.</think>\n"):
+                standing.instead(says(text), model=A)
+                standing.instead(says("Hello."), model=B)
+                outcome = await talk.say()
+                assert (outcome.reply, outcome.model) == ("Hello.", B)
+                assert outcome.thought == "Hm."
+            await talk.goes_on()
+
+
+async def test_a_turn_in_which_all_models_only_think_ends_by_name(
+    running_app: AppMaker, way: Way
+) -> None:
+    script = {A: [says("<think>Hm.")], B: [says("<think>Hmm.</think>")]}
+    async with vendor(scripts=script) as standing:
         async with talking(running_app, standing, way) as talk:
             outcome = await talk.say()
-            assert (outcome.reply, outcome.model) == ("Hello.", B)
-            assert outcome.thought == "Hm."
+            assert outcome.error_code == "model_error"
+            assert "answered nothing" in outcome.error
+            assert outcome.thought == "Hm.Hmm."
+            assert outcome.events[-1]["type"] == "error"
+            assert not outcome.texts
             await talk.goes_on()
 
 
