@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from agents.exceptions import AgentsException
-from hypothesis import given
+from hypothesis import given, settings
 from tests.assistant.talk import A, Way, talking
 from tests.assistant.vendor import chat_api, responses_api
 from tests.assistant.vendor.endpoint import vendor
@@ -142,6 +142,7 @@ MAKERS: dict[str, Callable[[Answer, str, str], dict[str, Any]]] = {
 }
 
 
+@settings(deadline=None)
 @given(
     api=st.sampled_from(sorted(MAKERS)),
     streams=st.booleans(),

@@ -5,7 +5,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from tests.assistant.talk import A, B, Way, talking
 from tests.assistant.vendor.endpoint import vendor
 from tests.assistant.vendor.steps import calls, says, shaped, together
@@ -97,6 +97,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES), st.lists(st.integers(1, 9)))
 @example(["a", "</think>", "`"], [1])
 def test_a_text_is_told_alike_however_it_is_cut(pieces: list[str], cuts: list[int]) -> None:
@@ -114,6 +115,7 @@ def test_a_text_is_told_alike_however_it_is_cut(pieces: list[str], cuts: list[in
     )
 
 
+@settings(deadline=None)
 @given(st.text("ab<>/`\n "), st.text("ab<>/`\n "))
 def test_what_was_heard_is_what_is_said_whatever_is_told_at_the_end(heard: str, end: str) -> None:
     ears, alone = Ears(), Ears()
@@ -125,7 +127,7 @@ def test_what_was_heard_is_what_is_said_whatever_is_told_at_the_end(heard: str, 
 
 def test_messages_are_paragraphs() -> None:
     ears = Ears()
-    for message, delta in [(0, "One"), (0, "."), (1, "Two"), (1, "."), (1, "")]:
+    for message, delta in [(0, "One"), (0, "."), (1, ""), (1, "Two"), (1, "."), (1, "")]:
         ears.speech.hear(delta, message)
     ears.speech.end("One.\n\nTwo.\n\nThree.")
     assert ears.said == ears.speech.said == "One.\n\nTwo.\n\nThree."

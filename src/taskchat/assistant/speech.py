@@ -99,6 +99,7 @@ class Thinking:
         elif self._fence or self._ticks:
             yield from self._plain(mark)
         elif closes:
+            self._in_line = False
             yield "void", ""
         elif self._in_line:
             self._aside = [mark]
@@ -173,7 +174,9 @@ class Speech:
 
     def hear(self, delta: str, message: int | None = None) -> None:
         """Go on with a piece of a message of the answer."""
-        if delta and self._heard and message != self._message:
+        if not delta:
+            return
+        if self._heard and message != self._message:
             delta = BETWEEN + delta
         self._message = message
         delta = _PAIR.sub(_joined, self._half + delta)
