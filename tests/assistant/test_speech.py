@@ -20,6 +20,8 @@ TOLD: list[tuple[str, str, str]] = [
     ("<think>\nHm.\n</think>\n\nHello.", "Hello.", "\nHm.\n"),
     ("\n <Think >Hm.</THINK>Hello.", "Hello.", "Hm."),
     ("<thinking>Hm.</thinking>Hello.", "Hello.", "Hm."),
+    ("<thought>Hm.</thought>Hello.", "Hello.", "Hm."),
+    ("<reasoning>Hm.</reasoning>\nHello.", "Hello.", "Hm."),
     ("<think></think>Hello.", "Hello.", ""),
     ("<think>Hm.", "", "Hm."),
     ("<think>Hm.</think>", "", "Hm."),

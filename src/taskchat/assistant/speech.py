@@ -17,14 +17,17 @@ Kind = Literal["say", "think", "void"]
 BETWEEN: Final = "\n\n"
 """Between two messages of one answer: two paragraphs."""
 
-_MARK: Final = re.compile(r"`+|~{3,}|</?think(?:ing)?\s*>|\n", re.IGNORECASE)
-_OPEN: Final = re.compile(r"(?:`+|~+|</?[a-z]{0,8}\s*)\Z", re.IGNORECASE)
+NAMES: Final = ("think", "thinking", "thought", "reasoning")
+"""Of the tags that models and their servers put around what is thought."""
+
+_MARK: Final = re.compile(rf"`+|~{{3,}}|</?(?:{'|'.join(NAMES)})\s*>|\n", re.IGNORECASE)
+_OPEN: Final = re.compile(r"(?:`+|~+|</?[a-z]*\s*)\Z", re.IGNORECASE)
 """The end of a piece that the next piece may make a mark of."""
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 """A character in two halves, as JSON may write it; a stream may cut it there."""
 
-_TAGS: Final = ("<think", "</think", "<thinking", "</thinking")
+_TAGS: Final = tuple(f"{start}{name}" for start in ("<", "</") for name in NAMES)
 
 
 class Thinking:
