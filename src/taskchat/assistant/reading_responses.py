@@ -46,6 +46,12 @@ ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
 UNANSWERED = frozenset({"failed", "cancelled"})
 """States of a response that is no answer."""
 
+STATES = frozenset({"completed", "incomplete", "in_progress"})
+"""Of an item."""
+
+PHASES = frozenset({"commentary", "final_answer"})
+"""What a message is in its answer."""
+
 Event = ResponseTextDeltaEvent | ResponseReasoningTextDeltaEvent | ResponseCompletedEvent
 """What is told of a stream, whatever its vendor told."""
 
@@ -154,15 +160,17 @@ def _items(told: list[Any]) -> list[TResponseOutputItem]:
 def _item(told: dict[str, Any]) -> TResponseOutputItem | None:
     kind, id_ = told.get("type"), word_of(told.get("id")) or FAKE_RESPONSES_ID
     if kind == "function_call":
-        return ResponseFunctionToolCall(
-            type="function_call",
-            id=id_,
-            call_id=word_of(told.get("call_id")) or new_call_id(),
-            name=word_of(told.get("name")),
-            arguments=arguments_of(told.get("arguments")),
+        return ResponseFunctionToolCall.model_validate(
+            {
+                "type": "function_call",
+                "id": id_,
+                "call_id": word_of(told.get("call_id")) or new_call_id(),
+                "name": word_of(told.get("name")),
+                "arguments": arguments_of(told.get("arguments")),
+                **_as_told(told, "status", STATES),
+            }
         )
     if kind == "message" or (kind is None and told.get("role") == "assistant"):
-        phase = told.get("phase")
         return ResponseOutputMessage.model_validate(
             {
                 "id": id_,
@@ -177,8 +185,9 @@ def _item(told: dict[str, Any]) -> TResponseOutputItem | None:
                         "logprobs": [],
                     }
                 ],
+                **_as_told(told, "status", STATES),
                 # Such models are worse where it does not come back.
-                **({"phase": phase} if phase in ("commentary", "final_answer") else {}),
+                **_as_told(told, "phase", PHASES),
             }
         )
     if kind == "reasoning":
@@ -188,6 +197,12 @@ def _item(told: dict[str, Any]) -> TResponseOutputItem | None:
         except (ValidationError, RecursionError):
             return None
     return None
+
+
+def _as_told(told: dict[str, Any], name: str, known: frozenset[str]) -> dict[str, str]:
+    """A field whose values the API knows; none where it has another."""
+    word = word_of(told.get(name))
+    return {name: word} if word in known else {}
 
 
 def _usage(told: dict[str, Any]) -> ResponseUsage | None:
