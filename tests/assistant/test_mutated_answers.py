@@ -30,6 +30,7 @@ from taskchat.assistant.reading_chat import chat_chunks, whole_chat
 from taskchat.assistant.reading_responses import response_events, whole_response
 from taskchat.assistant.soundness import made_sound, text_of
 from taskchat.assistant.wire import Told
+from taskchat.texts import scrubbed
 
 ANSWERS = (
     says("Hello there."),
@@ -123,14 +124,14 @@ async def reads(api: str, streams: bool, sent: Any) -> Any:
 
     async def streamed() -> Any:
         made = response_events(told()) if api == "responses" else chat_chunks(told())
-        return [one.model_dump_json() async for one in made][-1]
+        return [one.model_dump() async for one in made][-1]
 
     async def whole() -> Any:
         text = json.dumps(sent)
         if api == "chat_completions":
-            return whole_chat(text).model_dump_json()
+            return whole_chat(text).model_dump()
         output = whole_response(text).output
-        sound = made_sound(output, [], text_of(output).replace("\x00", ""))
+        sound = made_sound(output, [], scrubbed(text_of(output)))
         return [item.model_dump_json() for item in sound]
 
     return await (streamed() if streams else whole())

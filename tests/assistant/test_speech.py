@@ -102,6 +102,7 @@ PIECES = st.sampled_from(
 @settings(deadline=None)
 @given(st.lists(PIECES), st.lists(st.integers(1, 9)))
 @example(["a", "</think>", "`"], [1])
+@example(["\ud83e", "\udd5b"], [1])
 def test_a_text_is_told_alike_however_it_is_cut(pieces: list[str], cuts: list[int]) -> None:
     text = "".join(pieces)
     whole, cut = Ears(), Ears()

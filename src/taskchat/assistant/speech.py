@@ -201,11 +201,9 @@ class Speech:
             whole: Its text, as the vendor tells it at its end. What was heard stays what is said;
                 what goes on behind it was not heard yet.
         """
-        half, self._half = self._half, ""
-        self._take(half)
         whole = _PAIR.sub(_joined, whole)
-        if whole.startswith(self._heard):
-            self._take(whole[len(self._heard) :])
+        # Half a character that nothing followed is in what goes on, whole where there is more.
+        self._take(whole[len(self._heard) :] if whole.startswith(self._heard) else self._half)
         for kind, text in self._apart.finish() if self._apart else ():
             self._tell(kind, text)
 
