@@ -103,6 +103,25 @@ class Outcome:
         """All text that was streamed, be it dropped later or not."""
         return "".join(e["delta"] for e in self.events if e["type"] == "stream_chunk")
 
+    @property
+    def texts(self) -> list[tuple[str, bool]]:
+        """The texts that were streamed, and whether each was dropped."""
+        found: list[tuple[str, bool]] = []
+        text = ""
+        for event in self.events:
+            if event["type"] == "stream_start":
+                text = ""
+            elif event["type"] == "stream_chunk":
+                text += event["delta"]
+            elif event["type"] == "stream_end":
+                found.append((text, event["dropped"]))
+        return found
+
+    @property
+    def thought(self) -> str:
+        """All that was told of how the model came to its answers."""
+        return "".join(e["delta"] for e in self.events if e["type"] == "reasoning")
+
     def _models(self, type_: str) -> list[str]:
         return [event["model"] for event in self.events if event["type"] == type_]
 
@@ -208,6 +227,8 @@ class Talk:
             assert turn["reply"] == outcome.reply
             assert turn["model"] == outcome.model == outcome.answered[-1]
             assert turn["tool_calls"] == outcome.answer["tool_calls"]
+            if self.way.streams:
+                assert outcome.texts[-1] == (outcome.reply, False)
             assert [(one["role"], one["content"]) for one in replies] == [
                 ("assistant", outcome.reply)
             ]

@@ -117,6 +117,23 @@ async def test_a_tool_that_does_not_exist_is_told_to_the_model(
             await talk.goes_on()
 
 
+@ACROSS
+async def test_what_a_model_writes_into_a_task_is_stored_as_it_was_written(
+    running_app: AppMaker, way: Way
+) -> None:
+    texts = ['["milk"]', "null", "{}", "12", '"quoted"']
+    made = [calls("add_task", title=text, description=text) for text in texts]
+    ids = [calls_raw("complete_task", f'{{"task_id": {id_}}}') for id_ in ("1.0", '"2"', "3e0")]
+    async with vendor(scripts={A: [together(*made), *ids, says("Done.")]}) as standing:
+        async with talking(running_app, standing, way) as talk:
+            assert (await talk.say()).reply == "Done."
+            tasks = await talk.tasks()
+            assert [task["title"] for task in tasks] == texts
+            assert [task["description"] for task in tasks] == texts
+            assert [task["completed"] for task in tasks] == [True, True, True, False, False]
+            await talk.goes_on()
+
+
 async def test_several_calls_of_one_answer_are_done_in_their_order(
     running_app: AppMaker, way: Way
 ) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.assistant.talk import ACROSS, STREAMED, A, B, Way, talking
 from tests.assistant.vendor.endpoint import Scripts, vendor
 from tests.assistant.vendor.steps import (
+    Ending,
     Garbage,
     Step,
     always,
@@ -170,29 +172,97 @@ async def test_the_last_model_decides_whether_a_failed_turn_took_too_long(
 @pytest.mark.parametrize(
     "step", [halves(), ends_early(), fails_inside()], ids=lambda step: step.ending
 )
-async def test_half_an_answer_that_was_read_is_neither_repeated_nor_continued_by_another_model(
+async def test_half_an_answer_that_was_read_is_dropped_and_asked_for_again(
     running_app: AppMaker, way: Way, step: Step
 ) -> None:
-    async with vendor(scripts={A: [step, says("Never.")], B: [says("Never.")]}) as standing:
+    async with vendor(scripts={A: [step, says("Hello there.")], B: [says("Never.")]}) as standing:
+        async with talking(running_app, standing, way) as talk:
+            outcome = await talk.say()
+            assert (outcome.reply, outcome.model) == ("Hello there.", A)
+            assert standing.asked == [A, A]
+            assert [dropped for _, dropped in outcome.texts] == [True, False]
+            assert outcome.texts[-1] == ("Hello there.", False)
+            await talk.goes_on()
+            assert "One two" not in json.dumps(standing.requests[-1].items)
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    "step", [halves(), ends_early(), fails_inside()], ids=lambda step: step.ending
+)
+async def test_a_model_that_keeps_breaking_off_is_left_for_the_next_one(
+    running_app: AppMaker, way: Way, step: Step
+) -> None:
+    async with vendor(scripts={A: [always(step)], B: [says("Hello there.")]}) as standing:
+        async with talking(running_app, standing, way) as talk:
+            outcome = await talk.say()
+            assert (outcome.reply, outcome.model) == ("Hello there.", B)
+            assert standing.asked == [A, A, A, B]
+            assert [dropped for _, dropped in outcome.texts] == [True] * 3 + [False]
+            await talk.goes_on(A)
+
+
+@STREAMED
+async def test_models_that_all_break_off_are_a_named_error(running_app: AppMaker, way: Way) -> None:
+    script: Scripts = {
+        A: [calls("add_task", title="Milk"), always(halves())],
+        B: [always(fails_inside())],
+    }
+    async with vendor(scripts=script) as standing:
         async with talking(running_app, standing, way) as talk:
             outcome = await talk.say()
             assert outcome.error_code == "model_error"
-            assert standing.asked == outcome.asked == [A]
-            ends = [event for event in outcome.events if event["type"] == "stream_end"]
-            assert [event["dropped"] for event in ends] == [True]
+            assert standing.asked == [A] * 4 + [B] * 3
+            assert [dropped for _, dropped in outcome.texts] == [True] * 6
+            assert [call["tool_name"] for call in outcome.turn["tool_calls"]] == ["add_task"]
+            assert [task["title"] for task in await talk.tasks()] == ["Milk"]
+            await talk.goes_on(A)
+
+
+@STREAMED
+@pytest.mark.parametrize("ending", ["breaks", "ends", "fails", "stalls"])
+async def test_a_call_of_an_answer_that_broke_off_is_not_made(
+    running_app: AppMaker, way: Way, ending: Ending
+) -> None:
+    wanted = together(calls("add_task", title="Milk"), says("One two three."))
+    # The call is whole: what breaks off is what was to be said with it.
+    broken = replace(wanted, ending=ending, words=4)
+    async with vendor(scripts={A: [broken], B: [says("No.")]}) as standing:
+        limits = {"model_timeout_s": 1, "model_retries_max": 0}
+        async with talking(running_app, standing, way, **limits) as talk:
+            outcome = await talk.say()
+            assert (outcome.reply, outcome.model) == ("No.", B)
+            assert not outcome.turn["tool_calls"]
+            assert not await talk.tasks()
             await talk.goes_on()
 
 
 @STREAMED
-async def test_an_answer_that_stops_in_its_middle_is_not_waited_for_for_ever(
+async def test_an_answer_that_stops_in_its_middle_is_left_for_the_next_model(
     running_app: AppMaker, way: Way
 ) -> None:
-    async with vendor(scripts={A: [stalls()], B: [says("Never.")]}) as standing:
+    async with vendor(scripts={A: [stalls()], B: [says("Hello there.")]}) as standing:
+        async with talking(running_app, standing, way, model_timeout_s=1) as talk:
+            outcome = await talk.say()
+            assert (outcome.reply, outcome.model) == ("Hello there.", B)
+            [(half, dropped), told] = outcome.texts
+            assert (half.startswith("One"), dropped) == (True, True)
+            assert told == ("Hello there.", False)
+            assert standing.asked == [A, B]
+            await talk.let_go()
+            await talk.goes_on()
+
+
+@STREAMED
+async def test_answers_that_all_stop_in_their_middle_took_too_long(
+    running_app: AppMaker, way: Way
+) -> None:
+    async with vendor(scripts={A: [stalls()], B: [stalls()]}) as standing:
         async with talking(running_app, standing, way, model_timeout_s=1) as talk:
             outcome = await talk.say()
             assert outcome.error_code == "timeout"
-            assert outcome.heard.startswith("One")
-            assert standing.asked == [A]
+            assert [dropped for _, dropped in outcome.texts] == [True, True]
+            assert standing.asked == [A, B]
             await talk.let_go()
             await talk.goes_on()
 

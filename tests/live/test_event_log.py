@@ -107,6 +107,29 @@ async def test_text_is_gathered_and_keeps_its_place_among_other_events(
     assert '"delta":"ab�' in heard.events[2].data
 
 
+async def test_what_is_thought_while_a_text_is_open_is_told_behind_it(
+    log: EventLog, offline_app: RunningApp, superuser: AsyncEngine
+) -> None:
+    held, heard = await running_turn(offline_app, superuser), Heard(log)
+    writer = EventWriter(log, held, last_seq=0)
+    writer.think("first")
+    for piece in ("a", "b"):
+        writer.say(piece)
+        writer.think(piece)
+    writer.end_stream()
+    await heard.until(6)
+    assert [event.type for event in heard.events] == [
+        "reasoning",
+        "agent_status",
+        "stream_start",
+        "stream_chunk",
+        "stream_end",
+        "reasoning",
+    ]
+    assert '"delta":"first"' in heard.events[0].data
+    assert '"delta":"ab"' in heard.events[-1].data
+
+
 async def test_a_database_that_is_away_costs_a_moment_and_no_event(
     log: EventLog,
     offline_app: RunningApp,

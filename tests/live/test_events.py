@@ -106,7 +106,7 @@ async def test_a_failed_turn_ends_with_the_error_that_was_answered(
 def test_the_schema_tells_every_type_apart() -> None:
     schema = EVENT.json_schema()
     types = set(schema["discriminator"]["mapping"])
-    assert len(types) == len(schema["oneOf"]) == 13
+    assert len(types) == len(schema["oneOf"]) == 14
     assert types > TERMINAL
     for definition in schema["$defs"].values():
         if "seq" in definition.get("properties", {}):

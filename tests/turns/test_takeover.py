@@ -112,6 +112,30 @@ async def test_executed_calls_are_replayed_and_decided_ones_run_under_their_old_
         assert list(titles) == ["One", "Two"]
 
 
+async def test_a_decided_call_that_names_no_tool_is_told_and_the_turn_goes_on(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person, nameless = Person(), "functions." + "x" * 200
+    decided = [
+        calls_tool("add_task", {"title": "One"}, call_id="call_one"),
+        calls_tool(nameless, {"title": "Two"}, call_id="call_two"),
+    ]
+    _, dying, hanging = hangs_after(decided)
+    finisher, finishing = scripted(says("One is there."))
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        lost = asyncio.create_task(person.say(one.client, "one and two", key="k"))
+        await asyncio.wait_for(hanging.wait(), 10)
+        await expire(superuser, person)
+        answer = await person.say(two.client, "one and two", key="k")
+        assert answer.status_code == 200, answer.text
+        await lost
+    assert [call["tool_name"] for call in answer.json()["tool_calls"]] == ["add_task"]
+    told = {item["call_id"]: item for item in finisher.calls[0].input if "output" in item}
+    assert told["call_two"]["output"].startswith("There is no tool 'functions.xxx")
+    names = [item["name"] for item in finisher.calls[0].input if "name" in item]
+    assert names == ["add_task", "functions_" + "x" * 54]
+
+
 async def test_the_sweeper_adopts_a_turn_that_nobody_asks_for_again(
     running_app: AppMaker, superuser: AsyncEngine
 ) -> None:

@@ -3,12 +3,13 @@
 Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
 """
 
-from collections.abc import AsyncGenerator
+import functools
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents import Model, ModelResponse, ModelSettings
-from agents.exceptions import AgentsException, ModelBehaviorError
+from agents.exceptions import AgentsException
 from agents.items import TResponseInputItem
 from agents.usage import Usage
 from openai.types.responses import (
@@ -16,6 +17,8 @@ from openai.types.responses import (
     ResponseCompletedEvent,
     ResponseFailedEvent,
     ResponseIncompleteEvent,
+    ResponseReasoningSummaryTextDeltaEvent,
+    ResponseReasoningTextDeltaEvent,
     ResponseRefusalDeltaEvent,
     ResponseTextDeltaEvent,
 )
@@ -23,10 +26,15 @@ from openai.types.responses import (
 from taskchat.assistant.record import RunRecord
 from taskchat.assistant.soundness import (
     is_nothing,
-    make_sound,
+    made_sound,
     readable_by,
-    with_json_arguments,
+    readable_by_any,
+    text_of,
+    thought_in,
 )
+from taskchat.assistant.speech import Speech
+from taskchat.assistant.wire import BrokeOff
+from taskchat.settings import OFFLINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,9 @@ class Attempt:
     Args:
         named: Which.
         record: Of the run.
-
-    Attributes:
-        heard: Whether the record has heard any of its text.
     """
 
     def __init__(self, named: NamedModel, record: RunRecord) -> None:
-        self.heard = False
         self._named = named
         self._record = record
 
@@ -82,43 +86,78 @@ class Attempt:
             AnsweredNothing: it did.
             ModelFailed: anything else that a model can do wrong.
         """
-        items = with_json_arguments(readable_by(self._named.name, items, self._record.answers))
+        name, record = self._named.name, self._record
         # Repeats are the chain's business, and its policy no data for a model.
         settings = replace(model_settings.resolve(self._named.settings), retry=None)
+        speech = Speech(
+            say=record.heard if record.streams else _unheard,
+            think=record.thought,
+            void=record.broke_off,
+            # What is part of this process thinks nothing, and repeats what people write.
+            thinks=name != OFFLINE,
+            is_quoted=functools.partial(_is_quoted, items),
+        )
         try:
-            response = await self._asked(system_instructions, items, settings, *args, **kwargs)
+            asked = readable_by_any(readable_by(name, items, record.answers))
+            if record.streams:
+                response = await self._streamed(
+                    speech, system_instructions, asked, settings, *args, **kwargs
+                )
+            else:
+                response = await self._named.model.get_response(
+                    system_instructions, asked, settings, *args, **kwargs
+                )
+                record.thought(thought_in(response.output))
+            speech.end(text_of(response.output))
+            response.output = made_sound(response.output, items, speech.said)
         except Exception as error:
             # Whatever it is: a vendor's error, a socket's, JSON that is none, an SDK that meets
             # what it never saw. It is the model's, and another one may do better.
-            raise ModelFailed(f"{self._named.name}: {type(error).__name__}") from error
-        make_sound(response.output, items)
+            raise ModelFailed(f"{name}: {type(error).__name__}") from error
         if is_nothing(response.output):
-            raise AnsweredNothing(f"{self._named.name} answered nothing")
+            raise AnsweredNothing(f"{name} answered nothing")
         return response
 
-    async def _asked(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        if not self._record.streams:
-            return await self._named.model.get_response(*args, **kwargs)
+    async def _streamed(self, speech: Speech, *args: Any, **kwargs: Any) -> ModelResponse:
         answer: Response | None = None
+        thought = False
         events = self._named.model.stream_response(*args, **kwargs)
         try:
             async for event in events:
                 if isinstance(event, ResponseTextDeltaEvent | ResponseRefusalDeltaEvent):
-                    self.heard = True
-                    self._record.heard(event.delta)
+                    speech.hear(event.delta, event.output_index)
+                elif isinstance(
+                    event, ResponseReasoningTextDeltaEvent | ResponseReasoningSummaryTextDeltaEvent
+                ):
+                    thought = True
+                    self._record.thought(event.delta)
                 elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
                     # An answer that was cut at its longest is short, not wrong.
                     answer = event.response
                     break
                 elif isinstance(event, ResponseFailedEvent):
-                    raise ModelBehaviorError("The answer ended as failed.")
+                    raise BrokeOff("The answer ended as failed.")
         finally:
             if isinstance(events, AsyncGenerator):
                 # Its connection is given back now, and not when it happens to be collected.
                 await events.aclose()
         if answer is None:
-            raise ModelBehaviorError("The answer broke off.")
+            raise BrokeOff("The answer broke off.")
+        if not thought:
+            self._record.thought(thought_in(answer.output))
         return _response(answer)
+
+
+def _unheard(_text: str) -> None:
+    """Nobody reads along."""
+
+
+def _is_quoted(items: Iterable[TResponseInputItem], text: str) -> bool:
+    """Whether the person, or a tool, has said it."""
+    return any(
+        text in str(item.get("output") or (item.get("role") == "user" and item.get("content")))
+        for item in items
+    )
 
 
 def _response(answer: Response) -> ModelResponse:

@@ -198,10 +198,8 @@ class ModelChain(Model):
         timed_out = isinstance(context.error, ModelTimeoutError) or context.normalized.is_timeout
         run.failure = _failure(context.error, timed_out=timed_out)
         self._note_failure(run, context, timed_out=timed_out)
-        if run.attempt.heard:
-            # Its readers have seen half an answer; another would not continue it.
-            current_record().broke_off()
-            return False
+        # Its readers may have seen half an answer; another would not continue it.
+        current_record().broke_off()
         if not timed_out:
             decision = await self._repeat(run, context)
             if decision is not None:

@@ -26,7 +26,7 @@ from mcp.types import (
 from taskchat.assistant.record import current_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import DatabaseError
-from taskchat.tasks.tools import calling_as
+from taskchat.tasks.tools import calling_as, no_such_tool
 from taskchat.time_limits import time_limit
 
 CALL_ID: Final = "taskchat/call_id"
@@ -134,6 +134,10 @@ class TaskServerBridge(AgentsMCPServer):
         Raises:
             DatabaseError: the call could not be made at all.
         """
+        if tool_name not in self._tools:
+            # As in a run: what names no tool is told to the model and is no call on record.
+            output = no_such_tool(tool_name)
+            return {"type": "function_call_output", "call_id": call_id, "output": output}
         result = await self.call_tool(tool_name, arguments, {CALL_ID: call_id})
         output = _text(result) if result.is_error else json.dumps(result.structured_content)
         return {"type": "function_call_output", "call_id": call_id, "output": output}

@@ -75,8 +75,12 @@ class RunRecord(Protocol):
         """Note a piece of a model's text; what follows a whole answer belongs to the next."""
         ...
 
+    def thought(self, delta: str) -> None:
+        """Note a piece of what a model thinks aloud, which is no part of what it says."""
+        ...
+
     def broke_off(self) -> None:
-        """Note that a model failed in the middle of its answer: its text so far is void."""
+        """Note that a model's text so far is void: it failed, or turned out to think aloud."""
         ...
 
     def answered(self, answer: Answer) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 
 from agents.retry import RetryDecision, RetryPolicyContext, retry_policies
 
+from taskchat.assistant.wire import BrokeOff
+
 BACKOFF_S: Final = 0.25
 """Before the first repeat at a model that the vendor gave no time for; each further one waits twice
 as long. A person is waiting: long waits are worse than the next model."""
@@ -44,7 +46,7 @@ async def wait_before_repeat(context: RetryPolicyContext, repeats: int) -> Wait 
         context: What the SDK knows of the failure.
         repeats: How often it has been asked again already.
     """
-    judged = _MENDABLE(context)
+    judged = isinstance(context.error.__cause__, BrokeOff) or _MENDABLE(context)
     decision = judged if isinstance(judged, bool | RetryDecision) else await judged
     if isinstance(decision, bool):
         decision = RetryDecision(retry=decision)

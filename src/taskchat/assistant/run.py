@@ -1,12 +1,22 @@
 """One run of the agent: the SDK's loop within our limits, its errors turned into ours."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents import Agent, ModelSettings, RunConfig, RunContextWrapper, Runner, Tool
+from agents import (
+    Agent,
+    FunctionTool,
+    ModelSettings,
+    RunConfig,
+    RunContextWrapper,
+    Runner,
+    Tool,
+)
 from agents.exceptions import AgentsException, MaxTurnsExceeded
-from agents.run_config import ToolExecutionConfig
+from agents.run_config import ToolErrorFormatterArgs, ToolExecutionConfig
+from agents.tool_context import ToolContext
 
 from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.chain import ModelChain
@@ -14,9 +24,11 @@ from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
 from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
 from taskchat.assistant.record import RunRecord, recorded_in
+from taskchat.assistant.soundness import arguments_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings
+from taskchat.tasks.tools import no_such_tool
 from taskchat.texts import is_visible
 from taskchat.time_limits import time_limit
 
@@ -58,7 +70,23 @@ class TaskAgent(Agent[str]):
         """The bridge's tools, as the SDK offers them to a model."""
         if self._tools is None:
             self._tools = await super().get_mcp_tools(run_context)
+            for tool in self._tools:
+                if isinstance(tool, FunctionTool):
+                    tool.on_invoke_tool = _reading_arguments(tool.on_invoke_tool)
         return list(self._tools)
+
+
+Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
+
+
+def _reading_arguments(invoke: Invoke) -> Invoke:
+    """The same call, with its arguments read as vendors write them: none as nothing or null."""
+
+    async def invoked(context: ToolContext[Any], arguments: str) -> Any:
+        found = arguments_in(arguments)
+        return await invoke(context, arguments if found is None else json.dumps(found))
+
+    return invoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +130,7 @@ class Assistant:
             # Traces would carry what people wrote to the vendor.
             tracing_disabled=True,
             tool_not_found_behavior="return_error_to_model",
+            tool_error_formatter=_told_of_a_tool,
             # One after another, so that “add A and B” numbers them in that order.
             tool_execution=ToolExecutionConfig(max_function_tool_concurrency=1),
         )
@@ -224,6 +253,10 @@ class Assistant:
             except (TimeoutError, AgentsException) as error:
                 raise ModelError from error
         return str(result.final_output).strip()
+
+
+def _told_of_a_tool(error: ToolErrorFormatterArgs[Any]) -> str | None:
+    return no_such_tool(error.tool_name) if error.kind == "tool_not_found" else None
 
 
 def _instructions(context: RunContextWrapper[str], _agent: Agent[str]) -> str:

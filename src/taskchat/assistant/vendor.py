@@ -1,62 +1,59 @@
-"""OpenAI's client, for whoever speaks its APIs, with two readings of the SDK's mended."""
+"""OpenAI's client, for whoever speaks its APIs: it sends what the SDK asks, and reads the answers.
+
+The client's own reading believes what it gets, and fails at, or passes on, what other vendors send.
+Its own writing walks every request by its type hints, which costs more than all the rest of a call.
+"""
 
 from collections.abc import AsyncIterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from agents.exceptions import ModelBehaviorError
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, NotGiven, Omit, RequestOptions
 from openai.resources.chat import AsyncChat, AsyncCompletions
 from openai.resources.responses import AsyncResponses
-from openai.types.chat import ChatCompletionChunk
-from openai.types.responses import Response
 
+from taskchat.assistant.reading_chat import chat_chunks, whole_chat
+from taskchat.assistant.reading_responses import response_events, whole_response
+from taskchat.assistant.wire import JsonStream, Told, ToTheLastLine
 from taskchat.settings import Settings
 
 NO_KEY: Final = "none"
 """Sent where OPENAI_BASE_URL is set and no key is: servers on one's own machine ask for none."""
 
 
+OPTIONS: Final = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
+"""What the SDK says of a request besides its body, and what the client calls it."""
+
+
 class _Responses(AsyncResponses):
-    """The Responses API, where an answer that was cut at its longest is short, not wrong.
+    with_streaming_response = None  # type: ignore[assignment] # The SDK takes `create` then.
 
-    The SDK takes it for a failure when it doesn't come as a stream, and only then.
-    """
-
-    async def create(self, **kwargs: Any) -> Any:
-        answer = await super().create(**kwargs)
-        if isinstance(answer, Response) and answer.status == "incomplete":
-            answer.status = "completed"
-        return answer
-
-
-class _ToItsEnd:
-    """A stream of chunks that fails where it ends without having come to its end.
-
-    The SDK knows such an end from OpenAI's own address only, and takes half an answer of any other
-    for a whole one. What cuts it may well end it in good order: a proxy that gives up does.
-    """
-
-    def __init__(self, stream: AsyncStream[ChatCompletionChunk]) -> None:
-        self.response = stream.response
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        finished = False
-        async for chunk in self._stream:
-            finished = finished or any(choice.finish_reason for choice in chunk.choices)
-            yield chunk
-        if not finished:
-            raise ModelBehaviorError("The answer broke off.")
-
-    async def close(self) -> None:
-        await self._stream.close()
+    async def create(self, **asked: Any) -> Any:
+        """Ask by the Responses API: a `Response`, or its events."""
+        told = await _posted(self._client, "/responses", asked)
+        return whole_response(told) if isinstance(told, str) else response_events(told)
 
 
 class _Completions(AsyncCompletions):
-    async def create(self, **kwargs: Any) -> Any:
-        answer = await super().create(**kwargs)
-        return _ToItsEnd(answer) if isinstance(answer, AsyncStream) else answer
+    async def create(self, **asked: Any) -> Any:
+        """Ask by the Chat Completions API: a `ChatCompletion`, or its chunks."""
+        told = await _posted(self._client, "/chat/completions", asked)
+        return whole_chat(told) if isinstance(told, str) else chat_chunks(told)
+
+
+async def _posted(
+    client: AsyncOpenAI, path: str, asked: dict[str, Any]
+) -> str | AsyncIterator[Told]:
+    given = {name: value for name, value in asked.items() if not isinstance(value, Omit | NotGiven)}
+    options = {
+        theirs: value for ours, theirs in OPTIONS.items() if (value := given.pop(ours, None))
+    }
+    request = cast("RequestOptions", {**options, "security": {"bearer_auth": True}})
+    if given.get("stream"):
+        return await client.post(
+            path, body=given, options=request, cast_to=Told, stream=True, stream_cls=JsonStream
+        )
+    return await client.post(path, body=given, options=request, cast_to=str)
 
 
 class _Chat(AsyncChat):
@@ -66,6 +63,9 @@ class _Chat(AsyncChat):
 
 
 class _VendorClient(AsyncOpenAI):
+    def _make_sse_decoder(self) -> ToTheLastLine:
+        return ToTheLastLine(super()._make_sse_decoder())
+
     @cached_property
     def responses(self) -> AsyncResponses:
         return _Responses(self)

@@ -5,14 +5,18 @@ that runs or by a verified request; a model, a header or an argument can't name 
 """
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.principal import Principal
@@ -104,8 +108,24 @@ async def _perform(effect: Effect[Result], result_type: type[Result]) -> Result:
         raise ToolError(str(failure)) from failure
 
 
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+"""A number as JSON writes it, of an exponent that a task's number could have."""
+
+
+def _integer(given: object) -> object:
+    """What JSON Schema calls an integer, as a number or as its text; anything else as it is."""
+    if isinstance(given, str) and _NUMBER.fullmatch(given.strip()):
+        number = Decimal(given.strip())
+        return int(number) if number == number.to_integral_value() else given
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    return given
+
+
 TaskId = Annotated[
-    int, Field(strict=True, ge=1, le=service.TASK_ID_MAX, description="The task's number.")
+    int,
+    Field(strict=True, ge=1, le=service.TASK_ID_MAX, description="The task's number."),
+    BeforeValidator(_integer),
 ]
 Title = Annotated[
     str,
@@ -208,13 +228,30 @@ TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
 TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
 
 
+class _AsWritten(FuncMetadata):
+    """Arguments as the caller wrote them.
+
+    The SDK's own class reads a text once more as JSON wherever a parameter is not plainly `str`:
+    a description of `["milk"]` would arrive as a list, and `null` as none at all.
+    """
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The same."""
+        return data
+
+
+def _tool(function: Callable[..., Awaitable[BaseModel]], annotations: ToolAnnotations) -> Tool:
+    tool = Tool.from_function(function, annotations=annotations)
+    tool.fn_metadata = _AsWritten(**dict(tool.fn_metadata))
+    return tool
+
+
 class TaskServer(MCPServer[Any]):
     """The MCP server of the five tools, with errors that a model can act on."""
 
     def __init__(self) -> None:
-        super().__init__("taskchat", title="To-do list", log_level="WARNING")
-        for function, annotations in TOOLS:
-            self.add_tool(function, annotations=annotations)
+        tools = [_tool(function, annotations) for function, annotations in TOOLS]
+        super().__init__("taskchat", title="To-do list", log_level="WARNING", tools=tools)
 
     async def call_tool(
         self,
@@ -253,4 +290,9 @@ def _sentence(error: ToolError, name: str) -> str:
         return f"The arguments of {name} do not fit: {problems}. Call it again, corrected."
     if isinstance(cause, ToolError):
         return str(cause)
+    return no_such_tool(name)
+
+
+def no_such_tool(name: str) -> str:
+    """What the model reads of a call that names no tool; it may have written any name."""
     return f"There is no tool {name[:64]!r}. Use one of those you were given."

@@ -24,6 +24,7 @@ from taskchat.turns.events import (
     AgentState,
     AgentStatus,
     EventBase,
+    Reasoning,
     StoredEvent,
     StreamChunk,
     StreamEnd,
@@ -174,6 +175,7 @@ class EventWriter:
         self._seq = last_seq
         self._pending: list[StoredEvent] = []
         self._text: list[str] = []
+        self._thought: list[str] = []
         self._text_written_at = float("-inf")
         self._streaming = open_stream
         self._status = status
@@ -184,7 +186,6 @@ class EventWriter:
         """An event, to be written within milliseconds; none after `close`."""
         if self.closed:
             return
-        self._take_text()
         self.add(event, **fields)
         self._log.write_by(self, asyncio.get_running_loop().time() + SOON_S)
 
@@ -205,6 +206,17 @@ class EventWriter:
         self._text.append(delta)
         self._log.write_by(self, self._text_written_at + self._log.interval_s)
 
+    def think(self, delta: str) -> None:
+        """A piece of what a model thinks aloud.
+
+        It waits while a text is open: what stands last in the log says whether one was.
+        """
+        if self.closed or not delta:
+            return
+        self._thought.append(delta)
+        if not self._streaming:
+            self._log.write_by(self, self._text_written_at + self._log.interval_s)
+
     def end_stream(self, *, dropped: bool = False) -> None:
         """The text that is open, if one is, is complete, or to be forgotten."""
         if self._streaming:
@@ -212,6 +224,8 @@ class EventWriter:
                 self._text.clear()
             self.tell(StreamEnd, dropped=dropped)
             self._streaming = False
+            if self._thought:
+                self._log.write_by(self, asyncio.get_running_loop().time() + SOON_S)
 
     def add(self, event: type[EventBase], **fields: Any) -> None:
         """An event for a commit that is about to happen; see `carried`."""
@@ -219,16 +233,22 @@ class EventWriter:
 
     def add_made(self, make: Callable[[TurnRef, int, datetime], StoredEvent]) -> None:
         """The same, made from the turn, its number in it, and the moment."""
+        self._take_text()
         self._seq += 1
         self._pending.append(make(self.held.turn, self._seq, utc_now()))
 
     def _take_text(self) -> None:
+        if self._thought and not self._streaming:
+            self._take(Reasoning, self._thought)
         if self._text:
-            # Half a surrogate pair at the edge of a piece can't be kept alone.
-            delta = scrubbed("".join(self._text))
-            self._text.clear()
-            self._text_written_at = asyncio.get_running_loop().time()
-            self.add(StreamChunk, delta=delta)
+            self._take(StreamChunk, self._text)
+
+    def _take(self, event: type[EventBase], pieces: list[str]) -> None:
+        # Half a surrogate pair at the edge of a piece can't be kept alone.
+        delta = scrubbed("".join(pieces))
+        pieces.clear()
+        self._text_written_at = asyncio.get_running_loop().time()
+        self.add(event, delta=delta)
 
     def pending(self) -> list[StoredEvent]:
         """What is to be written, text included."""
@@ -267,6 +287,7 @@ class EventWriter:
         """
         self._pending.clear()
         self._text.clear()
+        self._thought.clear()
         self._seq, self._streaming, self.closed = last_seq, last_type in STREAMING, False
         self.end_stream(dropped=True)
 
@@ -275,4 +296,5 @@ class EventWriter:
         self.closed = True
         self._pending.clear()
         self._text.clear()
+        self._thought.clear()
         self._log.forget(self)

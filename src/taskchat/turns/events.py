@@ -19,6 +19,7 @@ and goes on with those of its type:
     stream_start      a model begins to say something
     stream_chunk      delta: more of what it says
     stream_end        dropped: it has said it; or, where dropped is true, forget this text
+    reasoning         delta: more of what the model thinks aloud; no part of what it says
     feedback_request  feedback_id, kind, question, expires_at: the user is asked
     assistant         message_id, content: the whole reply
     turn_completed    result: the JSON answer with ?messages=turn          (the last event, or)
@@ -127,6 +128,16 @@ class StreamEnd(EventBase):
     dropped: bool = False
 
 
+class Reasoning(EventBase):
+    """More of what the model thinks aloud: for those who want to show it, and no part of a reply.
+
+    It belongs to the last `openai_call`, and never comes between a `stream_start` and its end.
+    """
+
+    type: Literal["reasoning"] = "reasoning"
+    delta: str
+
+
 class FeedbackRequest(EventBase):
     """The user is asked for an approval, or a question."""
 
@@ -171,6 +182,7 @@ Event = Annotated[
     | StreamStart
     | StreamChunk
     | StreamEnd
+    | Reasoning
     | FeedbackRequest
     | AssistantReply
     | TurnCompleted

@@ -81,8 +81,12 @@ class TurnLedger:
         """Note a piece of a model's text."""
         self.events.say(delta)
 
+    def thought(self, delta: str) -> None:
+        """Note a piece of what a model thinks aloud."""
+        self.events.think(delta)
+
     def broke_off(self) -> None:
-        """Note that a model failed in the middle of its answer."""
+        """Note that a model's text so far is void."""
         self.events.end_stream(dropped=True)
 
     def answered(self, answer: Answer) -> None:

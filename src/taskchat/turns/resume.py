@@ -1,9 +1,7 @@
 """Taking a turn up from its record: what was decided stands, what was done is not done again."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +10,7 @@ from taskchat.assistant.circumstances import Circumstances
 from taskchat.assistant.prompt import PromptFacts
 from taskchat.assistant.record import Answer
 from taskchat.assistant.run import Needs, PendingCall
+from taskchat.assistant.soundness import arguments_in
 from taskchat.conversations.history import (
     InputItem,
     model_input,
@@ -113,21 +112,13 @@ class RunInput:
                 continue
             call_id = str(item["call_id"])
             done = executed.get(call_id)
-            arguments = _arguments(item)
+            arguments = arguments_in(str(item.get("arguments") or ""))
             if done is not None:
                 self.items.append(output_item(call_id, done.result, done.status))
             elif last and arguments is not None:
                 self.pending.append(PendingCall(call_id, str(item["name"]), arguments))
             else:
                 self.items.append(output_item(call_id, {"error": UNREADABLE}, "interrupted"))
-
-
-def _arguments(item: InputItem) -> dict[str, Any] | None:
-    try:
-        arguments = json.loads(item.get("arguments") or "{}")
-    except ValueError:
-        return None
-    return arguments if isinstance(arguments, dict) else None
 
 
 def started(begun: Begun) -> StartedTurn | None:

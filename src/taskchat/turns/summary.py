@@ -52,6 +52,9 @@ class SummaryRecord:
     def heard(self, delta: str) -> None:
         """Nobody listens."""
 
+    def thought(self, delta: str) -> None:
+        """Nobody listens."""
+
     def broke_off(self) -> None:
         """There was nothing to take back."""
 

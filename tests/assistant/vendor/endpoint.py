@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from tests.assistant.vendor.sending import (
     head,
     reset,
     send,
+    send_bytes,
     send_chunk,
     send_failure,
 )
@@ -27,11 +29,15 @@ from tests.assistant.vendor.steps import (
     Hang,
     Held,
     Reset,
+    Shaped,
     Step,
     fails,
 )
 
 API = Literal["responses", "chat_completions"]
+
+NAME = re.compile("[a-zA-Z0-9_-]{1,64}")
+"""What OpenAI takes for the name of a tool."""
 
 Scripts = Mapping[str, Sequence[Step]]
 """Models, and what each of them does in order."""
@@ -67,6 +73,15 @@ class Request:
         return PATHS[self.path]
 
     @property
+    def names(self) -> list[str]:
+        """The tools that the calls in it name."""
+        if self.api == "responses":
+            return [item["name"] for item in self.items if item.get("type") == "function_call"]
+        return [
+            call["function"]["name"] for item in self.items for call in item.get("tool_calls", ())
+        ]
+
+    @property
     def items(self) -> list[dict[str, Any]]:
         """What the model is told, in the form of its API; without the system's instructions."""
         if self.api == "responses":
@@ -83,6 +98,7 @@ class Vendor:
         url: Its address, to be set as OPENAI_BASE_URL.
         unscripted: Models that were asked once more than their scripts foresee.
         answering: How many requests wait for their answers, or for the rest of them.
+        checks_names: Whether names of calls must be of the letters that OpenAI takes.
     """
 
     def __init__(self) -> None:
@@ -90,6 +106,7 @@ class Vendor:
         self.url = ""
         self.unscripted: list[str] = []
         self.answering = 0
+        self.checks_names = False
         self._shared: deque[Step] = deque()
         self._scripts: dict[str, deque[Step]] = defaultdict(deque)
         self._marks = itertools.count(1)
@@ -164,6 +181,8 @@ class Vendor:
             if request.api == "responses"
             else chat_api.unsound(request.items)
         )
+        if refused is None and self.checks_names:
+            refused = next((name for name in request.names if not NAME.fullmatch(name)), None)
         if refused is not None:
             await send_failure(writer, fails(400), refused)
             return True
@@ -216,8 +235,10 @@ class Vendor:
         if isinstance(step, Garbage):
             await send(writer, 200, step.content, {"content-type": step.type})
             return True
-        assert isinstance(step, Answer)
         mark = str(next(self._marks))
+        if isinstance(step, Shaped):
+            return await _shaped(step, request, mark, writer)
+        assert isinstance(step, Answer)
         make = responses_api.body_of if request.api == "responses" else chat_api.body_of
         if not request.stream:
             body = make(step, request.model, mark)
@@ -253,6 +274,30 @@ class Vendor:
             return True
         await send(writer, 200, content)
         return True
+
+
+async def _shaped(step: Shaped, request: Request, mark: str, writer: asyncio.StreamWriter) -> bool:
+    responses = request.api == "responses"
+    body = (responses_api if responses else chat_api).body_of(step.answer, request.model, mark)
+    if not request.stream:
+        await send(writer, 200, json.dumps(step.body(body)))
+        return True
+    events = (
+        responses_api.events_of(body) if responses else chat_api.chunks_of(body, with_usage=True)
+    )
+    told = "".join(
+        one if isinstance(one, str) else f"data: {json.dumps(one)}\n\n"
+        for one in step.told([*events])
+    )
+    writer.write(head(200, STREAM))
+    content = told.encode()
+    size = step.cut or len(content)
+    for start in range(0, len(content), size):
+        await send_bytes(writer, content[start : start + size])
+    if step.ends:
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+    return step.ends
 
 
 async def _stream_events(

@@ -51,8 +51,11 @@ async def send_failure(writer: asyncio.StreamWriter, failure: Failure, text: str
 
 
 async def send_chunk(writer: asyncio.StreamWriter, text: str) -> None:
-    encoded = text.encode()
-    writer.write(f"{len(encoded):x}\r\n".encode() + encoded + b"\r\n")
+    await send_bytes(writer, text.encode())
+
+
+async def send_bytes(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
     await writer.drain()
 
 

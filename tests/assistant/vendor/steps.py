@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -103,6 +104,25 @@ class Garbage(Step):
 
     content: str
     type: str
+
+
+@dataclass(frozen=True)
+class Shaped(Step):
+    """An answer that is told in another shape than OpenAI's.
+
+    Attributes:
+        answer: What it says.
+        body: Makes the JSON of it another, where it comes whole.
+        told: Makes the objects of a stream others; texts among them are sent as they are.
+        cut: After how many bytes the stream is cut into pieces, over and over; 0 for nowhere.
+        ends: Whether the stream ends in good order; it breaks off otherwise.
+    """
+
+    answer: Answer
+    body: Callable[[dict[str, Any]], Any]
+    told: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any] | str]]
+    cut: int = 0
+    ends: bool = True
 
 
 @dataclass(frozen=True)
@@ -225,6 +245,18 @@ def hangs() -> Hang:
 
 def garbage(content: str = "<html>Bad gateway</html>", *, type: str = "text/html") -> Garbage:
     return Garbage(content, type)
+
+
+def shaped(
+    answer: Answer,
+    *,
+    body: Callable[[dict[str, Any]], Any] = lambda body: body,
+    told: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any] | str]] = lambda told: told,
+    cut: int = 0,
+    ends: bool = True,
+) -> Shaped:
+    """An answer as another vendor of the same interface may put it."""
+    return Shaped(answer, body, told, cut, ends)
 
 
 def held(step: Step, gate: asyncio.Event) -> Held:
