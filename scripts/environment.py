@@ -12,9 +12,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 TOP: Final = Path(__file__).resolve().parent.parent
 VENV: Final = TOP / ".venv"
@@ -52,8 +51,7 @@ def main(locks: list[str]) -> None:
     turn = os.open(TOP, os.O_RDONLY)
     with contextlib.suppress(OSError):  # not every network share can lock
         fcntl.flock(turn, fcntl.LOCK_EX)
-    made = stamped()
-    kept = made["locks"] if made and made["of"] == origin() and current(made["locks"]) else {}
+    kept = installed()
     missing = {lock: file_hash(TOP / lock) for lock in locks if lock not in kept}
     if not missing:
         return
@@ -79,18 +77,16 @@ def origin() -> dict[str, str]:
     }
 
 
-def stamped() -> dict[str, Any] | None:
-    """What the stamp says, if there is one."""
+def installed() -> dict[str, str]:
+    """The locks that the environment holds, with their hashes; none where it is not whole."""
     try:
-        content: dict[str, Any] = json.loads(STAMP.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
-
-
-def current(locks: Mapping[str, str]) -> bool:
-    """Whether the locks that were installed are still what they were."""
-    return all((TOP / lock).is_file() and file_hash(TOP / lock) == locks[lock] for lock in locks)
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+        locks: dict[str, str] = stamp["locks"]
+        changed = [lock for lock in locks if file_hash(TOP / lock) != locks[lock]]
+    except (OSError, ValueError, KeyError):
+        return {}
+    gone = os.path.realpath(VENV / "bin/python") != os.path.realpath(sys.executable)
+    return {} if changed or gone or stamp["of"] != origin() else locks
 
 
 def file_hash(path: Path) -> str:
