@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import structlog
 from fastapi import FastAPI
 
-from taskchat import health, problems
+from taskchat import __version__, health, problems
 from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     names = model_names(settings, config) if chain is None else [named.name for named in chain]
     app = FastAPI(
         title="taskchat",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=_lifespan(settings, config, names, chain),
         redirect_slashes=False,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from pydantic import ValidationError
 
+from taskchat import __version__
 from taskchat.durations import Duration
 from taskchat.errors import DatabaseError
 from taskchat.local import DEV_DATA_DIR, local_secret
@@ -64,7 +65,7 @@ def _listen(host: str, port: int) -> "socket.socket":
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="taskchat")
+@click.version_option(__version__)
 def main() -> None:
     """A chat API for a to-do list, on Postgres alone."""
 
