@@ -37,6 +37,8 @@ from taskchat.openapi import document
 from taskchat.periodic import every
 from taskchat.presence.repository import EVENTS_CHANNEL
 from taskchat.presence.service import Presence
+from taskchat.processes.heartbeat import Heartbeat
+from taskchat.processes.repository import Lease
 from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
@@ -46,7 +48,7 @@ from taskchat.turns.deps import TurnDeps
 from taskchat.turns.end_rows import WAKE_CHANNEL
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
-from taskchat.turns.lease import lease_jobs, release_leases
+from taskchat.turns.lease import lease_jobs, release_turns
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
 
@@ -117,12 +119,14 @@ def _lifespan(
             if models is None:
                 models = await stack.enter_async_context(open_models(names, settings))
             process = new_id()
+            lease = Lease(settings.lease_s, settings.lease_grace_s)
             wakeups = Wakeups()
             listener = Listener(settings.direct_url.get_secret_value())
             events = EventLog(database, process, interval_s=settings.event_interval_s)
             limits = RateLimits(settings)
             turns = TurnDeps(
                 process=process,
+                lease=lease,
                 database=database,
                 assistant=Assistant(settings, config, models, bridge),
                 settings=settings,
@@ -154,10 +158,17 @@ def _lifespan(
             app.state.turns = turns
             app.state.live = live
             app.state.listener = listener
+            app.state.heartbeat = Heartbeat(
+                [url.get_secret_value() for url in (settings.direct_url, settings.database_url)],
+                process,
+                lease=lease,
+            )
             app.state.agent_config = ConfigFile(settings, turns.assistant)
+            app.state.heartbeat.start()
+            stack.push_async_callback(app.state.heartbeat.close)
             await stack.enter_async_context(_at_work(live, listener, app.state.agent_config))
             stack.enter_context(drained_on_signals(lambda: drain(live)))
-            log.info("app.started", models=names)
+            log.info("app.started", models=names, process=str(process))
             yield
         log.info("app.stopped")
 
@@ -215,8 +226,8 @@ async def drain(live: LiveDeps) -> None:
     live.connections.announce_shutdown()
     left = await turns.jobs.drain(timeout_s=turns.settings.drain_timeout_s)
     with contextlib.suppress(Exception):
-        # Without it the leases run out by themselves: later, not never.
-        await release_leases(turns)
+        # Without it others see that this process is gone: later, not never.
+        await release_turns(turns)
     await live.feed.close()
     await live.connections.close_all()
     if left:

@@ -1,4 +1,4 @@
-"""Forgetting what nobody will ask for again: keys, events, buckets, connections of the dead."""
+"""Forgetting what nobody will ask for again: keys, events, buckets, what the dead have left."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from taskchat.db import Database
 from taskchat.limits import buckets
 from taskchat.presence import repository as presence
+from taskchat.processes import repository as processes
 from taskchat.settings import Settings
 from taskchat.turns import claims, event_rows
 
@@ -35,6 +36,7 @@ async def keep_house(database: Database, settings: Settings) -> None:
     await _all(database, lambda connection: buckets.forget_idle(connection, rows_max=ROWS_AT_ONCE))
     async with database.system_transaction() as connection:
         await presence.forget_dead(connection, lease_s=settings.lease_s)
+        await processes.forget_dead(connection)
 
 
 async def _all(database: Database, forget: Callable[[AsyncConnection], Awaitable[int]]) -> None:

@@ -104,8 +104,11 @@ class Settings(BaseSettings):
     tool_timeout_s: Seconds = 10
     """The longest one tool call may take."""
     lease_s: Seconds = 15
-    """How long a process owns a running turn without a sign of life. Three missed heartbeats; a
-    takeover sooner would race a slow disk."""
+    """How long a process keeps its turns without a sign of life. It gives six in that time, from a
+    thread of its own; one whose session with the database ended loses them after a third of it."""
+    lease_grace_s: Seconds = 15
+    """How much longer it keeps them while that session is open: slow is not dead. A process whose
+    event loop does not answer for longer than this stops renewing its lease."""
     model_timeout_s: Seconds = 30
     """The longest one attempt at a model call may take; the client's own default is 600."""
     queue_timeout_s: Seconds = 55

@@ -8,6 +8,7 @@ from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.db import metadata
 from taskchat.limits.models import RateBucket
 from taskchat.presence.models import LiveConnection
+from taskchat.processes.models import Process
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Turn, TurnEvent
 from taskchat.usage.models import ModelCall, UsageDay
@@ -18,6 +19,7 @@ __all__ = [
     "Message",
     "ModelAnswer",
     "ModelCall",
+    "Process",
     "RateBucket",
     "Task",
     "ToolCall",

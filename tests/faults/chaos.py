@@ -15,13 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import asyncpg
 import httpx
 from tests.factories import Person
-from tests.faults.checker import Evidence, Request, Stream, Violation, check
+from tests.faults.checker import DEATHS_MAX, Evidence, Request, Stream, Violation, check
 from tests.faults.cluster import Cluster, all_rows, query, terminate_backends
 from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
 from tests.faults.model_server import Manner, ModelServer
@@ -30,20 +31,25 @@ from tests.faults.processes import Fleet, Service
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 
+from taskchat.listener import LOST
 from taskchat.moments import new_id
 
-LEASE_S, RUN_TIMEOUT_S = 1.5, 8.0
+LEASE_S, GRACE_S, RUN_TIMEOUT_S = 2.0, 1.0, 12.0
+
+SILENT_S = LEASE_S + GRACE_S
+"""After so long a frozen process has lost its turns."""
 
 TIMES = {
     "TASKCHAT_LEASE_S": str(LEASE_S),
-    # Longer than a lease: one that is frozen inside a transaction may wake and go on with it.
-    "TASKCHAT_STATEMENT_TIMEOUT_S": "2.5",
-    "TASKCHAT_POOL_TIMEOUT_S": "2.5",
-    "TASKCHAT_TOOL_TIMEOUT_S": "2.8",
-    "TASKCHAT_MODEL_TIMEOUT_S": "3",
-    "TASKCHAT_QUEUE_TIMEOUT_S": "7",
+    "TASKCHAT_LEASE_GRACE_S": str(GRACE_S),
+    # Longer than that: one that is frozen inside a transaction may wake and go on with it.
+    "TASKCHAT_STATEMENT_TIMEOUT_S": "6",
+    "TASKCHAT_POOL_TIMEOUT_S": "6",
+    "TASKCHAT_TOOL_TIMEOUT_S": "6.3",
+    "TASKCHAT_MODEL_TIMEOUT_S": "6.6",
+    "TASKCHAT_QUEUE_TIMEOUT_S": "9",
     "TASKCHAT_RUN_TIMEOUT_S": str(RUN_TIMEOUT_S),
-    "TASKCHAT_DRAIN_TIMEOUT_S": "9",
+    "TASKCHAT_DRAIN_TIMEOUT_S": "13",
 }
 """All limits nested as by default, and short enough to be struck within a run."""
 
@@ -85,8 +91,15 @@ USERS, CONVERSATIONS = 15, 40
 STREAMS_EVERY = 3
 """Of so many clients one hears events; the others wait for their answers."""
 
-HEARD_AGAIN, HEARD_AGAIN_WITHIN_S = 60, 30
+HEARD_AGAIN, HEARD_AGAIN_WITHIN_S = 60, 120
 """Turns that are heard once more after the storm, and how long that may take."""
+
+LOOK_S = 0.5
+"""Between two looks at whether enough is done."""
+
+GOALS_WITHIN_S, SETTLED_WITHIN_S = 600, 300
+"""How long a storm may take to have done what it was to do, and its turns to end behind it: long
+enough for any machine, for it only ends what hangs."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,9 @@ class Plan:
     """One run.
 
     Attributes:
-        seconds: For how long clients talk and the nemesis rages.
+        seconds: For how long at least clients talk and the nemesis rages.
+        goals: What has to have happened before it ends, by the names of `Chaos.done`: a machine
+            that is slower takes longer over it.
         seed: Of everything that is drawn.
         clients: How many talk at once.
         processes: How many serve.
@@ -116,6 +131,7 @@ class Plan:
     points: Sequence[str] = tuple(POINTS)
     model_delay_s: float = 0.05
     model_pace_s: float = 0.02
+    goals: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -171,6 +187,7 @@ class Chaos:
         self.streams: list[Stream] = []
         self.services: list[Service] = []
         self.gone: list[Service] = []
+        self.ended: dict[str, datetime] = {}
         self.calm = asyncio.Event()
         self.deadline = 0.0
         self._messages = 0
@@ -205,6 +222,7 @@ class Chaos:
 
             await until(ended, within_s=10**6)
             self.gone.append(service)
+            self.ended.setdefault(service.name, datetime.now(UTC))
             self.exits[service.exit_code or 0] += 1
             if service.exit_code == -signal.SIGKILL and service.name not in self._struck:
                 self.faults["crash_point"] += 1
@@ -237,6 +255,7 @@ class Chaos:
     async def _kill(self) -> None:
         victim = self._victim()
         self._struck.add(victim.name)
+        self.ended.setdefault(victim.name, datetime.now(UTC))
         victim.kill()
 
     async def _freeze(self) -> None:
@@ -244,7 +263,7 @@ class Chaos:
         if victim.name not in self._frozen:
             victim.freeze()
             self._frozen.add(victim.name)
-            self._later(self._thaw(victim, LEASE_S * self.draw.uniform(1.1, 2.5)))
+            self._later(self._thaw(victim, SILENT_S * self.draw.uniform(0.5, 1.7)))
 
     async def _thaw(self, victim: Service, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -259,7 +278,7 @@ class Chaos:
                 if service.name not in self._frozen and service.is_frozen:
                     self.faults["freeze_point"] += 1
                     self._frozen.add(service.name)
-                    self._later(self._thaw(service, LEASE_S * self.draw.uniform(1.1, 1.6)))
+                    self._later(self._thaw(service, SILENT_S * self.draw.uniform(1.2, 1.9)))
 
     async def _terminate(self) -> None:
         victim = self._victim()
@@ -291,7 +310,7 @@ class Chaos:
         async with self._database:
             self.cluster.freeze()
             try:
-                await asyncio.sleep(LEASE_S * self.draw.uniform(0.5, 2))
+                await asyncio.sleep(SILENT_S * self.draw.uniform(0.3, 1.2))
             finally:
                 self.cluster.thaw()
 
@@ -490,9 +509,7 @@ class Chaos:
             else self._send("say", *what, key=message, timeout_s=20)
         )
         await asyncio.sleep(self.draw.uniform(0, 0.3 if hears else 0.1))
-        with contextlib.suppress(
-            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
-        ):
+        with contextlib.suppress(*LOST):
             rows = await query(
                 self.url,
                 "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",
@@ -538,7 +555,7 @@ class Chaos:
         keepers.append(asyncio.create_task(self._find_frozen()))
         nemesis = asyncio.create_task(self._rage())
         begun = time.monotonic()
-        self.deadline = begun + self.plan.seconds + 60
+        self.deadline = begun + self.plan.seconds + GOALS_WITHIN_S
         talking = []
         for number in range(self.plan.clients):
             person = people[number % USERS]
@@ -577,18 +594,28 @@ class Chaos:
                 for message, items in self.model.decided.items()
             },
             crashes=log,
+            died=sum(count for code, count in self.exits.items() if code != 0),
             **rows,
         )
         violations = check(evidence)
         return Outcome(self._summary(evidence, violations, settled_s), violations)
 
     async def _watch(self, begun: float, jobs: Sequence[asyncio.Task[None]]) -> None:
-        """Let it go on, and say how it goes."""
-        while (left := begun + self.plan.seconds - time.monotonic()) > 0:
-            done, _ = await asyncio.wait(
-                jobs, timeout=min(left, 10), return_when=asyncio.FIRST_EXCEPTION
+        """Let it go on until enough is done, and say how it goes."""
+        while True:
+            left = begun + self.plan.seconds - time.monotonic()
+            if left <= 0:
+                done = await self.done()
+                lacking = [name for name, least in self.plan.goals.items() if done[name] < least]
+                if not lacking:
+                    return
+                assert left > -GOALS_WITHIN_S, f"too few {lacking}: {done}"
+            finished, _ = await asyncio.wait(
+                jobs,
+                timeout=min(left, 10) if left > 0 else LOOK_S,
+                return_when=asyncio.FIRST_EXCEPTION,
             )
-            for job in done:
+            for job in finished:
                 job.result()
             ends = sum(request.is_final for request in self.requests)
             faults = sum(self.faults.values()) - self.faults["client_left"]
@@ -597,6 +624,23 @@ class Chaos:
                 f"{ends} ends told, {faults} faults, {self.faults['client_left']} clients left",
                 file=sys.stderr,
             )
+
+    async def done(self) -> dict[str, int]:
+        """How much has been done so far."""
+        taken = 0
+        # A storm may have the database down at this moment.
+        with contextlib.suppress(*LOST):
+            rows = await query(self.url, "SELECT count(*) FROM turns WHERE attempt > 1")
+            taken = rows[0]["count"]
+        struck = [kind for kind, count in self.faults.items() if count and kind != "client_left"]
+        return {
+            "ends": sum(request.is_final for request in self.requests),
+            "takeovers": taken,
+            "faults": sum(self.faults[kind] for kind in struck),
+            "fault_kinds": len(struck),
+            "streams_whole": sum(stream.is_whole for stream in self.streams),
+            "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
+        }
 
     async def _settled(self) -> None:
         """Give every turn the time within which it must end."""
@@ -607,7 +651,7 @@ class Chaos:
 
         # Those that wait in line wait for the ones before them, each of which has its own time.
         with contextlib.suppress(AssertionError):
-            await until(over, within_s=3 * (2 * LEASE_S + RUN_TIMEOUT_S))
+            await until(over, within_s=SETTLED_WITHIN_S)
 
     async def _ask_again(self, people: Sequence[Person]) -> None:
         """What was told during the storm is told again after it."""
@@ -663,6 +707,57 @@ class Chaos:
         chosen = self.draw.sample(rows, min(len(rows), HEARD_AGAIN))
         self.streams += await asyncio.gather(*(hear(row) for row in chosen))
 
+    def _takeovers(self, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Why turns were taken up, and how long after the death of their process they were, and
+        were over."""
+        services = (*self.gone, *self.services)
+        ended = {
+            line["process"]: self.ended[service.name]
+            for service in services
+            if service.name in self.ended
+            for line in _logged(service, "app.started")
+        }
+        taken = sorted(
+            (line for service in services for line in _logged(service, "turn.adopted")),
+            key=lambda line: str(line["timestamp"]),
+        )
+        last = {line["turn_id"]: line for line in taken}
+        ends = {str(turn["id"]): turn["finished_at"] for turn in turns}
+        of_ended = [
+            line
+            for line in taken
+            if line["left_by"] in ended
+            and ended[line["left_by"]] < datetime.fromisoformat(line["timestamp"])
+        ]
+        of_dead = [line for line in of_ended if line["reason"] == "gone"]
+        return {
+            "taken_because": dict(Counter(line["reason"] for line in taken)),
+            "taken_from_the_living": dict(
+                Counter(line["reason"] for line in taken if line not in of_ended)
+            ),
+            "failed_by_takeovers_alone": sum(
+                turn["status"] == "failed"
+                and turn["deaths"] < DEATHS_MAX
+                and json.loads(turn["result"])["error_code"] == "internal_error"
+                for turn in turns
+            ),
+            "from_death_to_takeover_s": _percentiles(
+                [
+                    (
+                        datetime.fromisoformat(line["timestamp"]) - ended[line["left_by"]]
+                    ).total_seconds()
+                    for line in of_dead
+                ]
+            ),
+            "from_death_to_end_s": _percentiles(
+                [
+                    (ends[line["turn_id"]] - ended[line["left_by"]]).total_seconds()
+                    for line in of_dead
+                    if last[line["turn_id"]] is line and ends.get(line["turn_id"]) is not None
+                ]
+            ),
+        }
+
     def _summary(
         self, evidence: Evidence, violations: Sequence[Violation], settled_s: float
     ) -> dict[str, Any]:
@@ -697,6 +792,7 @@ class Chaos:
             "texts_dropped": sum('"dropped":true' in event["data"] for event in evidence.events),
             "takeovers": sum(turn["attempt"] > 1 for turn in turns),
             "deaths": sum(turn["deaths"] for turn in turns),
+            **self._takeovers(turns),
             "tasks": len(evidence.tasks),
             "model_calls": len(evidence.asked),
             "faults": sum(kinds.values()),
@@ -710,6 +806,24 @@ class Chaos:
                 Counter(violation.invariant for violation in violations)
             ),
         }
+
+
+def _logged(service: Service, event: str) -> list[dict[str, Any]]:
+    """What a process logged under a name; a line that it died over is none."""
+    lines = [line for line in service.log.splitlines() if f'"event": "{event}"' in line]
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """The middle, the 95th and the longest."""
+    ranked = sorted(seconds)
+    if not ranked:
+        return {}
+    places = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+    return {
+        name: round(ranked[min(int(share * len(ranked)), len(ranked) - 1)], 2)
+        for name, share in places.items()
+    }
 
 
 BUGS = (
@@ -765,6 +879,7 @@ def mutated(name: str, plan: Plan) -> Plan:
         points=mutant.points,
         model_delay_s=mutant.model_delay_s,
         model_pace_s=mutant.model_pace_s,
+        goals=plan.goals,
     )
 
 
@@ -779,6 +894,8 @@ async def _main(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         clients=arguments.clients,
         processes=arguments.processes,
+        pause_s=arguments.pause,
+        faults={kind: FAULTS[kind] for kind in arguments.only or FAULTS},
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -811,6 +928,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=60)
     parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--pause", type=float, default=3.0, help="seconds between faults, at most")
+    parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")
     sys.exit(asyncio.run(_main(parser.parse_args())))
 

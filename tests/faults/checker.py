@@ -125,6 +125,7 @@ class Evidence:
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
         crashes: Log lines that no fault excuses.
+        died: How many processes ended otherwise than in order, where that is known.
     """
 
     requests: Sequence[Request] = ()
@@ -142,6 +143,7 @@ class Evidence:
     items: Sequence[Item] = ()
     decided: Mapping[str, frozenset[str]] = field(default_factory=dict)
     crashes: Sequence[str] = ()
+    died: int | None = None
 
     @cached_property
     def turn_of_id(self) -> dict[str, Row]:
@@ -571,6 +573,10 @@ def counters_are_within_limits(evidence: Evidence) -> Found:
             yield Violation(12, f"turn {turn_id} made {turn['model_calls']}, {len(calls)} calls")
         if turn["deaths"] >= max(turn["attempt"], 1):
             yield Violation(12, f"turn {turn_id}: {turn['deaths']} deaths in {turn['attempt']}")
+        if evidence.died is not None and turn["deaths"] > evidence.died:
+            yield Violation(
+                12, f"turn {turn_id}: {turn['deaths']} deaths, and {evidence.died} processes died"
+            )
         if script is not None and turn["status"] == "completed":
             expected = len(script.steps) + 1
             if turn["model_calls"] != expected or turn["input_tokens"] != 10 * expected:

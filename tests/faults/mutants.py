@@ -231,6 +231,23 @@ def told_early() -> None:
     swap(EventWriter, add_made=told)
 
 
+def frozen_is_dead() -> None:
+    from taskchat.processes.repository import DEATHS
+    from taskchat.turns import claims
+
+    swap(claims, DEATHS=(*DEATHS, "silent"))
+
+
+def hasty() -> None:
+    from taskchat.turns import claims
+
+    for name in ("_CLAIM", "_ADOPT"):
+        patient = str(getattr(claims, name))
+        rash = patient.replace(" AND me.since < now() - make_interval(secs => :gone_s)", "")
+        assert rash != patient
+        swap(claims, **{name: text(rash)})
+
+
 MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
@@ -289,6 +306,15 @@ MUTANTS: dict[str, Mutant] = {
         told_early,
         {"kill": 1, "crash_point": 1},
         ("events.in_transaction",),
+    ),
+    "frozen_is_dead": Mutant(
+        "a process that froze is alive", frozen_is_dead, {"freeze": 1}, model_delay_s=0.8
+    ),
+    "hasty": Mutant(
+        "who has just come back judges nobody",
+        hasty,
+        {"postgres_immediate": 1},
+        model_delay_s=0.8,
     ),
 }
 """By name."""

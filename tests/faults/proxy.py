@@ -1,6 +1,7 @@
 """Between a service and Postgres: cuts the connection at a COMMIT, on either side of it.
 
-To the service both look alike: the connection was lost and nobody knows whether it committed.
+To the service both look alike: the connection was lost and nobody knows whether it committed. It
+can also fall silent on connections that are open, as firewalls do, and pose as a pooler.
 """
 
 import asyncio
@@ -15,6 +16,9 @@ Side = Literal["before", "after"]
 
 COMMIT = b"Q" + struct.pack("!i", 12) + b"COMMIT;\0"
 TERMINATE = b"X" + struct.pack("!i", 4)
+ENCRYPTION = struct.pack("!i", 8)
+"""How a client begins that asks for encryption, which nobody has here."""
+KEY_DATA = b"K" + struct.pack("!i", 12)
 
 
 @dataclass
@@ -33,21 +37,29 @@ class Cut:
 
 
 class Proxy:
-    """A proxy on a port of its own. Use as `async with Proxy(socket_path, url) as proxy:`."""
+    """A proxy on a port of its own. Use as `async with Proxy(socket_path, url) as proxy:`.
 
-    def __init__(self, socket_path: Path, url: str) -> None:
+    Args:
+        socket_path: Where the server listens.
+        url: Of the database.
+        pools: Whether clients are told of another server process than the one that serves them.
+    """
+
+    def __init__(self, socket_path: Path, url: str, *, pools: bool = False) -> None:
+        self._pools = pools
         self._socket_path = socket_path
         self._database = urlsplit(url).path
         self._cut: Cut | None = None
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
+        self._silent: set[asyncio.Task[None]] = set()
         self.url = ""
 
     async def __aenter__(self) -> "Proxy":
         """Listen."""
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"postgresql://postgres@127.0.0.1:{port}{self._database}?sslmode=disable"
+        self.url = f"postgresql://postgres@127.0.0.1:{port}{self._database}"
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -63,6 +75,10 @@ class Proxy:
         self._cut = Cut(marker, side, asyncio.Event())
         return self._cut.made
 
+    def silence(self) -> None:
+        """Drop without a word what is said on connections that are open now."""
+        self._silent |= self._links
+
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -74,9 +90,9 @@ class Proxy:
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(str(self._socket_path))
-        back = asyncio.create_task(_copy(from_server, writer))
+        back = asyncio.create_task(self._back(from_server, writer))
         try:
-            if await self._forward(reader, to_server) == "after":
+            if await self._forward(reader, writer, to_server) == "after":
                 # The answer must not come back, and the commit must be over: the server hangs up
                 # when it has read the Terminate behind it.
                 back.cancel()
@@ -91,10 +107,15 @@ class Proxy:
     async def _forward(
         self,
         reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
         to_server: asyncio.StreamWriter,
     ) -> Side:
         """Client to server, message by message, up to the COMMIT where the cut is made."""
         length = await reader.readexactly(4)
+        if length == ENCRYPTION:
+            await reader.readexactly(4)
+            writer.write(b"N")
+            length = await reader.readexactly(4)
         startup = await reader.readexactly(struct.unpack("!i", length)[0] - 4)
         to_server.write(length + startup)
         prepared: dict[bytes, bytes] = {}
@@ -119,13 +140,17 @@ class Proxy:
                 said = b""
             elif kind == b"Q":
                 said = b""
-            to_server.write(head + body)
-            await to_server.drain()
+            if asyncio.current_task() not in self._silent:
+                to_server.write(head + body)
+                await to_server.drain()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Server to client."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if self._pools and KEY_DATA in data:
+                    place = data.index(KEY_DATA) + len(KEY_DATA)
+                    data = data[:place] + struct.pack("!i", 1) + data[place + 4 :]
+                writer.write(data)
+                await writer.drain()
+            writer.close()

@@ -1,7 +1,8 @@
 """The real `taskchat serve`, which strikes itself down at a named point, or breaks one rule.
 
 The environment says what: FAULT_POINT, FAULT_SIGNAL (KILL or STOP), FAULT_PASS (at which passing of
-the point), MUTANT. Without any of them this is `taskchat` and nothing else.
+the point), FAULT_UNTIL (a file: in place of a signal the event loop is stuck at the point until it
+is there), MUTANT. Without any of them this is `taskchat` and nothing else.
 """
 
 import functools
@@ -9,7 +10,9 @@ import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.faults.mutants import MUTANTS
@@ -39,8 +42,8 @@ POINTS = {
 """By name, the moments of a turn at which a process can be made to die."""
 
 
-def strike_at(point: str, number: signal.Signals, passes: int) -> None:
-    """Send this process the signal at the n-th passing of the point, once."""
+def strike_at(point: str, strike: Callable[[], None], passes: int) -> None:
+    """Strike at the n-th passing of the point, once."""
     place = POINTS[point]
     module, _, class_name = place.owner.partition(":")
     owner: Any = importlib.import_module(module)
@@ -52,7 +55,7 @@ def strike_at(point: str, number: signal.Signals, passes: int) -> None:
         nonlocal passed
         passed += 1
         if passed == passes:
-            os.kill(os.getpid(), number)
+            strike()
 
     setattr(owner, place.function, _struck(getattr(owner, place.function), pass_by, place.before))
 
@@ -87,12 +90,22 @@ def _struck(
     return struck
 
 
+def _stick(until: Path) -> None:
+    """Block whoever comes here: the event loop does nothing else meanwhile."""
+    until.with_suffix(".stuck").touch()
+    while not until.exists():
+        time.sleep(0.01)
+
+
 def main(arguments: list[str]) -> None:
     """Arm what the environment names, then be `taskchat`."""
     point = os.environ.get("FAULT_POINT")
     if point:
         number = signal.Signals[f"SIG{os.environ.get('FAULT_SIGNAL', 'KILL')}"]
-        strike_at(point, number, int(os.environ.get("FAULT_PASS", "1")))
+        strike = functools.partial(os.kill, os.getpid(), number)
+        if "FAULT_UNTIL" in os.environ:
+            strike = functools.partial(_stick, Path(os.environ["FAULT_UNTIL"]))
+        strike_at(point, strike, int(os.environ.get("FAULT_PASS", "1")))
     mutant = os.environ.get("MUTANT")
     if mutant:
         MUTANTS[mutant].apply()

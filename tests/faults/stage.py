@@ -13,8 +13,8 @@ from tests.faults.model_server import ModelServer
 from tests.faults.processes import Fleet, Service
 from tests.faults.waiting import until
 
-SHORT_LEASE = {"TASKCHAT_LEASE_S": "1"}
-"""What dies is taken up after a second."""
+SHORT_LEASE = {"TASKCHAT_LEASE_S": "1.5", "TASKCHAT_LEASE_GRACE_S": "1"}
+"""What dies is taken up after a second, what freezes after two and a half."""
 
 SHORT_TIMES = {
     "TASKCHAT_STATEMENT_TIMEOUT_S": "1",

@@ -9,10 +9,23 @@ import pytest
 from tests.faults.chaos import Plan, chaos, mutated
 from tests.faults.cluster import Cluster
 
-STORM = Plan(seconds=15, seed=7, clients=40, pause_s=2)
-"""Long enough for a fault of most kinds."""
+STORM = Plan(
+    seconds=0,
+    seed=7,
+    clients=30,
+    pause_s=2,
+    goals={
+        "ends": 60,
+        "takeovers": 5,
+        "faults": 10,
+        "fault_kinds": 5,
+        "streams_whole": 20,
+        "reconnects": 3,
+    },
+)
+"""It ends when so much has happened, however long that takes."""
 
-GLANCE = Plan(seconds=4, seed=7, clients=20, processes=2)
+GLANCE = Plan(seconds=0, seed=7, clients=20, processes=2, goals={"ends": 100})
 """What these mutants break shows at once."""
 
 
@@ -24,12 +37,9 @@ def folder_for(folder: Path, name: str) -> Path:
 
 async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder: Path) -> None:
     outcome = await chaos(STORM, cluster, folder_for(folder, "storm"))
-    assert outcome.violations == []
-    assert outcome.summary["by_status"].get("completed", 0) > 50, outcome.summary
-    assert outcome.summary["takeovers"] > 0, outcome.summary
-    assert outcome.summary["streams_whole"] > 50, outcome.summary
-    assert outcome.summary["reconnects"] > 0, outcome.summary
-    assert len(outcome.summary["fault_kinds"]) >= 4, outcome.summary
+    assert outcome.violations == [], outcome.summary
+    assert outcome.summary["by_status"].get("completed", 0) > 0, outcome.summary
+    assert outcome.summary["failed_by_takeovers_alone"] == 0, outcome.summary
 
 
 @pytest.mark.parametrize(("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8})])

@@ -65,6 +65,7 @@ class World:
             items=items,
             decided=self.decided,
             crashes=self.crashes,
+            died=1,
         )
 
     def found(self) -> set[int]:
@@ -495,6 +496,11 @@ def nothing_of_a_turn_is_counted_in_a_day(world: World) -> None:
 @spoils(12)
 def a_turn_died_more_often_than_it_was_tried(world: World) -> None:
     world.turns[0]["deaths"] = 1
+
+
+@spoils(12)
+def a_process_that_lives_counts_as_dead(world: World) -> None:
+    world.turns[0].update(attempt=3, deaths=2)
 
 
 @spoils(13)

@@ -242,7 +242,7 @@ async def test_a_takeover_tells_readers_to_drop_what_was_not_finished(
         dying.let(1)
         seen = await source.until("stream_chunk")
         turn_id = seen[0].fields["turn_id"]
-        await expire(superuser, person)
+        await expire(superuser, person, one)
         await sweep(two)
         finishing.let()
         async with following(second, person, turn_id, after=seen[-1].id) as elsewhere:
@@ -269,7 +269,7 @@ async def test_a_takeover_tells_no_tool_call_twice(
     async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
         waiting = asyncio.create_task(person.say(one.client, "two"))
         await asyncio.wait_for(hanging.wait(), 10)
-        await expire(superuser, person)
+        await expire(superuser, person, one)
         await sweep(two)
         answer = (await waiting).json()
         path = f"/api/{person.user_id}/turns/{answer['turn_id']}/events"
@@ -396,5 +396,6 @@ async def test_an_app_that_stops_ends_its_streams(running_app: AppMaker) -> None
                 await drain(running.app.state.live)
                 assert all(event.type != "turn_completed" for event in await source.rest())
         # Handed over, and finished by whoever lives.
+        await sweep(other)
         async with following(elsewhere, person, seen[0].fields["turn_id"]) as source:
             assert (await source.rest())[-1].type == "turn_completed"

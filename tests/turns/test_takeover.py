@@ -13,13 +13,15 @@ from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.assistant.asking import NamedModel
 from taskchat.errors import DatabaseError
-from taskchat.turns import attempt
-from taskchat.turns.lease import renew_leases, sweep_dead_turns
+from taskchat.turns import attempt, drive
+from taskchat.turns.claims import ATTEMPTS_MAX
+from taskchat.turns.lease import ADOPTED_AT_ONCE, stop_lost_runs, sweep_lost_turns
+from taskchat.turns.resume import read_adopted
 from taskchat.turns.settle import settle_completed
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -32,9 +34,9 @@ DEAD_TURNS = text(
 async def sweep(running: RunningApp) -> None:
     """Until no dead turn lies there: one whose row is locked at the moment is left for the next."""
     deps = running.app.state.turns
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
-            await sweep_dead_turns(deps)
+            await sweep_lost_turns(deps)
             async with deps.database.system_transaction() as connection:
                 if not await connection.scalar(DEAD_TURNS):
                     return
@@ -53,8 +55,9 @@ def hangs_after(*steps: Any) -> tuple[ScriptedModel, list[NamedModel], asyncio.E
     return model, [NamedModel("first", model)], hanging
 
 
-async def expire(superuser: AsyncEngine, person: Person) -> None:
-    """What time does to the lease of a process that died."""
+async def expire(superuser: AsyncEngine, person: Person, owner: RunningApp) -> None:
+    """What the others see of an owner that died, and what time does to its turns."""
+    await owner.app.state.heartbeat.close()
     async with superuser.begin() as connection:
         await connection.execute(
             text(
@@ -77,7 +80,7 @@ async def test_executed_calls_are_replayed_and_decided_ones_run_under_their_old_
     finisher, finishing = scripted(says("Both are there."))
     async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
         lost = asyncio.create_task(person.say(one.client, "one and two", key="k"))
-        await asyncio.wait_for(hanging.wait(), 10)
+        await asyncio.wait_for(hanging.wait(), 60)
         async with superuser.begin() as connection:
             # As if the process had died between the two: one effect, the decision for the other.
             await connection.execute(
@@ -87,7 +90,7 @@ async def test_executed_calls_are_replayed_and_decided_ones_run_under_their_old_
             await connection.execute(
                 text("DELETE FROM tasks WHERE user_id = :o AND id = 2"), {"o": person.user_id}
             )
-        await expire(superuser, person)
+        await expire(superuser, person, one)
         answer = await person.say(two.client, "one and two", key="k")
         assert answer.status_code == 200, answer.text
         body = answer.json()
@@ -144,8 +147,8 @@ async def test_the_sweeper_adopts_a_turn_that_nobody_asks_for_again(
     _, finishing = scripted(says("Here I am."))
     async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
         waiting = asyncio.create_task(person.say(one.client, "hello"))
-        await asyncio.wait_for(hanging.wait(), 10)
-        await expire(superuser, person)
+        await asyncio.wait_for(hanging.wait(), 60)
+        await expire(superuser, person, one)
         await sweep(two)
         answer = await waiting
     assert answer.status_code == 200, answer.text
@@ -158,6 +161,37 @@ async def test_the_sweeper_adopts_a_turn_that_nobody_asks_for_again(
             )
         ).one()
     assert tuple(row) == (2, 1, "completed")
+
+
+async def test_one_sweep_takes_up_all_turns_of_a_dead_process(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    person, asked, turns = Person(), asyncio.Semaphore(0), 2 * ADOPTED_AT_ONCE + 3
+
+    async def hang(_call: ModelCall) -> Any:
+        asked.release()
+        await asyncio.Event().wait()
+
+    model = ScriptedModel([ModelStep.respond(hang)] * turns)
+    async with running_app(chain=[NamedModel("hangs", model)]) as one, running_app() as two:
+        lost = [
+            asyncio.create_task(person.say(one.client, "hello", key=f"{number}"))
+            for number in range(turns)
+        ]
+        async with asyncio.timeout(60):
+            for _ in lost:
+                await asked.acquire()
+        await one.app.state.turns.events.close()
+        await expire(superuser, person, one)
+        await sweep_lost_turns(two.app.state.turns)
+        async with superuser.connect() as connection:
+            left = await connection.scalar(
+                text("SELECT count(*) FROM turns WHERE user_id = :o AND attempt = 1"),
+                {"o": person.user_id},
+            )
+        assert left == 0
+        answers = await asyncio.gather(*lost)
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_process_that_lost_its_turn_writes_nothing_more(
@@ -177,8 +211,8 @@ async def test_a_process_that_lost_its_turn_writes_nothing_more(
         running_app(chain=finishing) as two,
     ):
         waiting = asyncio.create_task(person.say(one.client, "hello"))
-        await asyncio.wait_for(asked.wait(), 10)
-        await expire(superuser, person)
+        await asyncio.wait_for(asked.wait(), 60)
+        await expire(superuser, person, one)
         await sweep(two)
         await _until(lambda: len(two.app.state.turns.jobs) == 0)
         go_on.set()
@@ -199,9 +233,9 @@ async def test_the_heartbeat_stops_a_run_that_lost_its_turn(
     _, dying, hanging = hangs_after()
     async with running_app(chain=dying) as one:
         waiting = asyncio.create_task(person.say(one.client, "hello"))
-        await asyncio.wait_for(hanging.wait(), 10)
+        await asyncio.wait_for(hanging.wait(), 60)
         turns = one.app.state.turns
-        await renew_leases(turns)
+        await stop_lost_runs(turns)
         [(turn, attempt)] = turns.jobs.held()
         assert attempt == 1
         async with superuser.begin() as connection:
@@ -212,7 +246,7 @@ async def test_the_heartbeat_stops_a_run_that_lost_its_turn(
                 ),
                 {"o": person.user_id},
             )
-        await renew_leases(turns)
+        await stop_lost_runs(turns)
         await _until(lambda: not list(turns.jobs.held()))
         async with superuser.begin() as connection:
             await connection.execute(
@@ -236,12 +270,12 @@ async def test_three_deaths_end_a_turn_as_failed(
     _, dying, hanging = hangs_after()
     async with running_app(chain=dying) as one, running_app() as two:
         waiting = asyncio.create_task(person.say(one.client, "hello"))
-        await asyncio.wait_for(hanging.wait(), 10)
+        await asyncio.wait_for(hanging.wait(), 60)
         async with superuser.begin() as connection:
             await connection.execute(
                 text("UPDATE turns SET deaths = 2 WHERE user_id = :o"), {"o": person.user_id}
             )
-        await expire(superuser, person)
+        await expire(superuser, person, one)
         await sweep(two)
         answer = await waiting
         assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_error")
@@ -260,7 +294,7 @@ async def test_a_stopping_app_hands_its_turn_over_without_a_death(
     async with running_app(chain=finishing) as two:
         async with running_app(chain=dying, drain_timeout_s=0.1) as one:
             waiting = asyncio.create_task(person.say(one.client, "hello", key="k"))
-            await asyncio.wait_for(hanging.wait(), 10)
+            await asyncio.wait_for(hanging.wait(), 60)
         told = await waiting
         assert (told.status_code, told.json()["error_code"]) == (503, "shutting_down")
         assert told.headers["retry-after"]
@@ -280,7 +314,7 @@ async def test_a_draining_app_takes_no_new_turn(offline_app: RunningApp) -> None
     try:
         refused = await person.say(offline_app.client, "hello")
         ready = await offline_app.client.get("/readyz")
-        await sweep_dead_turns(offline_app.app.state.turns)
+        await sweep_lost_turns(offline_app.app.state.turns)
     finally:
         jobs.draining = False
     assert (refused.status_code, refused.json()["error_code"]) == (503, "shutting_down")
@@ -295,9 +329,9 @@ async def test_a_cancelled_turn_stops_wherever_it_runs_and_keeps_what_was_done(
     person = Person()
     _, dying, hanging = hangs_after([calls_tool("add_task", {"title": "Kept"})])
     async with running_app(chain=dying) as one, running_app() as two:
-        await asyncio.wait_for(one.app.state.listener.listening.wait(), 10)
+        await asyncio.wait_for(one.app.state.listener.listening.wait(), 60)
         waiting = asyncio.create_task(person.say(one.client, "long work", key="k"))
-        await asyncio.wait_for(hanging.wait(), 10)
+        await asyncio.wait_for(hanging.wait(), 60)
         [(turn, _)] = one.app.state.turns.jobs.held()
         path = f"/api/{person.user_id}/turns/{turn.id}"
         before = await two.client.get(path, headers=person.headers)
@@ -331,7 +365,7 @@ async def test_a_client_that_leaves_changes_nothing(running_app: AppMaker) -> No
     model = ScriptedModel([ModelStep.respond(think)])
     async with running_app(chain=[NamedModel("slow", model)]) as running:
         leaving = asyncio.create_task(person.say(running.client, "hello", key="k"))
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 60)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         go_on.set()
@@ -388,9 +422,9 @@ async def test_a_turn_whose_record_could_not_be_written_is_given_back_without_a_
         answer = await person.say(running.client, "Add task: Only once", key="k")
         assert (answer.status_code, answer.json()["error_code"]) == (503, "database_error")
         assert answer.json()["turn_id"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while answer.status_code != 200:
-                await sweep_dead_turns(turns)
+                await sweep_lost_turns(turns)
                 answer = await person.say(running.client, "Add task: Only once", key="k")
     assert [call["result"]["task_id"] for call in answer.json()["tool_calls"]] == [1]
     async with superuser.connect() as connection:
@@ -403,6 +437,53 @@ async def test_a_turn_whose_record_could_not_be_written_is_given_back_without_a_
     assert tuple(row) == (2, 0)
 
 
+async def test_an_adopted_turn_that_cannot_be_read_is_given_back_and_waits_for_no_lease(
+    running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, tried = Person(), asyncio.Event()
+    _, dying, hanging = hangs_after()
+    _, finishing = scripted(says("Read at last."))
+
+    async def away_once(*arguments: Any, **options: Any) -> Any:
+        if not tried.is_set():
+            tried.set()
+            raise DatabaseError(retry_after_s=1)
+        return await read_adopted(*arguments, **options)
+
+    monkeypatch.setattr(drive, "read_adopted", away_once)
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 30)
+        await expire(superuser, person, one)
+        async with asyncio.timeout(60):
+            while not waiting.done():
+                await sweep_lost_turns(two.app.state.turns)
+                await asyncio.sleep(0.01)
+    assert tried.is_set()
+    assert (await waiting).json()["response"] == "Read at last."
+
+
+async def test_a_turn_that_is_adopted_under_a_job_that_waits_for_it_is_left_to_the_job(
+    running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    _, finishing = scripted(says("By whoever waited."))
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        lost = asyncio.create_task(person.say(one.client, "hello", key="k"))
+        await asyncio.wait_for(hanging.wait(), 30)
+        waiting = asyncio.create_task(person.say(two.client, "hello", key="k"))
+        jobs = two.app.state.turns.jobs
+        await _until(lambda: len(jobs) == 1)
+        # As the sweeper sees them that looked before the job began.
+        monkeypatch.setattr(jobs, "turn_ids", list)
+        await expire(superuser, person, one)
+        await sweep_lost_turns(two.app.state.turns)
+        answer = await asyncio.wait_for(waiting, 60)
+        assert answer.json()["response"] == "By whoever waited."
+        assert (await lost).content == answer.content
+
+
 async def test_a_turn_that_was_taken_up_too_often_fails(
     running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
@@ -410,14 +491,14 @@ async def test_a_turn_that_was_taken_up_too_often_fails(
     _, dying, hanging = hangs_after()
     async with running_app(chain=dying) as one, running_app() as two:
         waiting = asyncio.create_task(person.say(one.client, "hello"))
-        await asyncio.wait_for(hanging.wait(), 10)
+        await asyncio.wait_for(hanging.wait(), 60)
         async with superuser.begin() as connection:
             await connection.execute(
                 text(
-                    "UPDATE turns SET attempt = 10, lease_expires_at = '-infinity'"
+                    "UPDATE turns SET attempt = :attempts, lease_expires_at = '-infinity'"
                     " WHERE user_id = :o"
                 ),
-                {"o": person.user_id},
+                {"o": person.user_id, "attempts": ATTEMPTS_MAX},
             )
         await sweep(two)
         answer = await waiting

@@ -407,7 +407,7 @@ async def test_after_a_takeover_every_call_on_record_counts_once_and_the_old_own
     ):
         waiting = asyncio.create_task(person.say(one.client, "one", key="k"))
         await asyncio.wait_for(asked.wait(), 10)
-        await expire(superuser, person)
+        await expire(superuser, person, one)
         await sweep(two)
         async with asyncio.timeout(10):
             while len(two.app.state.turns.jobs):

@@ -22,6 +22,22 @@ WEBSOCKET_FRAMES: Final = Counter(
     "taskchat_websocket_frames_total", "Frames that clients sent.", ["type"]
 )
 EVENT_STREAMS: Final = Gauge("taskchat_event_streams", "Event streams that are open.")
+HEARTBEAT_AGE: Final = Gauge(
+    "taskchat_heartbeat_age_seconds", "Since the database last heard that this process lives."
+)
+LEASES_LAPSED: Final = Counter(
+    "taskchat_leases_lapsed_total",
+    "Times that this process gave no sign of life for longer than a lease.",
+)
+TAKEOVERS: Final = Counter(
+    "taskchat_takeovers_total",
+    "Turns that this process took up from another, or once more, by what became of their owner.",
+    ["reason"],
+)
+TURNS_LOST: Final = Counter(
+    "taskchat_turns_lost_total",
+    "Runs that this process gave up, because another has the turn or somebody cancelled it.",
+)
 MODEL_FAILURES: Final = Counter(
     "taskchat_model_failures_total",
     "Attempts at a model that failed, by HTTP status, “timeout”, or kind of error.",

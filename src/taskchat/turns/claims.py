@@ -1,6 +1,7 @@
-"""SQL of who runs a turn: taking it, keeping it, giving it back.
+"""SQL of who runs a turn: taking it, giving it back.
 
-Only the database's clock decides about leases.
+A turn belongs to the process that took it for as long as that process lives; which one that is, and
+since which attempt, stands in its row. Only the database's clock decides who lives.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,61 +13,76 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.db import AnyRow
 from taskchat.principal import Principal
-from taskchat.turns.states import Claim, TurnRef
+from taskchat.processes.repository import DEATHS, LOST, Lease
+from taskchat.turns.states import Claim, Takeover, TurnRef
 
 DEATHS_MAX: Final = 3
 """A turn that took its process with it this often is not tried again."""
 
-ATTEMPTS_MAX: Final = 10
-"""Nor one that was given back this often: by a database that came and went, by restarts."""
+ATTEMPTS_MAX: Final = 30
+"""Nor one that was taken up this often without a death: from frozen processes, after restarts, or
+given back by a database that came and went."""
 
+# The turn's own lease is never renewed. While it runs its owner alone has it; behind it, the owner
+# may take it up again where its job ended without it, and anybody where nothing is known of the
+# owner: a process of an older version, which renews the lease of each turn, has no row.
+_ABANDONED: Final = (
+    "(lost.id IS NOT NULL OR t.lease_expires_at = '-infinity' OR (t.lease_expires_at < now()"
+    " AND (t.owner = :process OR NOT EXISTS (SELECT 1 FROM processes AS p WHERE p.id = t.owner))))"
+)
 # The earlier turns of a conversation only ever become finished, never unfinished again, so that an
 # old snapshot can only err by waiting longer.
-_IS_FREE = (
-    "((t.status = 'queued' AND NOT EXISTS (SELECT 1 FROM turns AS earlier"
+_ITS_TIME: Final = (
+    "NOT EXISTS (SELECT 1 FROM turns AS earlier"
     " WHERE earlier.user_id = t.user_id AND earlier.conversation_id = t.conversation_id"
     " AND earlier.number < t.number"
-    " AND earlier.status IN ('queued', 'running', 'awaiting_feedback')){and_queued})"
-    " OR (t.status = 'running' AND t.lease_expires_at < now()))"
+    " AND earlier.status IN ('queued', 'running', 'awaiting_feedback'))"
 )
-_TAKE = (
-    "UPDATE turns AS t SET status = 'running', attempt = attempt + 1, owner = :process,"
-    # A lease that was released carries no death: its process handed the turn over. Nor does one
-    # that ran out under a process that is here to take it up again.
-    " deaths = deaths + (status = 'running' AND lease_expires_at <> '-infinity'"
-    " AND owner IS DISTINCT FROM CAST(:process AS uuid))::int,"
+_FREE: Final = (
+    "WITH " + LOST + ", free AS MATERIALIZED (SELECT t.user_id, t.id, t.owner, t.status,"
+    " CASE WHEN t.lease_expires_at = '-infinity' THEN 'released'"
+    " WHEN lost.id IS NOT NULL THEN lost.fate WHEN t.owner = :process THEN 'own'"
+    " ELSE 'unknown' END AS reason"
+    " FROM turns AS t LEFT JOIN lost ON lost.id = t.owner"
+)
+_TAKE: Final = (
+    ") UPDATE turns AS t SET status = 'running', attempt = t.attempt + 1, owner = :process,"
+    " deaths = t.deaths + (free.status = 'running' AND free.reason = ANY (:deaths))::int,"
     " lease_expires_at = now() + make_interval(secs => :lease_s),"
-    " started_at = coalesce(started_at, now())"
-)
-_RETURNING = (
-    " RETURNING t.user_id, t.id, t.conversation_id, t.number, t.attempt, t.deaths, t.channel"
+    " started_at = coalesce(t.started_at, now())"
+    " FROM free WHERE t.user_id = free.user_id AND t.id = free.id"
+    " RETURNING t.user_id, t.id, t.conversation_id, t.number, t.attempt, t.deaths, t.channel,"
+    " free.owner AS left_by, free.status AS was, free.reason"
 )
 _CLAIM = text(
-    _TAKE
-    + " WHERE t.user_id = :owner AND t.id = :turn AND "
-    + _IS_FREE.format(and_queued="")
-    + _RETURNING
+    _FREE
+    + " WHERE t.user_id = :owner AND t.id = :turn"
+    + f" AND ((t.status = 'running' AND {_ABANDONED}) OR (t.status = 'queued' AND {_ITS_TIME}))"
+    + " FOR UPDATE OF t"
+    + _TAKE
 )
 _ADOPT = text(
-    _TAKE
-    + " WHERE (t.user_id, t.id) IN (SELECT t.user_id, t.id FROM turns AS t"
-    + " WHERE t.status IN ('queued', 'running') AND t.lease_expires_at < now()"
-    + " AND t.id <> ALL (CAST(:here AS uuid[])) AND "
-    + _IS_FREE.format(and_queued=" AND t.lease_expires_at < now()")
-    + " ORDER BY t.lease_expires_at LIMIT :turns_max FOR UPDATE SKIP LOCKED)"
-    + _RETURNING
+    _FREE
+    + " WHERE t.status IN ('queued', 'running') AND t.id <> ALL (CAST(:here AS uuid[]))"
+    + f" AND {_ABANDONED} AND (t.status = 'running' OR {_ITS_TIME})"
+    + " ORDER BY t.lease_expires_at LIMIT :turns_max FOR UPDATE OF t SKIP LOCKED"
+    + _TAKE
 )
 
 
 def _claim(row: AnyRow) -> Claim:
     turn = TurnRef(Principal(row.user_id), row.id, row.conversation_id, row.number)
-    return Claim(turn, row.attempt, row.deaths, row.channel)
+    taken = None if row.was == "queued" else Takeover(row.reason, row.left_by)
+    return Claim(turn, row.attempt, row.deaths, row.channel, taken)
 
 
 async def claim(
-    connection: AsyncConnection, turn: TurnRef, *, process: UUID, lease_s: float
+    connection: AsyncConnection, turn: TurnRef, *, process: UUID, lease: Lease
 ) -> Claim | None:
-    """Take a turn whose time has come, or whose owner died; None when it is neither."""
+    """Take a turn whose time has come, or whose owner is lost; None when it is neither.
+
+    Nobody else in this process may be running it.
+    """
     row = (
         await connection.execute(
             _CLAIM,
@@ -74,7 +90,8 @@ async def claim(
                 "owner": turn.principal.user_id,
                 "turn": turn.id,
                 "process": process,
-                "lease_s": lease_s,
+                "deaths": DEATHS,
+                **lease.values(),
             },
         )
     ).one_or_none()
@@ -85,33 +102,38 @@ async def adopt(
     connection: AsyncConnection,
     *,
     process: UUID,
-    lease_s: float,
+    lease: Lease,
     turns_max: int,
     here: Sequence[UUID],
 ) -> Sequence[Claim]:
-    """Take turns of anybody whose owners died. Needs a system transaction.
+    """Take turns of anybody whose owners are lost. Needs a system transaction.
 
     Args:
         connection: Of the system's.
         process: Who takes them.
-        lease_s: For how long.
+        lease: For how long a silent process keeps its turns.
         turns_max: The most that are taken.
         here: Turns that are seen through here already, and claimed by their own jobs.
     """
     rows = await connection.execute(
         _ADOPT,
-        {"process": process, "lease_s": lease_s, "turns_max": turns_max, "here": here},
+        {
+            "process": process,
+            "deaths": DEATHS,
+            "turns_max": turns_max,
+            "here": here,
+            **lease.values(),
+        },
     )
     return [_claim(row) for row in rows]
 
 
-_RENEW = text(
-    "UPDATE turns AS t SET lease_expires_at = now() + make_interval(secs => :lease_s)"
-    " FROM unnest(CAST(:users AS text[]), CAST(:turns AS uuid[]), CAST(:attempts AS int[]))"
+_HELD = text(
+    "SELECT t.id FROM turns AS t"
+    " JOIN unnest(CAST(:users AS text[]), CAST(:turns AS uuid[]), CAST(:attempts AS int[]))"
     " AS mine (user_id, id, attempt)"
-    " WHERE t.user_id = mine.user_id AND t.id = mine.id AND t.attempt = mine.attempt"
-    " AND t.status IN ('queued', 'running')"
-    " RETURNING t.id"
+    " ON t.user_id = mine.user_id AND t.id = mine.id AND t.attempt = mine.attempt"
+    " WHERE t.status = 'running'"
 )
 _GIVE_BACK = text(
     "UPDATE turns SET lease_expires_at = '-infinity' WHERE user_id = :owner AND id = :turn"
@@ -123,15 +145,12 @@ _RELEASE = text(
 )
 
 
-async def renew(
-    connection: AsyncConnection, held: Iterable[tuple[TurnRef, int]], *, lease_s: float
-) -> set[UUID]:
-    """Renew leases; returns the ids of those turns that are still held. A system transaction."""
+async def still_held(connection: AsyncConnection, held: Iterable[tuple[TurnRef, int]]) -> set[UUID]:
+    """The ids of those turns that still run under these attempts. A system transaction."""
     turns = list(held)
     rows = await connection.execute(
-        _RENEW,
+        _HELD,
         {
-            "lease_s": lease_s,
             "users": [turn.principal.user_id for turn, _ in turns],
             "turns": [turn.id for turn, _ in turns],
             "attempts": [attempt for _, attempt in turns],
@@ -141,7 +160,7 @@ async def renew(
 
 
 async def give_back(connection: AsyncConnection, held: Claim) -> None:
-    """Give up the lease of one attempt, so that the turn is taken up at once."""
+    """Give up what one attempt runs, so that the turn is taken up at once."""
     await connection.execute(
         _GIVE_BACK,
         {
@@ -153,7 +172,7 @@ async def give_back(connection: AsyncConnection, held: Claim) -> None:
 
 
 async def release(connection: AsyncConnection, *, process: UUID) -> int:
-    """Give up every lease of a process, so that others need not wait. A system transaction."""
+    """Give up every turn of a process, so that others need not wait. A system transaction."""
     return (await connection.execute(_RELEASE, {"process": process})).rowcount
 
 

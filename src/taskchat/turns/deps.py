@@ -7,6 +7,7 @@ from taskchat.assistant.run import Assistant
 from taskchat.db import Database
 from taskchat.limits.buckets import RateLimits
 from taskchat.prices import Prices
+from taskchat.processes.repository import Lease
 from taskchat.settings import Settings
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
@@ -18,7 +19,8 @@ class TurnDeps:
     """What a turn needs, built once.
 
     Attributes:
-        process: This process, as the owner of leases.
+        process: This process, as the owner of turns.
+        lease: For how long a silent process keeps its turns.
         database: Where everything is.
         assistant: Who answers.
         settings: Limits.
@@ -30,6 +32,7 @@ class TurnDeps:
     """
 
     process: UUID
+    lease: Lease
     database: Database
     assistant: Assistant
     settings: Settings

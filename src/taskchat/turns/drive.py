@@ -9,6 +9,7 @@ import structlog
 
 from taskchat.errors import DatabaseError, NotFound
 from taskchat.line import Precedence
+from taskchat.telemetry import metrics
 from taskchat.turns import claims
 from taskchat.turns.attempt import run_turn
 from taskchat.turns.deps import TurnDeps
@@ -41,7 +42,11 @@ async def see_through(
     """
     turn = job.turn
     if adopted is not None:
-        start = await read_adopted(deps.database, adopted, needs=deps.assistant.needs)
+        try:
+            start = await read_adopted(deps.database, adopted, needs=deps.assistant.needs)
+        except DatabaseError:
+            deps.jobs.run_errand(give_back(adopted, deps))
+            raise
     with deps.wakeups.waiting(turn.conversation_id, turn.number) as woken:
         while True:
             if start is not None:
@@ -56,6 +61,7 @@ async def see_through(
                     raise
                 if ended is not None:
                     return ended
+                metrics.TURNS_LOST.inc()
                 log.info("turn.lost", turn_id=str(turn.id), attempt=start.held.attempt)
                 start = None
             try:
@@ -63,7 +69,7 @@ async def see_through(
                     deps.database,
                     turn,
                     process=deps.process,
-                    lease_s=deps.settings.lease_s,
+                    lease=deps.lease,
                     needs=deps.assistant.needs,
                 )
             except DatabaseError:
@@ -71,19 +77,19 @@ async def see_through(
                 continue
             if isinstance(found, StartedTurn):
                 start = found
+                note_takeover(found.held)
                 continue
             if found is None:
                 raise NotFound("The conversation was deleted while its turn was under way.")
             if found.status not in UNFINISHED:
                 return found
             if found.status == "running":
-                job.attempt = None
                 job.running.set()
             await pause(woken)
 
 
 async def give_back(held: Claim, deps: TurnDeps) -> None:
-    """Let go of a turn whose record could not be written, as soon as the database is back.
+    """Let go of a turn that this process took and does not run, as soon as the database lets it.
 
     The process lives, so that this is no death; and the turn need not wait for its lease to end.
     """
@@ -101,14 +107,28 @@ async def give_back(held: Claim, deps: TurnDeps) -> None:
                     return
 
 
-def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
-    """See through a turn that the sweeper took from a dead process.
+def note_takeover(held: Claim) -> None:
+    """Tell whoever watches this process that it took a turn up, and why that was free."""
+    if held.taken is not None:
+        metrics.TAKEOVERS.labels(held.taken.reason).inc()
+        log.info(
+            "turn.adopted",
+            turn_id=str(held.turn.id),
+            attempt=held.attempt,
+            deaths=held.deaths,
+            reason=held.taken.reason,
+            left_by=str(held.taken.left_by),
+        )
 
-    Where it can't be read, its new lease runs out and it is taken again.
-    """
-    if deps.jobs.get(held.turn.id) is None:
+
+def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
+    """See through a turn that the sweeper took."""
+    note_takeover(held)
+    if deps.jobs.get(held.turn.id) is not None:
+        # Somebody has asked for it here since the sweeper looked, and that job claims it itself.
+        deps.jobs.run_errand(give_back(held, deps))
+    else:
         deps.jobs.start(
             held.turn,
-            held.attempt,
             functools.partial(see_through, start=None, deps=deps, request_id="", adopted=held),
         )

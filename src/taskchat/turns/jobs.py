@@ -18,16 +18,15 @@ class Job:
 
     Attributes:
         turn: Which.
-        attempt: The attempt whose lease this process renews: 0 while the turn waits in line here,
-            None while another process has it.
+        attempt: The attempt that runs here; None while none does.
         running: Set once the turn runs, here or elsewhere.
         settling: Whether the run is over and its end is being written.
         task: What sees it through; its result is how the turn ended.
     """
 
-    def __init__(self, turn: TurnRef, attempt: int | None) -> None:
+    def __init__(self, turn: TurnRef) -> None:
         self.turn = turn
-        self.attempt = attempt
+        self.attempt: int | None = None
         self.running = asyncio.Event()
         self.settling = False
         self.interrupted = False
@@ -77,11 +76,10 @@ class TurnJobs:
     def start(
         self,
         turn: TurnRef,
-        attempt: int | None,
         work: Callable[[Job], Coroutine[Any, Any, TurnState]],
     ) -> Job:
         """Begin to see a turn through; one job a turn."""
-        job = Job(turn, attempt)
+        job = Job(turn)
         job.task = asyncio.create_task(work(job), name=f"turn {turn.id}")
         self._jobs[turn.id] = job
         job.task.add_done_callback(lambda task: self._done(turn.id, task))
@@ -107,7 +105,7 @@ class TurnJobs:
         return list(self._jobs)
 
     def held(self) -> Iterable[tuple[TurnRef, int]]:
-        """The turns whose leases this process renews."""
+        """The turns that run here, and their attempts."""
         return [(job.turn, job.attempt) for job in self._jobs.values() if job.attempt is not None]
 
     def turn_over(self, conversation_id: UUID, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Signs of life, and taking over from those who give none. Only the database's clock decides."""
+"""Turns whose owners are lost are taken up, and runs that lost their turns are stopped."""
 
 import asyncio
 
@@ -18,58 +18,51 @@ ADOPTED_AT_ONCE = 20
 def lease_jobs(deps: TurnDeps) -> list[asyncio.Task[None]]:
     """The jobs of this module, started; cancel them to stop."""
 
-    async def renew() -> None:
-        await renew_leases(deps)
+    async def look_after() -> None:
+        await stop_lost_runs(deps)
 
     async def sweep() -> None:
-        await sweep_dead_turns(deps)
+        await sweep_lost_turns(deps)
 
-    third = deps.settings.lease_s / 3
     return [
-        asyncio.create_task(every(third, renew), name="lease: renew"),
-        asyncio.create_task(every(third, sweep), name="lease: sweep"),
+        asyncio.create_task(every(deps.lease.seconds / 3, look_after), name="lease: look after"),
+        asyncio.create_task(every(deps.lease.beat_s, sweep), name="lease: sweep"),
     ]
 
 
-async def renew_leases(deps: TurnDeps) -> None:
-    """Renew the leases of all turns that are held here, in one statement; stop runs that lost."""
+async def stop_lost_runs(deps: TurnDeps) -> None:
+    """Stop runs whose turns another process has, or which are over, and nobody said so."""
     held = {turn.id: (turn, attempt) for turn, attempt in deps.jobs.held()}
     if not held:
         return
     async with deps.database.system_transaction() as connection:
-        renewed = await claims.renew(connection, held.values(), lease_s=deps.settings.lease_s)
-    for turn_id in held.keys() - renewed:
+        still_held = await claims.still_held(connection, held.values())
+    for turn_id in held.keys() - still_held:
         job = deps.jobs.get(turn_id)
         if job is not None and job.attempt == held[turn_id][1]:
             job.interrupt()
 
 
-async def sweep_dead_turns(deps: TurnDeps) -> None:
-    """Take up turns whose owners died, anybody's, until there are none."""
+async def sweep_lost_turns(deps: TurnDeps) -> None:
+    """Take up turns whose owners are lost, anybody's, until there are none."""
     found = ADOPTED_AT_ONCE
     while found == ADOPTED_AT_ONCE and not deps.jobs.draining:
         async with deps.database.system_transaction() as connection:
             adopted = await claims.adopt(
                 connection,
                 process=deps.process,
-                lease_s=deps.settings.lease_s,
+                lease=deps.lease,
                 turns_max=ADOPTED_AT_ONCE,
-                # A job that waits here for a dead owner claims the turn itself; taken from under
-                # it, the turn would have a lease and nobody who runs it.
+                # A job that waits here for a lost owner claims the turn itself; taken from under
+                # it, the turn would have an owner and nobody who runs it.
                 here=deps.jobs.turn_ids(),
             )
         found = len(adopted)
         for held in adopted:
-            log.info(
-                "turn.adopted",
-                turn_id=str(held.turn.id),
-                attempt=held.attempt,
-                deaths=held.deaths,
-            )
             adopt_turn(held, deps=deps)
 
 
-async def release_leases(deps: TurnDeps) -> None:
+async def release_turns(deps: TurnDeps) -> None:
     """Hand over what is unfinished, so that others take it up at once."""
     async with deps.database.system_transaction() as connection:
         released = await claims.release(connection, process=deps.process)

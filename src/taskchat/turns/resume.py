@@ -21,6 +21,7 @@ from taskchat.conversations.history import (
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.db import Database
 from taskchat.line import Precedence
+from taskchat.processes.repository import Lease
 from taskchat.turns import claims, event_rows, record, repository
 from taskchat.turns.background import Background, read_background
 from taskchat.turns.begin import AT_ONCE, Begun
@@ -140,10 +141,10 @@ async def claim_turn(
     turn: TurnRef,
     *,
     process: UUID,
-    lease_s: float,
+    lease: Lease,
     needs: Needs,
 ) -> StartedTurn | TurnState | None:
-    """Take a turn whose time has come or whose owner died, and read it.
+    """Take a turn whose time has come or whose owner is lost, and read it.
 
     Returns:
         The started turn; or how far it is, when it is neither; None when it is gone.
@@ -152,7 +153,7 @@ async def claim_turn(
         DatabaseError: the outcome is unknown; the lease decides.
     """
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        held = await claims.claim(connection, turn, process=process, lease_s=lease_s)
+        held = await claims.claim(connection, turn, process=process, lease=lease)
         if held is None:
             return await repository.find_by_id(connection, turn.principal, turn.id)
         return await _read(connection, held, needs)

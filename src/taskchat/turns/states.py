@@ -17,6 +17,20 @@ class TurnRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Takeover:
+    """Why a turn that ran was free to be taken.
+
+    Attributes:
+        reason: `released` by its owner; its `own` once more, where its job had ended without it; or
+            what became of its owner: see `processes.repository.LOST`.
+        left_by: Who ran it before.
+    """
+
+    reason: str
+    left_by: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A turn that this process runs now.
 
@@ -25,12 +39,14 @@ class Claim:
         attempt: The fencing token.
         deaths: How often its process died while it ran.
         channel: How its message came in.
+        taken: Why it was free, where it ran before.
     """
 
     turn: TurnRef
     attempt: int
     deaths: int
     channel: str
+    taken: Takeover | None = None
 
 
 @dataclass(frozen=True, slots=True)

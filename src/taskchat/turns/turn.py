@@ -99,7 +99,6 @@ async def accept_turn(
     start = started(begun)
     job = deps.jobs.start(
         begun.turn,
-        0 if start is None else start.held.attempt,
         functools.partial(see_through, start=start, deps=deps, request_id=message.request_id),
     )
     accepted = AcceptedTurn(begun.turn, None, job, replayed=False, rate=begun.rate)
@@ -162,8 +161,8 @@ async def _answered(job: Job, settings: Settings) -> TurnState:
                 turn_id=job.turn.id,
                 retry_after_s=5,
             )
-    # A dead owner's lease has to run out before another process runs the turn from the start.
-    return await _ended(job, settings.run_timeout_s + settings.lease_s)
+    # A frozen owner's time has to run out before another process runs the turn from the start.
+    return await _ended(job, settings.run_timeout_s + settings.lease_s + settings.lease_grace_s)
 
 
 def _job_of(known: TurnState, deps: TurnDeps) -> Job:
@@ -172,7 +171,7 @@ def _job_of(known: TurnState, deps: TurnDeps) -> Job:
     if job is None and deps.jobs.draining:
         raise ShuttingDown(retry_after_s=1)
     return job or deps.jobs.start(
-        known.turn, None, functools.partial(see_through, start=None, deps=deps, request_id="")
+        known.turn, functools.partial(see_through, start=None, deps=deps, request_id="")
     )
 
 

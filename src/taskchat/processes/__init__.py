@@ -1,0 +1,1 @@
+"""Which processes live, and which of them may be taken for dead."""
