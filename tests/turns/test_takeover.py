@@ -127,8 +127,8 @@ async def test_a_decided_call_that_names_no_tool_is_told_and_the_turn_goes_on(
     finisher, finishing = scripted(says("One is there."))
     async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
         lost = asyncio.create_task(person.say(one.client, "one and two", key="k"))
-        await asyncio.wait_for(hanging.wait(), 10)
-        await expire(superuser, person)
+        await asyncio.wait_for(hanging.wait(), 60)
+        await expire(superuser, person, one)
         answer = await person.say(two.client, "one and two", key="k")
         assert answer.status_code == 200, answer.text
         await lost
