@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from taskchat import __version__
 from taskchat.durations import Duration
-from taskchat.errors import DatabaseError
+from taskchat.errors import DatabaseError, DatabaseRefused
 from taskchat.local import DEV_DATA_DIR, local_secret
 from taskchat.settings import Settings, variable_name
 
@@ -153,6 +153,7 @@ def _schema(settings: Settings) -> "Schema":
     """How the database's schema stands, or the end with one sentence."""
     from sqlalchemy.exc import DBAPIError
 
+    from taskchat.database_faults import reason_of
     from taskchat.db import Database
     from taskchat.migrations import schema_of
 
@@ -168,12 +169,9 @@ def _schema(settings: Settings) -> "Schema":
 
     try:
         return asyncio.run(ask())
-    except DBAPIError as error:
-        _refuse(
-            f"the database refuses this login ({type(error.orig).__name__}); "
-            "taskchat doctor says more",
-            1,
-        )
+    except (DBAPIError, DatabaseRefused) as error:
+        reason = reason_of(error.__cause__ or error)
+        _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
 
 
 @main.command()
