@@ -193,12 +193,12 @@ def test_a_home_that_may_not_be_looked_into_is_an_empty_one(
     monkeypatch.setenv("HOME", str(tmp_path))
     as_root = os.geteuid() == 0
     if as_root:
-        os.seteuid(65534)
+        os.setresuid(65534, 65534, 0)
     try:
         told = parse_address(f"postgresql://u@h/d?sslmode={mode}")
     finally:
         if as_root:
-            os.seteuid(0)
+            os.setresuid(0, 0, 0)
         folder.chmod(0o700)
     assert tls_of(told)[0] == UNVERIFIED
 

@@ -27,13 +27,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)
-        self._socket: socket.socket = transport.get_extra_info("socket")
+        self.socket: socket.socket = transport.get_extra_info("socket")
 
     def keep_alive(self, wanted: KeepAlive) -> None:
         """Have the kernel ask a silent peer whether it is there."""
-        if self._socket.family == socket.AF_UNIX:
+        if self.socket.family == socket.AF_UNIX:
             return
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (
             ("TCP_KEEPIDLE", wanted.idle_s),
             # What other systems call the same.
@@ -43,7 +43,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             ("TCP_USER_TIMEOUT", wanted.user_timeout_ms),
         ):
             if value is not None and hasattr(socket, name):
-                self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+                self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def open_engine(

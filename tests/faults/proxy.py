@@ -1,6 +1,8 @@
-"""Between a service and Postgres: cuts the connection at a COMMIT, on either side of it.
+"""Between a service and Postgres: cuts the connection at a COMMIT, on either side of it, or falls
+silent.
 
-To the service both look alike: the connection was lost and nobody knows whether it committed.
+To the service both cuts look alike: the connection was lost and nobody knows whether it committed.
+Silence is what a firewall does that forgets idle connections: nothing passes, and nothing is said.
 """
 
 import asyncio
@@ -41,6 +43,8 @@ class Proxy:
         self._cut: Cut | None = None
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
+        self._silent: set[asyncio.Task[None]] = set()
+        self.unheard: list[bytes] = []
         self.url = ""
 
     async def __aenter__(self) -> "Proxy":
@@ -63,6 +67,14 @@ class Proxy:
         self._cut = Cut(marker, side, asyncio.Event())
         return self._cut.made
 
+    def fall_silent(self) -> int:
+        """Pass on nothing more for the connections that there are; returns how many.
+
+        New ones work. `unheard` then holds what was said and got no answer, but for farewells.
+        """
+        self._silent |= self._links
+        return len(self._silent)
+
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -74,9 +86,11 @@ class Proxy:
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(str(self._socket_path))
-        back = asyncio.create_task(_copy(from_server, writer))
+        link = asyncio.current_task()
+        assert link is not None
+        back = asyncio.create_task(self._copy(from_server, writer, link))
         try:
-            if await self._forward(reader, to_server) == "after":
+            if await self._forward(reader, to_server, link) == "after":
                 # The answer must not come back, and the commit must be over: the server hangs up
                 # when it has read the Terminate behind it.
                 back.cancel()
@@ -85,13 +99,14 @@ class Proxy:
                 await from_server.read(-1)
         finally:
             back.cancel()
-            await asyncio.gather(back, return_exceptions=True)
             to_server.close()
+            await asyncio.gather(back, return_exceptions=True)
 
     async def _forward(
         self,
         reader: asyncio.StreamReader,
         to_server: asyncio.StreamWriter,
+        link: asyncio.Task[None],
     ) -> Side:
         """Client to server, message by message, up to the COMMIT where the cut is made."""
         length = await reader.readexactly(4)
@@ -103,6 +118,10 @@ class Proxy:
             head = await reader.readexactly(5)
             kind, size = head[:1], struct.unpack("!i", head[1:])[0]
             body = await reader.readexactly(size - 4)
+            if link in self._silent:
+                if kind != TERMINATE[:1]:
+                    self.unheard.append(head + body)
+                continue
             if kind == b"P":
                 name, _, rest = body.partition(b"\0")
                 prepared[name] = rest
@@ -122,10 +141,17 @@ class Proxy:
             to_server.write(head + body)
             await to_server.drain()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        link: asyncio.Task[None],
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if link in self._silent:
+                    continue
+                writer.write(data)
+                await writer.drain()
+            if link not in self._silent:
+                writer.close()
