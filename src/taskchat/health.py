@@ -26,8 +26,8 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Whether requests should come here, and why not.
 
-    `database` is whether it answers and takes writes. `problem` is there where it does not, and where
-    the schema is not the one that this code was made for.
+    `database` is whether it answers and takes writes. `problem` is there where it does not, and
+    where the schema is not the one that this code was made for.
     """
 
     status: Literal["ok", "not_ready"]
