@@ -144,6 +144,8 @@ def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) ->
         ({}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://h/d"}, "TASKCHAT_JWT_SECRET"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h/d?nonsense=1"}, "DATABASE_URL: nonsense"),
+        ({"TASKCHAT_DATABASE_DIRECT_URL": "postgresql://h:x/d"}, "TASKCHAT_DATABASE_DIRECT_URL"),
         (
             {"DATABASE_URL": "postgresql://h/d", "TASKCHAT_JWT_SECRET": "short"},
             "TASKCHAT_JWT_SECRET",
