@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
-from taskchat.db import CONNECT_TIMEOUT_S, async_url
+from taskchat.database_connect import open_engine
 from taskchat.migrations import (
     BUSY,
     COMPARISON,
@@ -133,11 +133,7 @@ async def attempt(connection: AsyncConnection) -> None:
 
 async def run_online() -> None:
     limits = settings()
-    engine = create_async_engine(
-        async_url(database_url()),
-        poolclass=NullPool,
-        connect_args={"timeout": CONNECT_TIMEOUT_S},
-    )
+    engine = open_engine(database_url(), poolclass=NullPool)
     async with engine.connect() as guard, engine.connect() as connection:
         await alone(guard)
         await connection.execute(

@@ -22,7 +22,6 @@ from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, Launched, cpu_s, free_port, launched, peak_mib
 from benchmarks.squeeze import squeezed
 from taskchat.auth.tokens import issue_token
-from taskchat.db import dsn_of
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 
@@ -122,7 +121,7 @@ def measure(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskchat-burst-")))
         folder.chmod(0o755)
-        postgres = dsn_of(start_postgres(folder / "data", remove_at_exit=True))
+        postgres = start_postgres(folder / "data", remove_at_exit=True)
         model_port = free_port()
         vendor = stack.enter_context(
             launched(

@@ -9,12 +9,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
+from sqlalchemy.engine import make_url
 
 from benchmarks.live_server import SCRIPTED
 from benchmarks.processes import AMPLE_LIMITS, Launched, PostgresClock, cpu_s, free_port, launched
 from benchmarks.token_server import MODEL
 from taskchat.auth.tokens import issue_token
-from taskchat.db import async_url
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 
@@ -155,7 +155,7 @@ async def staged(folder: Path) -> Stage:
     admin = await asyncpg.connect(server_url)
     await admin.execute(f"CREATE DATABASE {DATABASE}")
     await admin.close()
-    url = async_url(server_url).set(drivername="postgresql", database=DATABASE)
+    url = make_url(server_url).set(database=DATABASE)
     rendered = url.render_as_string(hide_password=False)
     await asyncio.to_thread(upgrade, rendered)
     return Stage(folder, rendered)

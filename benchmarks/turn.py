@@ -23,11 +23,11 @@ from typing import Any, Final
 
 import asyncpg
 import psutil
+from sqlalchemy.engine import make_url
 
 from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, PostgresClock, cpu_s, free_port, launched
 from taskchat.auth.tokens import issue_token
-from taskchat.db import async_url
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 
@@ -267,7 +267,7 @@ async def _databases(server_url: str) -> dict[str, str]:
     admin = await asyncpg.connect(server_url)
     for name in ("lean", "taskchat"):
         await admin.execute(f"CREATE DATABASE bench_{name}")
-        url = async_url(server_url).set(drivername="postgresql", database=f"bench_{name}")
+        url = make_url(server_url).set(database=f"bench_{name}")
         urls[name] = url.render_as_string(hide_password=False)
     await admin.close()
     lean = await asyncpg.connect(urls["lean"])

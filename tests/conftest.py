@@ -12,12 +12,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from taskchat.app import create_app
 from taskchat.assistant.asking import NamedModel
-from taskchat.db import Database, async_url
+from taskchat.database_connect import open_engine
+from taskchat.db import Database
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 from taskchat.moments import new_id
@@ -68,17 +70,11 @@ def empty_database(server_url: str) -> Callable[[], AbstractAsyncContextManager[
     @contextlib.asynccontextmanager
     async def make() -> AsyncIterator[str]:
         name = f"test_{new_id().hex}"
-        admin = create_async_engine(
-            async_url(server_url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
+        admin = open_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         async with admin.connect() as connection:
             await connection.execute(text(f"CREATE DATABASE {name}"))
         try:
-            yield (
-                async_url(server_url)
-                .set(drivername="postgresql", database=name)
-                .render_as_string(hide_password=False)
-            )
+            yield (make_url(server_url).set(database=name).render_as_string(hide_password=False))
         finally:
             async with admin.connect() as connection:
                 await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -126,7 +122,7 @@ async def database(settings: Settings, database_url: str) -> AsyncIterator[Datab
 @pytest.fixture(scope="session")
 async def superuser(database_url: str) -> AsyncIterator[AsyncEngine]:
     """A login that sees every row, to look behind the service's back."""
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    engine = open_engine(database_url, poolclass=NullPool)
     yield engine
     await engine.dispose()
 

@@ -1,7 +1,6 @@
 """The one door to the database, and what it refuses."""
 
 import asyncio
-import re
 
 import pytest
 from sqlalchemy import text
@@ -10,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import RunningApp
 from tests.factories import Person, person_in
 
-from taskchat.db import Database, async_url, is_transient
+from taskchat.database_faults import is_transient
+from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
@@ -246,27 +246,6 @@ async def test_a_pooler_is_given_no_prepared_statements(
         assert left is not None
         assert left <= 1
     await database.close()
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
-        ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
-        (
-            "postgresql://u:p@h/d?sslmode=require&channel_binding=require",
-            "postgresql+asyncpg://u:p@h/d?ssl=require",
-        ),
-        ("postgresql+asyncpg://u@/d?host=/tmp", "postgresql+asyncpg://u@/d?host=%2Ftmp"),
-    ],
-)
-def test_a_database_url_is_taken_in_any_of_its_spellings(given: str, expected: str) -> None:
-    assert async_url(given).render_as_string(hide_password=False) == expected
-
-
-def test_another_database_is_refused_with_a_sentence() -> None:
-    with pytest.raises(ValueError, match=re.escape("must begin with postgresql://")):
-        async_url("mysql://h/d")
 
 
 async def test_a_hundred_transactions_share_ten_connections(database: Database) -> None:

@@ -17,11 +17,13 @@ from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from tests.conftest import AppMaker
 
-from taskchat.db import Database, async_url
+from taskchat.database_connect import open_engine
+from taskchat.db import Database
 from taskchat.migrations import (
     COMPARISON,
     MIGRATION_LOCK,
@@ -105,7 +107,7 @@ async def test_a_migration_can_be_taken_back_and_applied_again(
     async with empty_database() as url:
         await asyncio.to_thread(upgrade, url)
         await asyncio.to_thread(command.downgrade, _config(url), "base")
-        engine = create_async_engine(async_url(url), poolclass=NullPool)
+        engine = open_engine(url, poolclass=NullPool)
         async with engine.connect() as connection:
             left = await connection.scalars(
                 text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -120,10 +122,8 @@ async def test_what_was_used_before_usage_was_kept_is_taken_over_by_a_login_that
 ) -> None:
     async with empty_database() as url:
         login = f"plain_{new_id().hex}"
-        engine = create_async_engine(
-            async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
-        own = async_url(url).set(drivername="postgresql", username=login, password="x")
+        engine = open_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        own = make_url(url).set(username=login, password="x")
         config = _config(own.render_as_string(hide_password=False))
         async with engine.connect() as connection:
             for statement in (
@@ -182,9 +182,7 @@ def test_env_refuses_to_run_without_an_address(monkeypatch: pytest.MonkeyPatch) 
 async def _prepared(make: MakeDatabase, *statements: str) -> AsyncIterator[tuple[str, AsyncEngine]]:
     """A database with what the statements make, and a login that sees every row."""
     async with make() as url:
-        engine = create_async_engine(
-            async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
+        engine = open_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         await _execute(engine, *statements)
         try:
             yield url, engine
@@ -263,7 +261,7 @@ async def test_a_login_that_may_not_act_for_the_service_is_told_what_to_grant(
         engine,
     ):
         await asyncio.to_thread(upgrade, url)
-        own = async_url(url).set(drivername="postgresql", username=login, password="x")
+        own = make_url(url).set(username=login, password="x")
         try:
             for granted in ("", f"GRANT SELECT ON alembic_version TO {login}"):
                 await _execute(engine, *filter(None, [granted]))
@@ -311,7 +309,7 @@ async def test_what_keeps_a_database_from_being_migrated_is_said_with_what_helps
     empty_database: MakeDatabase,
 ) -> None:
     async with _prepared(empty_database) as (url, engine):
-        name = async_url(url).database
+        name = make_url(url).database
         await _execute(engine, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         for address, mend in (
             (url, "point TASKCHAT_DATABASE_DIRECT_URL at the server that takes writes"),

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed or found something wrong, 2 wrong usage or configur
 
 import asyncio
 import contextlib
+import io
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 
 from taskchat import __version__
 from taskchat.durations import Duration
-from taskchat.errors import DatabaseError
+from taskchat.errors import DatabaseError, DatabaseRefused
 from taskchat.local import DEV_DATA_DIR, local_secret
 from taskchat.settings import Settings, variable_name
 
@@ -68,6 +69,10 @@ def _listen(host: str, port: int) -> "socket.socket":
 @click.version_option(__version__)
 def main() -> None:
     """A chat API for a to-do list, on Postgres alone."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A letter that the terminal lacks must not cost the line.
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -126,6 +131,7 @@ def serve(host: str, port: int, workers: int) -> None:
         _refuse("set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified")
     _check_agent(settings)
     from taskchat.server import run
+    from taskchat.telemetry.console import say
     from taskchat.telemetry.logs import configure_logs
 
     configure_logs(settings)
@@ -136,7 +142,7 @@ def serve(host: str, port: int, workers: int) -> None:
             _refuse(schema.problem, 1)
     _stop_cleanly_on_signals()
     with _listen(host, port) as sock:
-        run(settings, sock, workers=workers, announce=lambda line: click.echo(line))
+        run(settings, sock, workers=workers, announce=say)
 
 
 def _check_agent(settings: Settings) -> None:
@@ -153,6 +159,7 @@ def _schema(settings: Settings) -> "Schema":
     """How the database's schema stands, or the end with one sentence."""
     from sqlalchemy.exc import DBAPIError
 
+    from taskchat.database_faults import reason_of
     from taskchat.db import Database
     from taskchat.migrations import schema_of
 
@@ -168,12 +175,9 @@ def _schema(settings: Settings) -> "Schema":
 
     try:
         return asyncio.run(ask())
-    except DBAPIError as error:
-        _refuse(
-            f"the database refuses this login ({type(error.orig).__name__}); "
-            "taskchat doctor says more",
-            1,
-        )
+    except (DBAPIError, DatabaseRefused) as error:
+        reason = reason_of(error.__cause__ or error)
+        _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
 
 
 @main.command()

@@ -5,20 +5,19 @@ it enters and the user it names bind it by row-level security, whoever logged in
 """
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final, TypeAlias, cast
 
-from asyncpg import InternalClientError
 from sqlalchemy import MetaData, Row, Table, TextClause, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel
 
-from taskchat.errors import DatabaseError
+from taskchat.database_care import ConnectionCare
+from taskchat.database_connect import open_engine
+from taskchat.database_faults import FAULTS, fault_of, is_lost
+from taskchat.errors import DatabaseUnwritable
 from taskchat.line import Line, Precedence
-from taskchat.moments import new_id
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 
@@ -40,8 +39,9 @@ NAMING_CONVENTION: Final = {
 SQLModel.metadata.naming_convention = NAMING_CONVENTION
 metadata: MetaData = SQLModel.metadata
 
-CONNECT_TIMEOUT_S: Final = 5
-"""A host that drops packets must not hold a request for TCP's two minutes."""
+UNWRITABLE_S: Final = 5.0
+"""For so long after a refused write the database counts as unwritable. A full disk can't be asked,
+only tried: then requests may try it again."""
 
 _ENTER: Final[TextClause] = text(
     "SELECT set_config('role', :role, true), set_config('taskchat.user_id', :user_id, true),"
@@ -65,29 +65,18 @@ class Database:
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
-        connect_args: dict[str, object] = {
-            "timeout": CONNECT_TIMEOUT_S,
-            # asyncpg waits for ever by default; the server's own limit strikes first.
-            "command_timeout": settings.statement_timeout_s + 2,
-        }
-        if settings.database_direct_url:
-            # Behind a transaction pooler the next statement may meet another server process,
-            # which has not heard of what was prepared here.
-            connect_args |= {
-                "statement_cache_size": 0,
-                "prepared_statement_cache_size": 0,
-                "prepared_statement_name_func": lambda: f"taskchat_{new_id().hex}",
-            }
-        self.engine: AsyncEngine = create_async_engine(
-            async_url(url),
+        self.engine: AsyncEngine = open_engine(
+            url,
+            pooled=settings.database_direct_url is not None,
+            # The server's own limit strikes first.
+            command_timeout_s=settings.statement_timeout_s + 2,
             pool_size=settings.db_pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
             pool_recycle=1800,
-            # An error's text may reach a log, and parameters are what people wrote.
-            hide_parameters=True,
-            connect_args=connect_args,
         )
+        self._care = ConnectionCare(self.engine)
+        self._unwritable_until = float("-inf")
         # Who is served has a connection at once: the pool itself is never waited for.
         self._line = Line(
             size=settings.db_pool_size,
@@ -156,10 +145,18 @@ class Database:
                 raise
             finally:
                 await connection.close()
-        except (DBAPIError, PoolTimeoutError, OSError, InternalClientError) as error:
-            if isinstance(error, DBAPIError) and not is_transient(error):
+        except FAULTS as error:
+            fault = fault_of(error)
+            if fault is None:
                 raise
-            raise DatabaseError(retry_after_s=1) from error
+            if isinstance(fault, DatabaseUnwritable):
+                self._unwritable_until = time.monotonic() + UNWRITABLE_S
+            raise fault from error
+
+    @property
+    def refused_a_write(self) -> bool:
+        """Whether the database would not take a write a moment ago."""
+        return time.monotonic() < self._unwritable_until
 
     async def _enter(self, role: str, user_id: str) -> AsyncConnection:
         """Check a connection out and bind it.
@@ -168,15 +165,19 @@ class Database:
         restarted. Nothing has happened yet at that point, so it is tried once more on a new one:
         the pool drops all the others as stale when it sees the first.
         """
-        try:
-            return await self._bound_connection(role, user_id)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            return await self._bound_connection(role, user_id)
-
-    async def _bound_connection(self, role: str, user_id: str) -> AsyncConnection:
         connection = await self.engine.connect()
+        try:
+            await self._bind(connection, role, user_id)
+        except FAULTS as error:
+            if not is_lost(error):
+                raise
+        else:
+            return connection
+        connection = await self.engine.connect()
+        await self._bind(connection, role, user_id)
+        return connection
+
+    async def _bind(self, connection: AsyncConnection, role: str, user_id: str) -> None:
         try:
             await connection.execute(
                 _ENTER,
@@ -185,7 +186,6 @@ class Database:
         except BaseException:
             await connection.close()
             raise
-        return connection
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -194,62 +194,10 @@ class Database:
 
 async def _roll_back(connection: AsyncConnection) -> None:
     # The error that brought us here is the one to report, not that the socket is gone too.
-    with contextlib.suppress(DBAPIError, OSError, InternalClientError):
+    with contextlib.suppress(*FAULTS):
         await connection.rollback()
-
-
-_TRANSIENT_SQLSTATES: Final = frozenset(
-    {
-        "57014",  # query_canceled: statement_timeout
-        "55P03",  # lock_not_available: lock_timeout
-        "25P03",  # idle_in_transaction_session_timeout
-        "40001",  # serialization_failure
-        "40P01",  # deadlock_detected
-        "57P01",  # admin_shutdown
-        "57P02",  # crash_shutdown
-        "57P03",  # cannot_connect_now
-        "57P05",  # idle_session_timeout
-        "53300",  # too_many_connections
-        "53400",  # configuration_limit_exceeded
-    }
-)
-
-
-def is_transient(error: DBAPIError) -> bool:
-    """Whether a repeat may succeed: the server was away or a time limit struck."""
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None)
-    if state is None:
-        # No SQLSTATE means that the driver, not the server, gave up: a socket or a timeout.
-        return not isinstance(error.orig, ValueError | TypeError) and isinstance(
-            error, OperationalError | InterfaceError
-        )
-    return state in _TRANSIENT_SQLSTATES or str(state).startswith("08")
-
-
-def async_url(url: str) -> URL:
-    """The SQLAlchemy address for asyncpg of a `DATABASE_URL` in any of its spellings.
-
-    Raises:
-        ValueError: when it is not a Postgres address.
-    """
-    parsed = make_url(url)
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ValueError("DATABASE_URL must begin with postgresql://")
-    query = dict(parsed.query)
-    # libpq's name for what asyncpg calls ssl; hosted databases hand their addresses out with it.
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    query.pop("channel_binding", None)
-    return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
 def table_of(model: type[SQLModel]) -> Table:
     """The Core table behind a SQLModel class; statements on the hot path are plain Core."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]
-
-
-def dsn_of(url: str) -> str:
-    """The same address for asyncpg itself, which LISTEN needs."""
-    return async_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

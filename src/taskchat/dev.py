@@ -18,6 +18,7 @@ from taskchat.local import DEV_DATA_DIR, local_secret, made_secret
 from taskchat.migrations import upgrade
 from taskchat.server import run, url_of
 from taskchat.settings import Settings
+from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
 """Whose the ready token is."""
@@ -92,14 +93,14 @@ class DevServer:
             )
         if self._ready_file is not None:
             self._write_ready_file(self._ready_file, token)
-        click.echo(f"taskchat serves on {self._url}\n")
+        say(f"taskchat serves on {self._url}\n")
         if token is None:
-            click.echo("Tokens come from your identity provider (TASKCHAT_JWT_JWKS_URL).")
+            say("Tokens come from your identity provider (TASKCHAT_JWT_JWKS_URL).")
             return
         body = json.dumps({"message": "Add task: Buy groceries"})
-        click.echo(f"Token of the user “{DEV_USER}” for a week:\n{token}\n")
-        click.echo("Try it:")
-        click.echo(
+        say(f"Token of the user “{DEV_USER}” for a week:\n{token}\n")
+        say("Try it:")
+        say(
             f"curl -s {self._url}/api/{DEV_USER}/chat"
             f" -H {shlex.quote(f'Authorization: Bearer {token}')}"
             f" -H 'Content-Type: application/json' -d {shlex.quote(body)}"

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from taskchat.assistant.instructions import AgentConfigError, load_agent_config
 from taskchat.assistant.models import ModelConfigError, extra_of, model_names
 from taskchat.assistant.vendor import vendor_client
+from taskchat.database_faults import FAULTS, reason_of
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.migrations import schema_of
@@ -67,10 +68,9 @@ async def _database(database: Database) -> list[Finding]:
                     sql("SELECT current_setting('server_version_num')::int / 10000, now()")
                 )
             ).one()
-    except (DBAPIError, OSError) as error:
-        reason = type(getattr(error, "orig", None) or error).__name__
+    except FAULTS as error:
         return [
-            Finding("database", False, f"no answer ({reason}); check DATABASE_URL and the server")
+            Finding("database", False, f"{reason_of(error)}; check DATABASE_URL and the server")
         ]
     findings = [
         Finding("database", True, f"PostgreSQL {version}")

@@ -10,8 +10,10 @@
     ├── RequestTimeout 408          ├── InternalError 500
     ├── PayloadTooLarge 413         ├── ModelError 502
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
-    ├── RateLimited 429             │   └── Overloaded 503
-    └── HeadersTooLarge 431         ├── ShuttingDown 503
+    ├── RateLimited 429             │   ├── DatabaseRefused 503
+    └── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
+                                    │   └── Overloaded 503
+                                    ├── ShuttingDown 503
                                     └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
@@ -243,6 +245,18 @@ class Overloaded(DatabaseError):
         "This server has more to do than it can take on; nothing was stored. Repeat the request "
         "after the time that Retry-After names."
     )
+
+
+class DatabaseRefused(DatabaseError):
+    """The database does not let this login in; nobody but who runs the service can mend it."""
+
+    default = "The database refuses this service; tell whoever runs it, and repeat the request."
+
+
+class DatabaseUnwritable(DatabaseError):
+    """The database answers and takes no writes: read-only, or without room."""
+
+    default = "The database takes no writes at the moment; repeat the request in a moment."
 
 
 class ShuttingDown(ServiceError):

@@ -3,14 +3,15 @@
 None of it asks a model.
 """
 
-import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from sqlalchemy import text
 
-from taskchat.errors import DatabaseError
+from taskchat.db import Database
+from taskchat.errors import DatabaseError, DatabaseUnwritable
 from taskchat.migrations import schema_of
 
 router = APIRouter(tags=["health"])
@@ -25,7 +26,8 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Whether requests should come here, and why not.
 
-    `problem` is there where the schema is not the one that this code was made for.
+    `database` is whether it answers and takes writes. `problem` is there where it does not, and
+    where the schema is not the one that this code was made for.
     """
 
     status: Literal["ok", "not_ready"]
@@ -50,23 +52,35 @@ async def readyz(request: Request, response: Response) -> Ready:
     started.
     """
     state = request.app.state
-    schema = None
-    with contextlib.suppress(DatabaseError):
+    schema, problem = None, None
+    try:
         schema = await schema_of(state.database)
+        if schema.standing in ("fits", "newer"):
+            await _check_writable(state.database)
+    except DatabaseError as error:
+        problem = error.message
     ready = Ready(
         status="ok",
-        database=schema is not None,
+        database=problem is None,
         migrations=schema is not None and schema.standing == "fits",
         draining=state.turns.jobs.draining,
-        problem=schema and schema.problem,
+        problem=problem or (schema and schema.problem),
     )
     if ready.migrations:
         state.has_fitted = True
     outgrown = schema is not None and schema.standing == "newer" and state.has_fitted
-    if not (ready.migrations or outgrown) or ready.draining:
+    if not (ready.migrations or outgrown) or not ready.database or ready.draining:
         ready.status = "not_ready"
         response.status_code = 503
     return ready
+
+
+async def _check_writable(database: Database) -> None:
+    """Raise unless the database takes writes, as far as it can be known without one."""
+    async with database.system_transaction() as connection:
+        read_only = await connection.scalar(text("SELECT current_setting('transaction_read_only')"))
+    if read_only == "on" or database.refused_a_write:
+        raise DatabaseUnwritable
 
 
 @router.get(

@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import asyncpg
 import structlog
 
-from taskchat.db import dsn_of
+from taskchat.database_connect import Connection, connect
+from taskchat.database_faults import DRIVER_FAULTS
 
 log = structlog.get_logger()
 
@@ -23,14 +23,8 @@ RECONNECT_S: Final = 2.0
 CHECK_S: Final = 10.0
 """How often an idle listener asks whether its connection still lives; a dead peer says nothing."""
 
-LOST: Final = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    # What the driver raises when it is cut in the middle of a message.
-    asyncpg.InternalClientError,
-)
-"""How a connection ends."""
+TIMEOUT_S: Final = 5.0
+"""For what is asked of the connection; a peer that is gone says nothing."""
 
 
 class Listener:
@@ -71,14 +65,14 @@ class Listener:
     async def _listen(self) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(dsn_of(self._url), timeout=5, command_timeout=5)
-            except LOST as error:
+                connection = await connect(self._url, command_timeout_s=TIMEOUT_S)
+            except DRIVER_FAULTS as error:
                 log.warning("listener.unreachable", error=type(error).__name__)
             else:
                 await self._serve(connection)
             await asyncio.sleep(RECONNECT_S * random.uniform(0.5, 1.5))  # noqa: S311
 
-    async def _serve(self, connection: asyncpg.Connection) -> None:
+    async def _serve(self, connection: Connection) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
         try:
@@ -93,7 +87,7 @@ class Listener:
                         await lost.wait()
                 if not lost.is_set():
                     await connection.execute("SELECT 1")
-        except LOST as error:
+        except DRIVER_FAULTS as error:
             log.warning("listener.lost", error=type(error).__name__)
         finally:
             self.listening.clear()

@@ -9,12 +9,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from asyncpg import InterfaceError
+from asyncpg import InterfaceError, InternalClientError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.db import APP_ROLE, SYSTEM_ROLE, Database, is_transient
+from taskchat.database_faults import is_transient
+from taskchat.db import APP_ROLE, SYSTEM_ROLE, Database
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 
@@ -26,6 +27,8 @@ COMPARISON: Final[Mapping[str, bool]] = {"compare_type": True, "compare_server_d
 
 BUSY: Final = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected: the service was at work, and a repeat may succeed."""
+
+_OF_THE_DRIVER: Final = (InterfaceError, InternalClientError)
 
 _ROLE_UNKNOWN: Final = "22023"
 """What `set_config` says of a role that the server does not have."""
@@ -105,7 +108,7 @@ def upgrade(
     config.attributes["tell"] = tell
     try:
         command.upgrade(config, "head")
-    except (SQLAlchemyError, InterfaceError, CommandError, OSError, ValueError) as error:
+    except (SQLAlchemyError, *_OF_THE_DRIVER, CommandError, OSError, ValueError) as error:
         raise SchemaError(_why(error)) from error
 
 
@@ -114,7 +117,7 @@ def _why(error: Exception) -> str:
     # The driver puts its own class in front of what the server said.
     said = " ".join(str(reason.__cause__ or reason).split()) or type(reason).__name__
     mend = _MENDS.get(getattr(reason, "sqlstate", None) or "")
-    away = isinstance(reason, OSError | InterfaceError) or (
+    away = isinstance(reason, (OSError, *_OF_THE_DRIVER)) or (
         isinstance(error, DBAPIError) and is_transient(error)
     )
     if mend is None and away:

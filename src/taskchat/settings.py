@@ -13,6 +13,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from taskchat.database_url import parse_address
 from taskchat.prices import FREE, Prices, parse_prices
 
 OFFLINE = "offline"
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         use_attribute_docstrings=True,
+        # What is refused may be a password.
+        hide_input_in_errors=True,
         populate_by_name=True,
     )
 
@@ -212,9 +215,9 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", "database_direct_url")
     @classmethod
-    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("postgres://", "postgresql")):
-            raise ValueError("must begin with postgresql://")
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            parse_address(value.get_secret_value())
         return value
 
     @field_validator("model_prices")

@@ -27,7 +27,6 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from tests.conftest import JWT_SECRET, RunningApp
 from tests.factories import Person
@@ -35,7 +34,7 @@ from tests.faults.checker import INVARIANTS
 
 from taskchat import errors, tables
 from taskchat.cli import main as commands
-from taskchat.db import async_url
+from taskchat.database_connect import open_engine
 from taskchat.errors import ServiceError
 from taskchat.live.frames import ClientFrame, ServerFrame
 from taskchat.telemetry import metrics
@@ -437,7 +436,7 @@ def test_the_data_model_has_every_table_with_every_column() -> None:
 
 
 async def test_the_data_model_has_every_policy_and_role(service: Service) -> None:
-    engine = create_async_engine(async_url(service.database_url), poolclass=NullPool)
+    engine = open_engine(service.database_url, poolclass=NullPool)
     async with engine.connect() as connection:
         policies = set(
             (await connection.execute(text("SELECT policyname, roles[1] FROM pg_policies"))).all()

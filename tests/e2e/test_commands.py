@@ -11,13 +11,13 @@ import httpx
 import jwt
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 from tests.assistant.vendor.endpoint import vendor
 from tests.conftest import JWT_SECRET
 from tests.e2e.processes import first_line, running, taskchat
 
-from taskchat.db import async_url
+from taskchat.database_connect import open_engine
 from taskchat.migrations import head, upgrade
 
 MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -67,7 +67,7 @@ async def test_a_schema_newer_than_the_code_is_said_in_one_sentence_by_each_comm
     words = f"at revision 9999, which this release does not know (it knows them up to {head()})"
     async with empty_database() as url:
         await asyncio.to_thread(upgrade, url)
-        engine = create_async_engine(async_url(url), poolclass=NullPool)
+        engine = open_engine(url, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         env = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
@@ -95,10 +95,8 @@ async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
 ) -> None:
     async with empty_database() as url:
         login = "plain_" + url.rsplit("test_", 1)[1][:12].split("?")[0]
-        engine = create_async_engine(
-            async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
-        name = async_url(url).database
+        engine = open_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        name = make_url(url).database
         async with engine.connect() as connection:
             for statement in (
                 f"CREATE ROLE {login} LOGIN CREATEROLE PASSWORD 'x'",
@@ -108,7 +106,7 @@ async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
             ):
                 await connection.execute(text(statement))
         try:
-            own = async_url(url).set(drivername="postgresql", username=login, password="x")
+            own = make_url(url).set(username=login, password="x")
             env = {
                 "DATABASE_URL": own.render_as_string(hide_password=False),
                 "TASKCHAT_JWT_SECRET": JWT_SECRET,
@@ -146,6 +144,8 @@ def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) ->
         ({}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://h/d"}, "TASKCHAT_JWT_SECRET"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h/d?nonsense=1"}, "DATABASE_URL: nonsense"),
+        ({"TASKCHAT_DATABASE_DIRECT_URL": "postgresql://h:x/d"}, "TASKCHAT_DATABASE_DIRECT_URL"),
         (
             {"DATABASE_URL": "postgresql://h/d", "TASKCHAT_JWT_SECRET": "short"},
             "TASKCHAT_JWT_SECRET",
@@ -201,7 +201,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path, database_u
 def test_a_login_that_the_database_refuses_is_said_in_one_sentence(
     tmp_path: Path, database_url: str
 ) -> None:
-    url = async_url(database_url).set(drivername="postgresql", username="nobody_of_that_name")
+    url = make_url(database_url).set(username="nobody_of_that_name")
     env = {
         "DATABASE_URL": url.render_as_string(hide_password=False),
         "TASKCHAT_JWT_SECRET": JWT_SECRET,

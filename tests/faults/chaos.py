@@ -31,7 +31,7 @@ from tests.faults.processes import Fleet, Service
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 
-from taskchat.listener import LOST
+from taskchat.database_faults import DRIVER_FAULTS
 from taskchat.moments import new_id
 
 LEASE_S, GRACE_S, RUN_TIMEOUT_S = 2.0, 1.0, 12.0
@@ -509,7 +509,7 @@ class Chaos:
             else self._send("say", *what, key=message, timeout_s=20)
         )
         await asyncio.sleep(self.draw.uniform(0, 0.3 if hears else 0.1))
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(*DRIVER_FAULTS):
             rows = await query(
                 self.url,
                 "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",
@@ -629,7 +629,7 @@ class Chaos:
         """How much has been done so far."""
         taken = 0
         # A storm may have the database down at this moment.
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(*DRIVER_FAULTS):
             rows = await query(self.url, "SELECT count(*) FROM turns WHERE attempt > 1")
             taken = rows[0]["count"]
         struck = [kind for kind, count in self.faults.items() if count and kind != "client_left"]

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import asyncpg
 import psutil
+from sqlalchemy.engine import make_url
 
-from taskchat.db import async_url, dsn_of
 from taskchat.embedded import start_postgres
 from taskchat.migrations import upgrade
 
@@ -35,7 +35,7 @@ class Cluster:
         self._frozen: list[psutil.Process] = []
         self._server_url = start_postgres(folder, remove_at_exit=True)
         self._data = folder.resolve() / "postgres"
-        self.socket_folder = Path(str(async_url(self._server_url).query.get("host") or self._data))
+        self.socket_folder = Path(str(make_url(self._server_url).query.get("host") or self._data))
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
             # `pg_ctl start` alone then starts it where it was.
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.socket_folder}'\n")
@@ -44,12 +44,12 @@ class Cluster:
 
     async def make_database(self, name: str) -> str:
         """A migrated database; returns its address, of a login that sees every row."""
-        connection = await asyncpg.connect(dsn_of(self._server_url))
+        connection = await asyncpg.connect(self._server_url)
         try:
             await connection.execute(f"CREATE DATABASE {name}")
         finally:
             await connection.close()
-        url = async_url(self._server_url).set(drivername="postgresql", database=name)
+        url = make_url(self._server_url).set(database=name)
         address = url.render_as_string(hide_password=False)
         await asyncio.to_thread(upgrade, address)
         return address

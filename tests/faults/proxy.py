@@ -1,7 +1,8 @@
-"""Between a service and Postgres: cuts the connection at a COMMIT, on either side of it.
+"""Between a service and Postgres: cuts connections at a COMMIT, falls silent, poses as a pooler.
 
-To the service both look alike: the connection was lost and nobody knows whether it committed. It
-can also fall silent on connections that are open, as firewalls do, and pose as a pooler.
+To the service both sides of a COMMIT look alike: the connection was lost and nobody knows whether
+it committed. Silence is what a firewall does that forgets idle connections: nothing passes, and
+nothing is said.
 """
 
 import asyncio
@@ -53,6 +54,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
         self._silent: set[asyncio.Task[None]] = set()
+        self.unheard: list[bytes] = []
         self.url = ""
 
     async def __aenter__(self) -> "Proxy":
@@ -75,9 +77,13 @@ class Proxy:
         self._cut = Cut(marker, side, asyncio.Event())
         return self._cut.made
 
-    def silence(self) -> None:
-        """Drop without a word what is said on connections that are open now."""
+    def silence(self) -> int:
+        """Pass on nothing more for the connections that there are; returns how many.
+
+        New ones work. `unheard` then holds what was said and got no answer, but for farewells.
+        """
         self._silent |= self._links
+        return len(self._silent)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -90,9 +96,11 @@ class Proxy:
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(str(self._socket_path))
-        back = asyncio.create_task(self._back(from_server, writer))
+        link = asyncio.current_task()
+        assert link is not None
+        back = asyncio.create_task(self._back(from_server, writer, link))
         try:
-            if await self._forward(reader, writer, to_server) == "after":
+            if await self._forward(reader, writer, to_server, link) == "after":
                 # The answer must not come back, and the commit must be over: the server hangs up
                 # when it has read the Terminate behind it.
                 back.cancel()
@@ -109,6 +117,7 @@ class Proxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         to_server: asyncio.StreamWriter,
+        link: asyncio.Task[None],
     ) -> Side:
         """Client to server, message by message, up to the COMMIT where the cut is made."""
         length = await reader.readexactly(4)
@@ -124,6 +133,10 @@ class Proxy:
             head = await reader.readexactly(5)
             kind, size = head[:1], struct.unpack("!i", head[1:])[0]
             body = await reader.readexactly(size - 4)
+            if link in self._silent:
+                if kind != TERMINATE[:1]:
+                    self.unheard.append(head + body)
+                continue
             if kind == b"P":
                 name, _, rest = body.partition(b"\0")
                 prepared[name] = rest
@@ -140,17 +153,24 @@ class Proxy:
                 said = b""
             elif kind == b"Q":
                 said = b""
-            if asyncio.current_task() not in self._silent:
-                to_server.write(head + body)
-                await to_server.drain()
+            to_server.write(head + body)
+            await to_server.drain()
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _back(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        link: asyncio.Task[None],
+    ) -> None:
         """Server to client."""
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if link in self._silent:
+                    continue
                 if self._pools and KEY_DATA in data:
                     place = data.index(KEY_DATA) + len(KEY_DATA)
                     data = data[:place] + struct.pack("!i", 1) + data[place + 4 :]
                 writer.write(data)
                 await writer.drain()
-            writer.close()
+            if link not in self._silent:
+                writer.close()

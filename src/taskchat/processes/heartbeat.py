@@ -15,11 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import structlog
 
-from taskchat.db import dsn_of
-from taskchat.listener import LOST
+from taskchat.database_connect import Connection, connect
+from taskchat.database_faults import DRIVER_FAULTS
 from taskchat.processes import repository
 from taskchat.processes.repository import Lease
 from taskchat.telemetry import metrics
@@ -58,7 +57,7 @@ class Heartbeat:
         self._own: asyncio.AbstractEventLoop
         self._life: asyncio.Task[None]
         self._thread: threading.Thread | None = None
-        self._left: asyncpg.Connection | None = None
+        self._left: Connection | None = None
         self.beats = 0
 
     def start(self) -> None:
@@ -101,7 +100,7 @@ class Heartbeat:
             async with self._connection(url) as (connection, session):
                 connected = True
                 await self._beat(connection, session, url)
-        except LOST as error:
+        except DRIVER_FAULTS as error:
             log.warning("heartbeat.lost", error=type(error).__name__)
         except Exception:
             # Nobody would notice that this process is about to be taken for dead.
@@ -109,11 +108,10 @@ class Heartbeat:
         return connected
 
     @contextlib.asynccontextmanager
-    async def _connection(self, url: str) -> AsyncIterator[tuple[asyncpg.Connection, int | None]]:
+    async def _connection(self, url: str) -> AsyncIterator[tuple[Connection, int | None]]:
         """A connection, and what its session holds for as long as it is open."""
-        connection = await asyncpg.connect(
-            dsn_of(url), timeout=self._patience_s, command_timeout=self._patience_s
-        )
+        async with asyncio.timeout(self._patience_s):
+            connection = await connect(url, command_timeout_s=self._patience_s)
         try:
             session = secrets.randbits(62)
             held = await connection.execute(
@@ -125,7 +123,7 @@ class Heartbeat:
         finally:
             self._hang_up(connection)
 
-    def _hang_up(self, connection: asyncpg.Connection | None) -> None:
+    def _hang_up(self, connection: Connection | None) -> None:
         """End the connection before this one; this one goes when the next has been heard over.
 
         The network may be silent, and the server know nothing of it: for as long as the old session
@@ -135,7 +133,7 @@ class Heartbeat:
             self._left.terminate()
         self._left = connection
 
-    async def _beat(self, connection: asyncpg.Connection, session: int | None, url: str) -> None:
+    async def _beat(self, connection: Connection, session: int | None, url: str) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
         # The direct address may be within reach again.
@@ -159,7 +157,7 @@ class Heartbeat:
             except TimeoutError:
                 continue
             except asyncio.CancelledError:
-                with contextlib.suppress(*LOST):
+                with contextlib.suppress(*DRIVER_FAULTS):
                     await connection.execute(
                         repository.leave(self._process, timeout_s=self._patience_s)
                     )

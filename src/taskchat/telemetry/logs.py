@@ -1,14 +1,16 @@
 """Logs are events with fields, one per outcome. Never a message's text, never a token."""
 
+import atexit
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 from taskchat.settings import Settings
+from taskchat.telemetry.sink import LineSink, hold_standard_streams
 
 QUIET = (
     "alembic",
@@ -25,8 +27,10 @@ QUIET = (
 
 def configure_logs(settings: Settings) -> None:
     """Set logging up for this process, the libraries' lines included."""
+    # None where it was closed before the start.
+    stderr = cast(TextIO | None, sys.stderr)
     console = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
+        settings.log_format == "auto" and stderr is not None and stderr.isatty()
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -48,13 +52,17 @@ def configure_logs(settings: Settings) -> None:
             structlog.processors.JSONRenderer(),
         ]
     level = getattr(logging, settings.log_level.upper())
+    rendered = structlog.wrap_logger(structlog.ReturnLogger(), processors=[*shared, *renderer])
+    hold_standard_streams()
+    sink = LineSink(stderr, lambda lines: f"{rendered.warning('logs.dropped', lines=lines)}\n")
+    atexit.register(sink.flush)
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, sink)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(cast(TextIO, sink))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -64,5 +72,7 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # Else they are printed, past the sink.
+    logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -9,6 +9,10 @@ LIMITER_FAILURES: Final = Counter(
     "Times that the rate limits could not be asked and a turn was let through.",
     ["what"],
 )
+LOG_LINES_DROPPED: Final = Counter(
+    "taskchat_log_lines_dropped_total",
+    "Log lines that nobody took and that were too many to wait.",
+)
 MODEL_TOKENS: Final = Counter(
     "taskchat_model_tokens_total",
     "Tokens of the models' answers; cached_input is a part of input.",

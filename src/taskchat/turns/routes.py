@@ -194,6 +194,9 @@ async def chat(
         ended = await ended_turn(taken.accepted, deps)
         answer = await answer_of(deps.database, ended, messages)
     except ServiceError as error:
+        # The message is stored: whatever else is wrong, its sender can ask after it.
+        turn = taken.accepted.turn
+        error.conversation_id, error.turn_id = turn.conversation_id, turn.id
         error.headers, error.replayed = taken.headers, taken.accepted.replayed
         raise
     return Response(answer, headers=taken.headers, media_type="application/json")

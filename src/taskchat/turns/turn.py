@@ -14,6 +14,7 @@ import structlog
 
 from taskchat.errors import (
     ConversationBusy,
+    InternalError,
     NotFound,
     ServiceError,
     ShuttingDown,
@@ -181,15 +182,17 @@ async def _ended(job: Job, timeout_s: float) -> TurnState:
         raise TurnInProgress(
             conversation_id=job.turn.conversation_id, turn_id=job.turn.id, retry_after_s=5
         )
-    try:
-        return job.task.result()
-    except asyncio.CancelledError as error:
+    if job.task.cancelled():
         raise ShuttingDown(
             conversation_id=job.turn.conversation_id, turn_id=job.turn.id, retry_after_s=1
-        ) from error
-    except ServiceError as error:
-        error.conversation_id, error.turn_id = job.turn.conversation_id, job.turn.id
-        raise
+        )
+    crash = job.task.exception()
+    if crash is None:
+        return job.task.result()
+    # A bug was logged where it happened; the turn is taken up again, and can be asked after.
+    error = crash if isinstance(crash, ServiceError) else InternalError()
+    error.conversation_id, error.turn_id = job.turn.conversation_id, job.turn.id
+    raise error from crash.__cause__
 
 
 async def cancel_turn(

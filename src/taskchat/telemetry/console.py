@@ -1,0 +1,16 @@
+"""What is said to people on stdout while a service runs."""
+
+import os
+import sys
+
+import click
+
+
+def say(text: str) -> None:
+    """Print a line. That nobody listens any more is no reason to stop serving."""
+    try:
+        click.echo(text)
+    except (OSError, ValueError):
+        # What was not taken stays in the stream, and would fail once more at exit.
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
