@@ -151,7 +151,7 @@ class Stage:
 
 async def staged(folder: Path) -> Stage:
     """The cluster, started, with our schema."""
-    server_url = start_postgres(folder, remove_at_exit=True)
+    server_url = start_postgres(folder)
     admin = await asyncpg.connect(server_url)
     await admin.execute(f"CREATE DATABASE {DATABASE}")
     await admin.close()

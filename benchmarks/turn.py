@@ -280,7 +280,7 @@ async def _databases(server_url: str) -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def sides(folder: Path, turns: int) -> AsyncIterator[tuple[Side, Side, PostgresClock]]:
     """Both servers, started and warm, with conversations for so many tenth turns of each case."""
-    urls = await _databases(start_postgres(folder, remove_at_exit=True))
+    urls = await _databases(start_postgres(folder))
     postgres = PostgresClock(folder)
     secret = os.urandom(24).hex()
     async with contextlib.AsyncExitStack() as stack:

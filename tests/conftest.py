@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -20,7 +19,7 @@ from taskchat.app import create_app
 from taskchat.assistant.asking import NamedModel
 from taskchat.database_connect import open_engine
 from taskchat.db import Database
-from taskchat.embedded import start_postgres
+from taskchat.embedded import ephemeral_data_dir, start_postgres
 from taskchat.migrations import upgrade
 from taskchat.moments import new_id
 from taskchat.settings import OFFLINE, Settings
@@ -56,11 +55,7 @@ def server_url() -> Iterator[str]:
     if given:
         yield given
         return
-    # Not in pytest's own folder, which the user that the cluster runs as may not enter.
-    with tempfile.TemporaryDirectory(
-        prefix="taskchat-tests-", ignore_cleanup_errors=True
-    ) as folder:
-        yield start_postgres(Path(folder), remove_at_exit=True)
+    yield start_postgres(ephemeral_data_dir())
 
 
 @pytest.fixture(scope="session")

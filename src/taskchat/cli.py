@@ -1,25 +1,26 @@
 """The commands. Machine output on stdout, logs on stderr.
 
-Exit codes: 0 done, 1 failed or found something wrong, 2 wrong usage or configuration.
+Exit codes: 0 done, or a service that was told to stop; 1 failed or found something wrong; 2 wrong
+usage or configuration; 128 and more, broken off by a signal: 130 is Ctrl-C.
 """
 
 import asyncio
 import contextlib
+import errno
 import io
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from pydantic import ValidationError
 
 from taskchat import __version__
 from taskchat.durations import Duration
 from taskchat.errors import DatabaseError, DatabaseRefused
 from taskchat.local import DEV_DATA_DIR, local_secret
-from taskchat.settings import Settings, variable_name
+from taskchat.refusals import CannotStart, refusal_of
+from taskchat.settings import Settings, load_settings
+from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
 
 # The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
 # that each command imports what it runs.
@@ -30,30 +31,32 @@ if TYPE_CHECKING:
 
 BAD_CONFIGURATION = 2
 
+WORKERS_MAX = 256
+"""More than one machine has processors for."""
+
+
+class Commands(click.Group):
+    """The commands, each of which says in one sentence why it can't do its work."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run one."""
+        try:
+            return super().invoke(ctx)
+        except BaseException as error:
+            code = exit_code()
+            if code is not None:
+                sys.exit(code)
+            # A reader of stdout that has gone is click's to handle.
+            gone = isinstance(error, OSError) and error.errno == errno.EPIPE
+            if gone or not isinstance(error, CannotStart | OSError):
+                raise
+            refusal = refusal_of(error)
+            _refuse(str(refusal), refusal.exit_code)
+
 
 def _refuse(sentence: str, code: int = BAD_CONFIGURATION) -> NoReturn:
     click.echo(f"taskchat: {sentence}", err=True)
     sys.exit(code)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        where = variable_name(str(problem["loc"][0])) if problem["loc"] else ""
-        text = problem["msg"].removeprefix("Value error, ")
-        _refuse(f"{where}: {text}" if where and where not in text else text)
-
-
-def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:
-    # Uvicorn hands a signal on once it has stopped; the default would skip what runs at exit.
-    sys.exit(0)
-
-
-def _stop_cleanly_on_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit_cleanly)
 
 
 def _listen(host: str, port: int) -> "socket.socket":
@@ -61,11 +64,13 @@ def _listen(host: str, port: int) -> "socket.socket":
 
     try:
         return listen(host, port)
-    except OSError as error:
-        _refuse(f"can't listen on {host}:{port}: {error.strerror}; try another --port", 1)
+    # A name that is none fails before it is looked up.
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "that is no name of a host"
+        _refuse(f"can't listen on {host}:{port}: {reason}; try another --port or --host", 1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """A chat API for a to-do list, on Postgres alone."""
@@ -77,7 +82,13 @@ def main() -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", default=8000, show_default=True, help="Port to bind; 0 picks one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port to bind; 0 picks one.",
+)
 @click.option("--reload", is_flag=True, help="Start anew whenever the code changes.")
 @click.option(
     "--data-dir",
@@ -101,30 +112,40 @@ def dev(
     """Serve with nothing configured: embedded Postgres, offline model, a ready token."""
     if ephemeral and data_dir is not None:
         raise click.UsageError("--ephemeral makes its own folder; leave --data-dir out.")
-    settings = _settings()
+    if ready_file is not None:
+        _check_ready_file(ready_file)
+    settings = load_settings()
     _check_agent(settings)
     from taskchat.dev import DevServer
-    from taskchat.migrations import SchemaError
     from taskchat.telemetry.logs import configure_logs
 
-    _stop_cleanly_on_signals()
     configure_logs(settings)
-    try:
-        with _listen(host, port) as sock:
-            DevServer(
-                settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
-            ).run(reload=reload)
-    except SchemaError as error:
-        _refuse(str(error), 1)
+    end_on_signals(BROKEN_OFF)
+    with _listen(host, port) as sock:
+        DevServer(
+            settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
+        ).run(reload=reload)
 
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", default=8000, show_default=True, help="Port to bind; 0 picks one.")
-@click.option("--workers", default=1, show_default=True, help="Processes to serve with.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port to bind; 0 picks one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    help="Processes to serve with.",
+)
 def serve(host: str, port: int, workers: int) -> None:
     """Serve in production: DATABASE_URL and a JWT setting are needed."""
-    settings = _settings()
+    settings = load_settings()
     if settings.database_url is None:
         _refuse("set DATABASE_URL to the Postgres to use, as postgresql://user:password@host/name")
     if not settings.has_identity:
@@ -140,19 +161,25 @@ def serve(host: str, port: int, workers: int) -> None:
         schema = _schema(settings)
         if schema.problem is not None:
             _refuse(schema.problem, 1)
-    _stop_cleanly_on_signals()
     with _listen(host, port) as sock:
         run(settings, sock, workers=workers, announce=say)
 
 
-def _check_agent(settings: Settings) -> None:
-    from taskchat.assistant.instructions import AgentConfigError, load_agent_config
-    from taskchat.assistant.models import ModelConfigError, model_names
-
+def _check_ready_file(path: Path) -> None:
+    """A file from before must not tell that this one serves, and it must be possible to write."""
     try:
-        model_names(settings, load_agent_config(settings))
-    except (AgentConfigError, ModelConfigError) as error:
-        _refuse(str(error))
+        path.unlink(missing_ok=True)
+        path.touch()
+        path.unlink()
+    except OSError as error:
+        _refuse(f"--ready-file {path}: {error.strerror}")
+
+
+def _check_agent(settings: Settings) -> None:
+    from taskchat.assistant.instructions import load_agent_config
+    from taskchat.assistant.models import model_names
+
+    model_names(settings, load_agent_config(settings))
 
 
 def _schema(settings: Settings) -> "Schema":
@@ -184,20 +211,17 @@ def _schema(settings: Settings) -> "Schema":
 @click.option("--check", is_flag=True, help="Only say whether it is needed: exit 1 when behind.")
 def migrate(check: bool) -> None:
     """Apply the migrations that the database lacks."""
-    settings = _settings()
+    settings = load_settings()
     if settings.database_url is None or settings.direct_url is None:
         _refuse("set DATABASE_URL to the Postgres to migrate")
-    from taskchat.migrations import SchemaError, head, upgrade
+    from taskchat.migrations import head, upgrade
 
     if not check:
-        try:
-            upgrade(
-                settings.direct_url.get_secret_value(),
-                settings=settings,
-                tell=lambda line: click.echo(line, err=True),
-            )
-        except SchemaError as error:
-            _refuse(str(error), 1)
+        upgrade(
+            settings.direct_url.get_secret_value(),
+            settings=settings,
+            tell=lambda line: click.echo(line, err=True),
+        )
         click.echo(f"at {head()}")
         return
     try:
@@ -223,7 +247,7 @@ def migrate(check: bool) -> None:
 )
 def token(user_id: str, ttl: int, data_dir: Path) -> None:
     """Print a signed token for USER_ID and nothing else."""
-    settings = _settings()
+    settings = load_settings()
     secret = local_secret(settings, data_dir)
     if secret is None:
         _refuse(
@@ -250,7 +274,7 @@ def doctor() -> None:
     """Check database, migrations, keys, model and clock."""
     from taskchat.doctor import examine
 
-    findings = asyncio.run(examine(_settings()))
+    findings = asyncio.run(examine(load_settings()))
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.text}")
     if not all(finding.ok for finding in findings):
@@ -294,7 +318,7 @@ def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
     from taskchat.evaluation.cases import CasesError, read_cases
     from taskchat.evaluation.report import as_data, as_text
 
-    settings = _settings()
+    settings = load_settings()
     _check_agent(settings)
     try:
         cases = read_cases(file)
@@ -303,6 +327,7 @@ def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
     from taskchat.evaluation.place import evaluated
     from taskchat.telemetry.logs import configure_logs
 
+    end_on_signals(BROKEN_OFF)
     # A miss is told by the report; the log would only stand in its way.
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     with click.progressbar(length=len(cases), label="Cases", file=sys.stderr) as bar:

@@ -1,23 +1,20 @@
 """`taskchat dev`: everything up to a running service, with nothing configured."""
 
-import atexit
 import json
 import os
 import shlex
-import shutil
 import socket
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import click
 
 from taskchat.auth.tokens import issue_token
-from taskchat.embedded import start_postgres
+from taskchat.embedded import ephemeral_data_dir, start_postgres
 from taskchat.local import DEV_DATA_DIR, local_secret, made_secret
 from taskchat.migrations import upgrade
 from taskchat.server import run, url_of
-from taskchat.settings import Settings
+from taskchat.settings import Settings, load_settings
 from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
@@ -48,25 +45,22 @@ class DevServer:
         ready_file: Path | None,
     ) -> None:
         self._sock, self._url, self._ready_file = sock, url_of(sock), ready_file
-        self._data_dir = data_dir or DEV_DATA_DIR
-        if ephemeral:
-            self._data_dir = Path(tempfile.mkdtemp(prefix="taskchat-"))
-            atexit.register(shutil.rmtree, self._data_dir, ignore_errors=True)
+        self._data_dir = ephemeral_data_dir() if ephemeral else data_dir or DEV_DATA_DIR
         if settings.database_url is None:
             click.echo("Starting the embedded Postgres …", err=True)
-            database_url = start_postgres(self._data_dir, remove_at_exit=ephemeral)
+            database_url = start_postgres(self._data_dir)
         else:
             database_url = settings.database_url.get_secret_value()
         secret = local_secret(settings, self._data_dir)
         if secret is None and settings.jwt_jwks_url is None:
-            secret = made_secret(self._data_dir)
+            secret = made_secret(settings, self._data_dir)
         # By the environment, because a reloading server imports the app in another process.
         os.environ["DATABASE_URL"] = database_url
         if "offline_header" not in settings.model_fields_set:
             os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
         if secret is not None:
             os.environ["TASKCHAT_JWT_SECRET"] = secret
-        self._settings = Settings()
+        self._settings = load_settings()
         self._database_url = database_url
         self._secret = secret
 

@@ -1,11 +1,14 @@
 """What `taskchat dev` keeps between runs, and other commands find again."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
-from taskchat.settings import Settings
+from taskchat.refusals import BadConfiguration
+from taskchat.settings import JWT_SECRET_BYTES_MIN, Settings
 
 DEV_DATA_DIR: Final = Path(".taskchat")
 """Where `dev` keeps what must outlive it, unless it is told otherwise."""
@@ -13,19 +16,63 @@ DEV_DATA_DIR: Final = Path(".taskchat")
 SECRET_FILE: Final = "jwt-secret"  # noqa: S105 - a file's name
 
 
+class LocalSecretError(BadConfiguration):
+    """The file holds no secret that can be used; the message names it and says what to do."""
+
+
 def local_secret(settings: Settings, data_dir: Path) -> str | None:
-    """The secret that signs tokens here: the configured one, else that of `dev`; None: neither."""
+    """The secret that signs tokens here: the configured one, else that of `dev`; None: neither.
+
+    Raises:
+        LocalSecretError: the file of `dev` holds something else.
+        OSError: it can't be read.
+    """
     if settings.jwt_secret is not None:
         return settings.jwt_secret.get_secret_value()
     path = data_dir / SECRET_FILE
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+    try:
+        content = path.read_bytes().strip()
+    except FileNotFoundError:
+        return None
+    # Empty counts as unset, as for every variable: a full disk leaves such a file.
+    if not content:
+        return None
+    try:
+        secret = content.decode()
+    except UnicodeDecodeError:
+        secret = ""
+    if len(content) < JWT_SECRET_BYTES_MIN or not secret.isprintable() or not secret:
+        raise LocalSecretError(
+            f"{path} holds no secret: that is at least {JWT_SECRET_BYTES_MIN} bytes of text on one "
+            "line; remove the file, and taskchat dev makes a new one"
+        )
+    return secret
 
 
-def made_secret(data_dir: Path) -> str:
-    """A new secret, kept where only this user can read it."""
+def made_secret(settings: Settings, data_dir: Path) -> str:
+    """A new secret, kept where only this user can read it; whole, or not there at all.
+
+    Raises:
+        LocalSecretError: as `local_secret`, of what another process made meanwhile.
+        OSError: it can't be written.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
-    secret = secrets.token_urlsafe(48)
-    descriptor = os.open(data_dir / SECRET_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secret)
+    path = data_dir / SECRET_FILE
+    descriptor, made = tempfile.mkstemp(prefix=f"{SECRET_FILE}.", dir=data_dir)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(descriptor)
+        if path.exists():
+            # The empty one.
+            os.replace(made, path)
+        else:
+            # Of two that start at once the second finds the first one's.
+            with contextlib.suppress(FileExistsError):
+                os.link(made, path)
+    finally:
+        Path(made).unlink(missing_ok=True)
+    secret = local_secret(settings, data_dir)
+    assert secret is not None  # noqa: S101 - just written
     return secret

@@ -1,9 +1,9 @@
 """The app for any ASGI server: `uvicorn taskchat.main:app`."""
 
 from taskchat.app import create_app
-from taskchat.settings import Settings
+from taskchat.settings import load_settings
 from taskchat.telemetry.logs import configure_logs
 
-settings = Settings()
+settings = load_settings()
 configure_logs(settings)
 app = create_app(settings)

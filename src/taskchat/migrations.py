@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.database_faults import is_transient
 from taskchat.db import APP_ROLE, SYSTEM_ROLE, Database
+from taskchat.refusals import CannotStart
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 
@@ -60,7 +61,7 @@ _MENDS: Final = {
 _GRANT: Final = f"as the owner run GRANT {APP_ROLE}, {SYSTEM_ROLE} TO it"
 
 
-class SchemaError(Exception):
+class SchemaError(CannotStart):
     """The schema can't be brought to what this code needs; the text says why and what to do."""
 
 

@@ -2,18 +2,29 @@
 
 import functools
 import gc
+import multiprocessing
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
+import click
 import uvicorn
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from taskchat.app import create_app
 from taskchat.http_protocol import GuardedProtocol
+from taskchat.refusals import CannotStart, refusal_of
 from taskchat.settings import Settings
+from taskchat.signals import STOPPED, end_on_signals, heeded
+from taskchat.telemetry.logs import configure_logs
 from taskchat.websocket_protocol import GuardedWebSocketProtocol
+from taskchat.workers import Workers, begin_child
 
 IMPORT_NAME = "taskchat.main:app"
 """For workers and for reloading, which import the app anew."""
@@ -22,19 +33,67 @@ GRACE_S = 5
 """After the drain nothing should be open any more; what is gets this long, not for ever."""
 
 
+class AppLifespan(LifespanOn):
+    """The app's lifespan, which remembers what ended it."""
+
+    failure: BaseException | None = None
+
+    async def main(self) -> None:
+        """As the server's own, which would log the reason at most."""
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": self.config.asgi_version, "spec_version": "2.0"},
+            "state": self.state,
+        }
+        try:
+            await self.config.loaded_app(scope, self.receive, self.send)
+        except BaseException as error:
+            self.failure, self.error_occurred = error, True
+        finally:
+            self.startup_event.set()
+            self.shutdown_event.set()
+
+
 class AnnouncingServer(uvicorn.Server):
-    """A server that says when it accepts requests."""
+    """A server that says when it accepts requests, and why it does not."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
+        config.load()
+        config.lifespan_class = AppLifespan
         self._announce = announce
+        self._refusal: CannotStart | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then announce."""
-        await super().startup(sockets=sockets)
+        """Start, then announce.
+
+        Raises:
+            CannotStart: the app can't.
+        """
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:
+            assert isinstance(self.lifespan, AppLifespan)  # noqa: S101 - set in __init__
+            failure = self.lifespan.failure
+            assert failure is not None  # noqa: S101 - it is why the server gives up
+            raise refusal_of(failure) from failure
         settle_memory()
-        if self.started:
-            self._announce()
+        if not self.should_exit:
+            try:
+                self._announce()
+            except OSError as error:
+                # The app is up by now, and is to be closed in order.
+                self._refusal, self.should_exit = refusal_of(error), True
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            CannotStart: the app can't, or nobody can be told that it has.
+        """
+        super().run(sockets)
+        if self._refusal is not None:
+            raise self._refusal
 
 
 def settle_memory() -> None:
@@ -82,20 +141,70 @@ def run(
         announce: Told, in one line, once requests are accepted.
         workers: Processes to serve with.
         reload: Start anew whenever the code changes.
+
+    Raises:
+        CannotStart: the app can't.
     """
-    line = f"taskchat serves on {url_of(sock)}"
-    if workers == 1 and not reload:
-        server = AnnouncingServer(_config(create_app(settings), settings), lambda: announce(line))
-        server.run(sockets=[sock])
+
+    def announce_line() -> None:
+        announce(f"taskchat serves on {url_of(sock)}")
+
+    end_on_signals(STOPPED)
+    if workers > 1:
+        Workers(functools.partial(_serve, settings), sock, workers).run(announce_line)
+    if not reload:
+        AnnouncingServer(_config(create_app(settings), settings), announce_line).run([sock])
         return
-    # The app starts in processes of its own; until then requests wait in line.
-    announce(line)
-    if reload:
-        code = str(Path(__file__).parent)
-        config = _config(IMPORT_NAME, settings, reload=True, reload_dirs=[code])
-        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
-    else:
-        Multiprocess(_config(IMPORT_NAME, settings, workers=workers), sockets=[sock]).run()
+    code = str(Path(__file__).parent)
+    config = _config(IMPORT_NAME, settings, reload=True, reload_dirs=[code])
+    ready, tell = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    target = functools.partial(_serve_anew, settings, functools.partial(tell.send, None))
+
+    def announce_when_ready() -> None:
+        ready.recv()
+        announce_line()
+
+    threading.Thread(target=announce_when_ready, daemon=True).start()
+    Reloader(config, target=target, sockets=[sock]).run()
+
+
+class Reloader(WatchFilesReload):
+    """Starts the app anew when its code changes."""
+
+    def run(self) -> NoReturn:
+        """Until a signal says stop.
+
+        Raises:
+            SystemExit: with the code of the signal.
+        """
+        for number in heeded():
+            signal.signal(number, self.signal_handler)
+        super().run()
+        sys.exit(STOPPED[self._stopped_by])
+
+    def signal_handler(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and remember why."""
+        self._stopped_by = signal.Signals(sig)
+        super().signal_handler(sig, frame)
+
+
+def _serve(settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+    """Serve in a process of its own."""
+    configure_logs(settings)
+    AnnouncingServer(_config(create_app(settings), settings), ready).run(sockets)
+
+
+def _serve_anew(
+    settings: Settings, ready: Callable[[], None], sockets: list[socket.socket]
+) -> None:
+    """Serve until the code changes; what can't start is told, and the next change tried."""
+    begin_child()
+    try:
+        _serve(settings, sockets, ready)
+    except (CannotStart, OSError) as error:
+        refusal = refusal_of(error)
+        click.echo(f"taskchat: {refusal}", err=True)
+        sys.exit(refusal.exit_code)
 
 
 def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:

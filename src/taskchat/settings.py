@@ -1,13 +1,18 @@
 """Every knob, built once and passed down. Related knobs are checked against each other."""
 
 import functools
+from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
+from dotenv.parser import parse_stream
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
     SecretStr,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -15,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from taskchat.database_url import parse_address
 from taskchat.prices import FREE, Prices, parse_prices
+from taskchat.refusals import BadConfiguration
 
 OFFLINE = "offline"
 """Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
@@ -22,10 +28,48 @@ OFFLINE = "offline"
 JWT_SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
+ENV_FILE = Path(".env")
+ENV_FILE_ENCODING = "utf-8-sig"
+"""Some editors begin a file with a mark, which is no part of the first name in it."""
+
+
+def _given(value: object) -> object:
+    """An empty variable, as `.env.example` has them, counts as one that is not set."""
+    if isinstance(value, str) and not value.strip():
+        return None
+    return value or None
+
+
+def _one_line(value: object) -> object:
+    """A line end that came along with a copy is never meant, and every request would fail of it."""
+    value = _given(value)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
+        raise ValueError("has a line end, white space at an end or an invisible character in it")
+    return value
+
+
+def _address(value: str | None) -> str | None:
+    if value is None:
+        return None
+    problem = "must be an address such as https://host.example.org/path"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        if ":" not in host:
+            host.encode("idna")
+    except ValueError as error:
+        raise ValueError(problem) from error
+    if parts.scheme not in ("http", "https") or not host or " " in value:
+        raise ValueError(problem)
+    return value
+
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-OptionalText = Annotated[str | None, BeforeValidator(lambda value: value or None)]
-"""An empty variable, as `.env.example` has them, counts as one that is not set."""
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+OptionalText = Annotated[str | None, BeforeValidator(_given)]
+OptionalLine = Annotated[str | None, BeforeValidator(_one_line)]
+OptionalAddress = Annotated[OptionalLine, AfterValidator(_address)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_one_line)]
 
 
 class Settings(BaseSettings):
@@ -33,8 +77,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TASKCHAT_",
-        env_file=".env",
-        env_file_encoding="utf-8",
+        env_file=ENV_FILE,
+        env_file_encoding=ENV_FILE_ENCODING,
         extra="ignore",
         frozen=True,
         use_attribute_docstrings=True,
@@ -66,7 +110,7 @@ class Settings(BaseSettings):
     # --- which model answers ---
     openai_api_key: OptionalSecret = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     """Key of OpenAI, or of whoever speaks its API at OPENAI_BASE_URL."""
-    openai_base_url: OptionalText = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL"))
+    openai_base_url: OptionalAddress = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL"))
     """Base address of an OpenAI-compatible service; unset means OpenAI itself."""
     openai_api: Literal["responses", "chat_completions"] = "responses"
     """Which of OpenAI's two interfaces is spoken; other vendors mostly have chat_completions."""
@@ -87,11 +131,11 @@ class Settings(BaseSettings):
     # --- who the caller is ---
     jwt_secret: OptionalSecret = None
     """Shared secret of HS256 tokens, at least 32 bytes. `serve` needs this or a JWKS address."""
-    jwt_jwks_url: OptionalText = None
+    jwt_jwks_url: OptionalAddress = None
     """Where the public keys of EdDSA, ES256 or RS256 tokens are published."""
-    jwt_issuer: OptionalText = None
+    jwt_issuer: OptionalLine = None
     """The `iss` a token must carry; unset means any."""
-    jwt_audience: OptionalText = None
+    jwt_audience: OptionalLine = None
     """The `aud` a token must carry; unset means any."""
 
     allowed_origins: OptionalText = None
@@ -220,6 +264,14 @@ class Settings(BaseSettings):
             parse_address(value.get_secret_value())
         return value
 
+    @field_validator("openai_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value() if value else ""
+        if not key.isascii() or " " in key:
+            raise ValueError("has a character that no key has; copy it again")
+        return value
+
     @field_validator("model_prices")
     @classmethod
     def _are_prices(cls, value: str | None) -> str | None:
@@ -271,6 +323,39 @@ class Settings(BaseSettings):
     def has_identity(self) -> bool:
         """Whether any token at all could be verified."""
         return bool(self.jwt_secret or self.jwt_jwks_url)
+
+
+def load_settings() -> Settings:
+    """The settings of the environment and of `.env`.
+
+    Raises:
+        BadConfiguration: one of them is out of its bound, or the file can't be read.
+    """
+    try:
+        _check_env_file()
+        return Settings()
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = variable_name(str(problem["loc"][0])) if problem["loc"] else ""
+        text = problem["msg"].removeprefix("Value error, ")
+        raise BadConfiguration(
+            f"{where}: {text}" if where and where not in text else text
+        ) from None
+    except OSError as error:
+        raise BadConfiguration(f"{ENV_FILE.absolute()}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfiguration(f"{ENV_FILE.absolute()} is no text in UTF-8") from error
+
+
+def _check_env_file() -> None:
+    """A line that is none would be left out with a warning, and the setting with it."""
+    if not ENV_FILE.is_file():
+        return
+    with ENV_FILE.open(encoding=ENV_FILE_ENCODING) as file:
+        for binding in parse_stream(file):
+            if binding.error:
+                line = binding.original.line
+                raise BadConfiguration(f"{ENV_FILE.absolute()}, line {line}: write NAME=value")
 
 
 def variable_name(field: str) -> str:

@@ -1,22 +1,71 @@
 """SIGTERM means drain first, then stop: whatever ASGI server runs the app, in every worker.
 
 The server's own handling closes its sockets at once. Before that, new turns are to be told to go
-elsewhere and running ones to be finished.
+elsewhere and running ones to be finished. SIGHUP, of a terminal that was closed, means the same.
 """
 
 import asyncio
 import contextlib
+import multiprocessing
 import signal
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import structlog
 
 log = structlog.get_logger()
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS: Final = tuple(
+    signal.Signals[name]
+    for name in ("SIGTERM", "SIGINT", "SIGHUP")
+    # Windows has no SIGHUP.
+    if name in signal.Signals.__members__
+)
+
+STOPPED: Final = {number: 130 if number == signal.SIGINT else 0 for number in SIGNALS}
+"""Exit codes of a service that serves: being stopped is how it ends. Ctrl-C has the shell's code."""
+
+BROKEN_OFF: Final = {number: 128 + number for number in SIGNALS}
+"""Exit codes of what has not come to its end, or not to its beginning; the shell's as well."""
+
+_ended_with: list[int] = []
+
+
+def heeded() -> list[signal.Signals]:
+    """The signals that end this process.
+
+    `nohup` has one ignored; a worker leaves two to its parent, who has them from the same terminal.
+    """
+    if multiprocessing.parent_process() is not None:
+        return [signal.SIGTERM]
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def end_on_signals(codes: Mapping[signal.Signals, int]) -> None:
+    """From now on a signal ends this process in order: what is to be undone at exit is undone.
+
+    Args:
+        codes: What it exits with.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        _ended_with.append(codes[signal.Signals(number)])
+        sys.exit(_ended_with[0])
+
+    caught = heeded()
+    for number in SIGNALS:
+        signal.signal(number, end if number in caught else signal.SIG_IGN)
+
+
+def exit_code() -> int | None:
+    """What a signal has said that this process exits with; None: there was none.
+
+    The exit may have been raised within a library that made another exception of it.
+    """
+    return _ended_with[0] if _ended_with else None
 
 
 @contextlib.contextmanager
@@ -37,9 +86,11 @@ def drained_on_signals(drain: Callable[[], Awaitable[None]]) -> Iterator[None]:
     jobs: list[asyncio.Future[None]] = []
 
     def pass_on(number: int) -> None:
-        handler = servers[number]
+        # No server knows SIGHUP as a way to stop.
+        known = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+        handler = servers[known]
         if callable(handler):
-            handler(number, None)
+            handler(known, None)
 
     async def drain_then_pass_on(number: int) -> None:
         log.info("app.draining", signal=signal.Signals(number).name)
@@ -55,8 +106,9 @@ def drained_on_signals(drain: Callable[[], Awaitable[None]]) -> Iterator[None]:
     def received(number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(begin, number)
 
-    for caught in SIGNALS:
-        servers[caught] = signal.signal(caught, received)
+    caught = heeded()
+    for sign in SIGNALS:
+        servers[sign] = signal.signal(sign, received if sign in caught else signal.SIG_IGN)
     try:
         yield
     finally:

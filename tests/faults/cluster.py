@@ -33,7 +33,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._frozen: list[psutil.Process] = []
-        self._server_url = start_postgres(folder, remove_at_exit=True)
+        self._server_url = start_postgres(folder)
         self._data = folder.resolve() / "postgres"
         self.socket_folder = Path(str(make_url(self._server_url).query.get("host") or self._data))
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:

@@ -9,6 +9,7 @@ import yaml
 from agents import ModelSettings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from taskchat.refusals import BadConfiguration
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 from taskchat.tasks.tools import TOOL_NAMES
@@ -20,7 +21,7 @@ PROMPT_VARIABLES: Final = frozenset({"today", "time_zone", "language", "open_tas
 """What the instructions may have in braces; `assistant/prompt` knows what each becomes."""
 
 
-class AgentConfigError(Exception):
+class AgentConfigError(BadConfiguration):
     """The file does not fit; the message names the key."""
 
 

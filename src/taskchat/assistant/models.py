@@ -10,21 +10,24 @@ from typing import Final
 from agents import Model, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
 from agents.models.default_models import gpt_5_reasoning_settings_required
 from agents.models.multi_provider import MultiProvider
+from agents.tracing import set_trace_provider
+from agents.tracing.provider import DefaultTraceProvider
 from openai import AsyncOpenAI
 
 from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.instructions import AgentConfig
-from taskchat.assistant.offline.manner import Manner, MannerlyModel
+from taskchat.assistant.offline.manner import Manner, MannerError, MannerlyModel
 from taskchat.assistant.offline.model import OfflineModel
 from taskchat.assistant.record import current_record
 from taskchat.assistant.vendor import NO_KEY, vendor_client
+from taskchat.refusals import BadConfiguration
 from taskchat.settings import OFFLINE, Settings
 
 EXTRAS: Final = {"litellm/": "litellm", "any-llm/": "any_llm"}
 """Prefixes of other vendors' models, and the package that the SDK's extra brings for them."""
 
 
-class ModelConfigError(Exception):
+class ModelConfigError(BadConfiguration):
     """The chain can't be built; the message names the setting."""
 
 
@@ -32,8 +35,10 @@ def model_names(settings: Settings, config: AgentConfig) -> list[str]:
     """The chain that is configured, the preferred first.
 
     Raises:
-        ModelConfigError: a model needs a key that isn't set, or a package that isn't installed.
+        ModelConfigError: a model needs a key that isn't set, or a package that isn't installed;
+            or the offline model's manner is none.
     """
+    _usual_manner(settings)
     names = settings.model_chain
     if not names:
         names = [config.model.default if settings.openai_api_key else OFFLINE]
@@ -64,12 +69,21 @@ def extra_of(name: str) -> str | None:
     return next((prefix for prefix in EXTRAS if name.startswith(prefix)), None)
 
 
+def _usual_manner(settings: Settings) -> Manner:
+    try:
+        return Manner.parse(settings.offline_manner or "")
+    except MannerError as error:
+        raise ModelConfigError(f"TASKCHAT_OFFLINE_MANNER {error}.") from error
+
+
 @contextlib.asynccontextmanager
 async def open_models(
     names: Sequence[str], settings: Settings
 ) -> AsyncIterator[Sequence[NamedModel]]:
     """The models of these names, and the clients that they share, while the block lasts."""
-    usual = Manner.parse(settings.offline_manner or "")
+    usual = _usual_manner(settings)
+    # Switched off or not, the SDK's own provider builds a client at the first run, to send traces.
+    set_trace_provider(DefaultTraceProvider())
 
     def manner() -> tuple[Manner, int]:
         record = current_record()

@@ -15,6 +15,7 @@ from openai.resources.responses import AsyncResponses
 from taskchat.assistant.reading_chat import chat_chunks, whole_chat
 from taskchat.assistant.reading_responses import response_events, whole_response
 from taskchat.assistant.wire import JsonStream, Told, ToTheLastLine
+from taskchat.outgoing import outgoing
 from taskchat.settings import Settings
 
 NO_KEY: Final = "none"
@@ -76,10 +77,16 @@ class _VendorClient(AsyncOpenAI):
 
 
 def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
-    """A client of the vendor's; the caller closes it. It repeats nothing: the chain does."""
+    """A client of the vendor's; the caller closes it. It repeats nothing: the chain does.
+
+    Raises:
+        BadConfiguration: the environment's proxies or certificates don't allow one.
+    """
     key = settings.openai_api_key
-    return _VendorClient(
-        api_key=key.get_secret_value() if key else NO_KEY,
-        base_url=settings.openai_base_url,
-        **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
+    return outgoing(
+        lambda: _VendorClient(
+            api_key=key.get_secret_value() if key else NO_KEY,
+            base_url=settings.openai_base_url,
+            **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
+        )
     )

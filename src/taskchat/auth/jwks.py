@@ -14,6 +14,7 @@ import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from taskchat.errors import InvalidAuth
+from taskchat.outgoing import outgoing
 
 FETCH_INTERVAL_S = 30
 """Between two fetches, failed ones included: forged key ids must not become traffic upstream."""
@@ -59,7 +60,9 @@ class JwksCache:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._clock = clock
-        self._client = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
+        self._client = outgoing(
+            lambda: httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
+        )
         self._keys: list[jwt.PyJWK] | None = None
         self._fetched_at = -math.inf
         self._tried_at = -math.inf

@@ -1,13 +1,11 @@
 """Where cases run: a Postgres of their own, so that nobody's tasks are touched."""
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pydantic import SecretStr
 
-from taskchat.embedded import start_postgres
+from taskchat.embedded import ephemeral_data_dir, start_postgres
 from taskchat.evaluation.cases import Case
 from taskchat.evaluation.run import Outcome, Report, evaluate
 from taskchat.migrations import upgrade
@@ -35,17 +33,11 @@ def evaluated(
     """Run cases on an embedded Postgres that is removed at the end.
 
     Raises:
-        click.ClickException: the extra `embedded` is not installed.
+        EmbeddedPostgresError: it can't be had.
     """
-    with tempfile.TemporaryDirectory(prefix="taskchat-eval-", ignore_cleanup_errors=True) as folder:
-        url = start_postgres(Path(folder), remove_at_exit=True)
-        upgrade(url, settings=settings)
-        place = {"database_url": SecretStr(url), "database_direct_url": None, **UNLIMITED}
-        return asyncio.run(
-            evaluate(
-                cases,
-                settings.model_copy(update=place),
-                at_once=at_once,
-                progress=progress,
-            )
-        )
+    url = start_postgres(ephemeral_data_dir())
+    upgrade(url, settings=settings)
+    place = {"database_url": SecretStr(url), "database_direct_url": None, **UNLIMITED}
+    return asyncio.run(
+        evaluate(cases, settings.model_copy(update=place), at_once=at_once, progress=progress)
+    )

@@ -1,0 +1,101 @@
+"""Who the server runs as: this user; where that is root, whom Postgres refuses, another one."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+NAME: Final = "pgserver"
+"""The account that root's clusters belong to; made where it can be, else `nobody` has to do."""
+
+_READ: Final = stat.S_IROTH
+_SEARCH: Final = stat.S_IXOTH
+
+ADDING_TIMEOUT_S: Final = 10
+"""For another process that adds the same account at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the machine; without ids, the one that this process runs as."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def extra_groups(self) -> list[int] | None:
+        """Root's own groups are not for it."""
+        return None if self.uid is None else []
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the machine's list of users lacks it."""
+        try:
+            pwd.getpwuid(os.geteuid() if self.uid is None else self.uid)
+        except KeyError:
+            return True
+        return False
+
+    def give(self, path: Path) -> None:
+        """Make it the owner."""
+        if self.uid is not None:
+            os.chown(path, self.uid, self.gid if self.gid is not None else -1)
+
+    def let_through(self, path: Path) -> None:
+        """See to it that it can reach what is in a folder, without being able to list the way."""
+        if self.uid is None:
+            return
+        for folder in (path, *path.parents):
+            found = folder.stat()
+            if found.st_uid != self.uid and not found.st_mode & _SEARCH:
+                folder.chmod(stat.S_IMODE(found.st_mode) | _SEARCH)
+
+    def let_into(self, package: Path) -> None:
+        """See to it that it can read an installed package, whatever umask that was made with."""
+        self.let_through(package)
+        if self.uid is None or package.stat().st_mode & _READ:
+            return
+        for folder in package.parent.glob(f"{package.name}*"):
+            for path in (folder, *folder.rglob("*")):
+                mode = stat.S_IMODE(path.stat().st_mode)
+                path.chmod(mode | _READ | (_SEARCH if mode & stat.S_IXUSR else 0))
+
+
+def account_for(data: Path) -> Account:
+    """Who a cluster belongs to, or who a new one is to belong to."""
+    if os.geteuid() != 0:
+        return Account()
+    with contextlib.suppress(FileNotFoundError):
+        found = data.stat()
+        if found.st_uid != 0:
+            return Account(found.st_uid, found.st_gid)
+    entry = _added() or pwd.getpwnam("nobody")
+    account = Account(entry.pw_uid, entry.pw_gid)
+    if data.exists():
+        # Root has put it there, from a backup perhaps.
+        for path in (data, *data.rglob("*")):
+            account.give(path)
+    return account
+
+
+def _added() -> pwd.struct_passwd | None:
+    """The account of that name, made if it is missing and can be made."""
+    useradd = shutil.which("useradd")
+    deadline = time.monotonic() + ADDING_TIMEOUT_S
+    while True:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(NAME)
+        if useradd is None or time.monotonic() > deadline:
+            return None
+        command = [useradd, "--system", "--no-create-home", "--shell", "/bin/false", NAME]
+        # It fails while another one adds an account, and where the list can't be written.
+        added = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        if added.returncode not in (0, 1, 9):
+            return None
+        time.sleep(0.1 if added.returncode else 0)

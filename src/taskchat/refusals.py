@@ -1,0 +1,25 @@
+"""Why a command can't do its work: one sentence that names what to change, and an exit code."""
+
+from typing import ClassVar
+
+
+class CannotStart(Exception):
+    """Something here is in the way; the message says what, and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BadConfiguration(CannotStart):
+    """A setting or another variable of the environment is; the message names it."""
+
+    exit_code = 2
+
+
+def refusal_of(error: BaseException) -> CannotStart:
+    """What is told of an error that ends a command or keeps the service from starting."""
+    if isinstance(error, CannotStart):
+        return error
+    if isinstance(error, OSError) and error.filename is not None:
+        return CannotStart(f"{error.filename}: {error.strerror}")
+    text = " ".join(str(error).split())
+    return CannotStart(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -1,0 +1,164 @@
+"""Processes that serve one address. They start together or not at all, and end with their parent.
+
+A worker that dies later is replaced. Signals of the terminal are the parent's, who passes them on.
+"""
+
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+from typing import Final, NoReturn
+
+import structlog
+
+from taskchat.refusals import CannotStart, refusal_of
+from taskchat.signals import STOPPED, end_on_signals, heeded
+
+log = structlog.get_logger()
+
+RESTART_PAUSE_S: Final = 1.0
+"""Between two deaths of workers: one that dies at once must not take a processor with it."""
+
+LOOK_S: Final = 0.2
+"""The longest until a signal is acted upon."""
+
+_spawn = multiprocessing.get_context("spawn")
+
+Serve = Callable[[list[socket.socket], Callable[[], None]], None]
+"""Serves until told to stop, and says once that it does; must survive pickling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process, and what comes when it serves."""
+
+    process: SpawnProcess
+    ready: Connection
+
+
+class Workers:
+    """So many processes of one service.
+
+    Args:
+        serve: What each of them runs.
+        sock: Where they listen.
+        count: How many.
+    """
+
+    def __init__(self, serve: Serve, sock: socket.socket, count: int) -> None:
+        self._serve, self._sock, self._count = serve, sock, count
+        self._workers: list[Worker] = []
+        self._signals: list[int] = []
+
+    def run(self, announce: Callable[[], None]) -> NoReturn:
+        """Until a signal says stop, which every worker has then followed.
+
+        Args:
+            announce: Called once all of them serve.
+
+        Raises:
+            SystemExit: with the code of the signal.
+            CannotStart: one worker could not.
+        """
+        before = {number: signal.signal(number, self._received) for number in heeded()}
+        try:
+            for _ in range(self._count):
+                self._workers.append(self._start())
+            if self._all_ready():
+                announce()
+            while not self._signals:
+                self._replace_dead()
+            sys.exit(STOPPED[signal.Signals(self._signals[0])])
+        finally:
+            self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _received(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _start(self) -> Worker:
+        ready, tell = _spawn.Pipe(duplex=False)
+        process = _spawn.Process(target=_work, args=(self._serve, self._sock, tell))
+        process.start()
+        tell.close()
+        return Worker(process, ready)
+
+    def _all_ready(self) -> bool:
+        """Whether all serve; False when a signal came first."""
+        waiting = {worker.ready: worker for worker in self._workers}
+        while waiting and not self._signals:
+            for ready in wait(list(waiting), LOOK_S):
+                assert isinstance(ready, Connection)  # noqa: S101 - what was waited for
+                worker = waiting.pop(ready)
+                refusal = _refusal(worker)
+                if refusal is not None:
+                    raise refusal
+        return not waiting
+
+    def _replace_dead(self) -> None:
+        if not wait([worker.process.sentinel for worker in self._workers], LOOK_S):
+            return
+        for index, worker in enumerate(self._workers):
+            if worker.process.exitcode is not None:
+                refusal = _refusal(worker) if worker.ready.poll() else None
+                log.warning(
+                    "worker.died",
+                    pid=worker.process.pid,
+                    code=worker.process.exitcode,
+                    reason=refusal and str(refusal),
+                )
+                worker.ready.close()
+                self._workers[index] = self._start()
+        time.sleep(RESTART_PAUSE_S)
+
+    def _end(self) -> None:
+        """Stop them all; each signal that comes meanwhile is passed on as well."""
+        passed = 0
+        while alive := [worker for worker in self._workers if worker.process.is_alive()]:
+            if passed < max(1, len(self._signals)):
+                passed += 1
+                for worker in alive:
+                    worker.process.terminate()
+            wait([worker.process.sentinel for worker in alive], LOOK_S)
+
+
+def _refusal(worker: Worker) -> CannotStart | None:
+    """Why it does not serve; None: it does."""
+    try:
+        said: CannotStart | None = worker.ready.recv()
+    except EOFError:
+        worker.process.join()
+        said = CannotStart(f"a worker ended with code {worker.process.exitcode} before it served")
+    return said
+
+
+def _work(serve: Serve, sock: socket.socket, tell: Connection) -> None:
+    """What runs in a worker."""
+    begin_child()
+    try:
+        serve([sock], functools.partial(tell.send, None))
+    except (CannotStart, OSError) as error:
+        tell.send(refusal_of(error))
+
+
+def begin_child() -> None:
+    """In a process that serves for its parent: end with it, however it ends."""
+    end_on_signals(STOPPED)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - this is a child
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
