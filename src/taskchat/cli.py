@@ -67,6 +67,7 @@ def _listen(host: str, port: int) -> "socket.socket":
     # A name that is none fails before it is looked up.
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "that is no name of a host"
+        reason = reason.partition(" (while")[0]
         _refuse(f"can't listen on {host}:{port}: {reason}; try another --port or --host", 1)
 
 

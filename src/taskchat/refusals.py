@@ -17,6 +17,8 @@ class BadConfiguration(CannotStart):
 
 def refusal_of(error: BaseException) -> CannotStart:
     """What is told of an error that ends a command or keeps the service from starting."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, CannotStart):
         return error
     if isinstance(error, OSError) and error.filename is not None:

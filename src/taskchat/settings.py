@@ -45,7 +45,7 @@ def _one_line(value: object) -> object:
     value = _given(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
-        raise ValueError("has a line end, white space at an end or an invisible character in it")
+        raise ValueError("take the line end, or other white space or invisible character, out of it")
     return value
 
 
@@ -269,7 +269,7 @@ class Settings(BaseSettings):
     def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value() if value else ""
         if not key.isascii() or " " in key:
-            raise ValueError("has a character that no key has; copy it again")
+            raise ValueError("there is a character in it that no key has; copy it again")
         return value
 
     @field_validator("model_prices")

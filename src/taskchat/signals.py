@@ -26,7 +26,7 @@ SIGNALS: Final = tuple(
 )
 
 STOPPED: Final = {number: 130 if number == signal.SIGINT else 0 for number in SIGNALS}
-"""Exit codes of a service that serves: being stopped is how it ends. Ctrl-C has the shell's code."""
+"""Exit codes of a service that serves: being stopped is how it ends. Ctrl-C has its usual code."""
 
 BROKEN_OFF: Final = {number: 128 + number for number in SIGNALS}
 """Exit codes of what has not come to its end, or not to its beginning; the shell's as well."""
