@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 30
+WAIT_S = 120
+"""The longest that a command is waited for; a loaded machine is slow, not dead."""
 
 
 def environment(**variables: str) -> dict[str, str]:
