@@ -35,6 +35,8 @@ check: environment ## formatter, linter, types, import rules, contracts
 	$(BIN)/python $(BIN)/lint-imports
 	$(BIN)/taskchat contracts --check
 
+# Of the hundreds of processes that tests start, each would compile the whole package again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: check ## everything: check, then the tests with coverage
 	# What kills and freezes processes has the machine to itself: its times are short.
 	$(BIN)/python -m pytest tests/faults --cov --cov-report= $(ARGS)

@@ -17,7 +17,7 @@ from taskchat.settings import Settings
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:

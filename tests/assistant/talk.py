@@ -18,7 +18,7 @@ from tests.assistant.vendor.steps import says
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 """Longer than any turn takes here on a slow machine; then the wait is given up."""
 
 STATUSES = {"model_error": 502, "timeout": 504}

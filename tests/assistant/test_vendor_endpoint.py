@@ -47,7 +47,7 @@ ANSWERS = [
 
 
 def client(url: str) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key="k", base_url=url, max_retries=0, timeout=10)
+    return AsyncOpenAI(api_key="k", base_url=url, max_retries=0, timeout=60)
 
 
 async def events(source: Any) -> AsyncIterator[Any]:

@@ -49,13 +49,13 @@ PAGES = [
         *sorted(PROJECT.glob("docs/**/*.md")),
     )
 ]
-START_S = 60
+START_S = 120
 """Longer than a slow machine takes to make a Postgres cluster; then the wait is given up."""
 
-COMMAND_S = 30
+COMMAND_S = 120
 """Longer than any command of the docs takes."""
 
-STOP_S = 30
+STOP_S = 120
 """Longer than an idle service takes to stop."""
 
 COMMAND = str(Path(sys.executable).with_name("taskchat"))

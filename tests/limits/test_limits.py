@@ -47,13 +47,13 @@ def limits(**per_minute: int) -> RateLimits:
 async def test_a_message_over_a_limit_is_refused_stored_nowhere_and_taken_later(
     running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
-    person = Person()
+    person, before = Person(), time.time()
     async with running_app(rate_user_per_minute=2) as running:
         for left in (1, 0):
             answer = await person.say(running.client, "hello")
             assert answer.headers["x-ratelimit-limit"] == "2"
             assert answer.headers["x-ratelimit-remaining"] == str(left)
-            assert int(answer.headers["x-ratelimit-reset"]) >= time.time()
+            assert int(answer.headers["x-ratelimit-reset"]) > before
         refused = await person.say(running.client, "once too often", key="k")
         assert error_of(refused, 429, "once too often")["error_code"] == "rate_limited"
         assert refused.headers["x-ratelimit-remaining"] == "0"
@@ -171,7 +171,7 @@ async def test_what_a_turn_used_is_debited(running_app: AppMaker, superuser: Asy
     async with running_app(chain=chain, rate_tokens_per_minute=1_000_000) as running:
         answer = (await person.say(running.client, "hello")).json()
         assert answer["usage"] == {"model_calls": 1, "input_tokens": 40, "output_tokens": 2}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 async with superuser.connect() as connection:
                     level = await connection.scalar(
@@ -217,7 +217,7 @@ async def test_a_failing_limiter_does_not_undo_a_turn_whose_tokens_it_can_not_co
     before = REGISTRY.get_sample_value("taskchat_limiter_failures_total", {"what": "tokens"}) or 0
     async with running_app(chain=chain, rate_tokens_per_minute=100) as running:
         assert (await person.say(running.client, "hello")).status_code == 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (
                 REGISTRY.get_sample_value("taskchat_limiter_failures_total", {"what": "tokens"})
                 or 0
@@ -329,16 +329,18 @@ async def test_of_several_limits_that_are_used_up_the_longest_wait_is_told(
     await spend(database, person, of)
     with pytest.raises(RateLimited, match="over one channel") as refused:
         await spend(database, person, of)
-    assert 58 <= (refused.value.retry_after_s or 0) <= 60
+    # Ten seconds are what the first level's message would take.
+    assert 10 < (refused.value.retry_after_s or 0) <= 60
 
 
 def test_a_level_says_when_there_is_one_and_when_all_are_back() -> None:
-    empty = level_of("user", 30, 0.0)
+    before = time.time()
+    empty, full = level_of("user", 30, 0.0), level_of("user", 30, 30.0)
+    after = time.time()
     assert (empty.remaining, empty.retry_after_s) == (0, 2)
-    assert empty.reset_at == pytest.approx(math.ceil(time.time() + 60), abs=2)
-    full = level_of("user", 30, 30.0)
+    assert math.ceil(before + 60) <= empty.reset_at <= math.ceil(after + 60)
     assert (full.remaining, full.retry_after_s) == (30, 0)
-    assert full.reset_at == pytest.approx(time.time(), abs=2)
+    assert math.ceil(before) <= full.reset_at <= math.ceil(after)
     # Floating-point dust is no message too few.
     assert level_of("user", 30, 0.9999999).retry_after_s == 0
     assert level_of("tokens", 60, -30.0).retry_after_s == 31

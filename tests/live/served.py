@@ -20,7 +20,7 @@ from taskchat.assistant.asking import NamedModel
 from taskchat.assistant.offline import model as offline
 from taskchat.assistant.offline.model import OfflineModel
 
-PATIENCE_S = 15
+PATIENCE_S = 60
 """Longer than anything here takes on a slow machine; then the wait is given up."""
 
 

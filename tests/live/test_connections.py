@@ -95,7 +95,7 @@ async def test_who_has_much_to_send_waits_for_room(wire: Wire) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     wire.reads.set()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     await connection.finished()
     assert len(wire.texts) == 8
 
@@ -108,7 +108,7 @@ async def test_nobody_waits_for_room_at_a_peer_that_is_gone(wire: Wire) -> None:
     waiting = asyncio.create_task(connection.room())
     await asyncio.sleep(0)
     connection.lost()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     wire.reads.set()
     await connection.finished()
 
@@ -147,7 +147,7 @@ async def test_a_shutdown_is_told_once_and_closes_all_in_bounded_time(
     with connections.holding(one), connections.holding(two), connections.holding(three):
         connections.announce_shutdown()
         connections.announce_shutdown()
-        await asyncio.wait_for(connections.close_all(), 10)
+        await asyncio.wait_for(connections.close_all(), 60)
     assert [text.count("shutdown") for text in reading.texts] == [1]
     assert reading.code == 1012
     assert connections.stopping

@@ -69,7 +69,7 @@ class Heard:
         self._more.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.events) < count:
                 self._more.clear()
                 await self._more.wait()
@@ -150,7 +150,7 @@ async def test_a_database_that_is_away_costs_a_moment_and_no_event(
     writer = EventWriter(log, held, last_seq=0)
     writer.tell(OpenAICall, model="a")
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not heard.events:
             # Behind a crash, what is told next brings along what waits.
             await asyncio.sleep(0.02)
