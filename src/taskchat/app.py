@@ -31,7 +31,7 @@ from taskchat.live.deps import LiveDeps
 from taskchat.live.feed import Feed
 from taskchat.live.rows import SESSIONS_CHANNEL
 from taskchat.live.session import session_ended
-from taskchat.middleware import AllowedOrigins, RequestGate
+from taskchat.middleware import RequestGate
 from taskchat.moments import new_id
 from taskchat.openapi import document
 from taskchat.periodic import every
@@ -76,8 +76,6 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         docs_url=None,
         redoc_url=None,
     )
-    if settings.origins:
-        app.add_middleware(AllowedOrigins, origins=settings.origins)
     app.add_middleware(RequestGate, settings=settings)
     problems.install(app)
     document(app)

@@ -23,7 +23,7 @@ from taskchat.errors import (
     RequestTimeout,
     ServiceError,
 )
-from taskchat.middleware import SECURITY_HEADERS, TARGET_TOO_LONG
+from taskchat.middleware import SECURITY_HEADERS, TARGET_TOO_LONG, page_headers
 from taskchat.moments import new_id
 from taskchat.problems import render
 from taskchat.settings import Settings
@@ -281,10 +281,16 @@ class GuardedProtocol(HttpToolsProtocol):
         response = render(error, request_id=request_id)
         response.headers["Connection"] = "close"
         response.headers.update(SECURITY_HEADERS)
+        response.headers.update(page_headers(self._settings.origins, self._origin()))
         headers = [*self.server_state.default_headers, *response.raw_headers]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
         body = bytes(response.body)
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
+
+    def _origin(self) -> str | None:
+        """Of the page that asks, as far as that has arrived."""
+        headers = cast(list[tuple[bytes, bytes]] | None, self.headers) or []
+        return next((value.decode("latin-1") for name, value in headers if name == b"origin"), None)
 
     def _linger(self) -> None:
         self._unset_keepalive_if_required()

@@ -6,13 +6,11 @@ Pure ASGI: nothing is buffered, and a stream stays a stream.
 import asyncio
 import re
 import time
-from collections.abc import Collection
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,7 +23,9 @@ from taskchat.errors import (
     ServiceError,
     ShuttingDown,
 )
-from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER, render
+from taskchat.openapi import METHODS, REQUEST_HEADERS, RESPONSE_HEADERS
+from taskchat.origins import ANY, Origins
+from taskchat.problems import REQUEST_ID_HEADER, render
 from taskchat.requests import BODY_KEY, accept_of, request_id_of
 from taskchat.settings import Settings
 
@@ -44,43 +44,55 @@ TARGET_TOO_LONG: Final = "The address is too long; send less in its path and que
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-EXPOSED_HEADERS: Final = (
-    REQUEST_ID_HEADER,
-    REPLAYED_HEADER,
-    "Retry-After",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-)
-"""Headers of ours that a page of an allowed origin may read."""
+PREFLIGHT_MAX_AGE_S: Final = 600
+"""For how long a browser need not ask again; a change of the list takes no longer."""
 
 
-class AllowedOrigins(CORSMiddleware):
-    """Lets browsers use the service from pages of these origins; refuses others in our own form.
+def page_headers(origins: Origins, origin: str | None) -> dict[str, str]:
+    """What lets a page read an answer.
 
     Args:
-        app: What is behind it.
-        origins: Such as https://app.example.org.
+        origins: Those that may.
+        origin: The page's; None where no browser asks, or none that says so.
     """
+    if origins.any:
+        shown = {"Access-Control-Allow-Origin": ANY}
+    elif origin is not None and origins.allow(origin):
+        shown = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    else:
+        return {"Vary": "Origin"} if origins else {}
+    return {**shown, "Access-Control-Expose-Headers": ", ".join(RESPONSE_HEADERS)}
 
-    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
-        super().__init__(
-            app,
-            allow_origins=sorted(origins),
-            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
-            expose_headers=EXPOSED_HEADERS,
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    asks = "origin" in headers and "access-control-request-method" in headers
+    return bool(scope["method"] == "OPTIONS" and asks)
+
+
+def _preflight(origins: Origins, headers: Headers) -> Response:
+    """What a browser is told before it sends a page's request, whatever the address.
+
+    Raises:
+        InvalidRequest: such a request is not for pages.
+    """
+    if not origins.allow(headers["origin"]):
+        raise InvalidRequest(
+            "Pages of this origin may not use the service; see TASKCHAT_ALLOWED_ORIGINS."
         )
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """What a browser is told before it sends the request itself."""
-        response = super().preflight_response(request_headers)
-        if response.status_code != 200:
-            raise InvalidRequest(
-                "This origin, method or header is not allowed from a page; see "
-                "TASKCHAT_ALLOWED_ORIGINS."
-            )
-        return response
+    wanted = ",".join(headers.getlist("access-control-request-headers")).lower().split(",")
+    known = {"", *(name.lower() for name in REQUEST_HEADERS)}
+    answer = {
+        "Access-Control-Allow-Methods": ", ".join(METHODS),
+        "Access-Control-Allow-Headers": ", ".join(REQUEST_HEADERS),
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+    }
+    if headers["access-control-request-method"] not in METHODS or not known.issuperset(
+        name.strip() for name in wanted
+    ):
+        error = InvalidRequest(f"A page may send {', '.join(METHODS)} with the headers allowed.")
+        error.headers = answer
+        raise error
+    return Response(status_code=200, headers=answer)
 
 
 class RequestGate:
@@ -99,6 +111,8 @@ class RequestGate:
         request_id = request_id_of(scope)
         # What GET says of itself, HEAD says too, only without the body.
         only_head = scope["method"] == "HEAD"
+        asked = Headers(scope=scope)
+        for_pages = page_headers(self._settings.origins, asked.get("origin"))
         if only_head:
             scope = {**scope, "method": "GET"}
         begun = False
@@ -112,6 +126,8 @@ class RequestGate:
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                for name, value in for_pages.items():
+                    headers[name] = value
                 await send(message)
                 if only_head:
                     # At once, so that a stream ends here as if its reader had gone.
@@ -122,6 +138,10 @@ class RequestGate:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 self._check_headers(scope)
+                if _is_preflight(scope, asked):
+                    response = _preflight(self._settings.origins, asked)
+                    await response(scope, receive, send_with_id)
+                    return
                 self._check_target(scope)
                 await self.app(scope, self._timed(receive), send_with_id)
             except ServiceError as error:

@@ -11,6 +11,7 @@ from taskchat.assistant.circumstances import OFFLINE_HEADER, TIME_ZONE_HEADER
 from taskchat.errors import ServiceError
 from taskchat.live.frames import CLIENT_FRAME, SERVER_FRAME
 from taskchat.live.sse import EVENT_STREAM
+from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER
 from taskchat.turns.events import EVENT
 from taskchat.turns.schemas import ErrorBody
 
@@ -32,12 +33,22 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
     errors.UnsupportedMediaType,
 )
 
-RATE_HEADERS: dict[str, Any] = {
+RATE_HEADERS: Final = {
     "X-RateLimit-Limit": "Turns a minute that the tightest of the user's limits allows.",
     "X-RateLimit-Remaining": "How many of them are left.",
     "X-RateLimit-Reset": "When all of them are back, in seconds since 1970.",
 }
 """What every answer to a message carries."""
+
+RESPONSE_HEADERS: Final = (
+    REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
+    "Retry-After",
+    "WWW-Authenticate",
+    "Allow",
+    *RATE_HEADERS,
+)
+"""Headers of answers that a client acts on."""
 
 OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
@@ -142,6 +153,26 @@ MESSAGE_HEADERS: Final = [
     ),
 ]
 
+EVENTS_HEADERS: Final = [
+    _header(
+        "Last-Event-ID",
+        "The last event that the client has; what followed is sent.",
+        type="integer",
+        minimum=0,
+    )
+]
+
+REQUEST_HEADERS: Final = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    *[header["name"] for header in (*MESSAGE_HEADERS, *EVENTS_HEADERS)],
+)
+"""Headers of requests that mean something here."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+"""Of requests; what an address does not take it answers with 405."""
+
 
 def _add_errors(path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
@@ -158,14 +189,7 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
         operation["parameters"] += MESSAGE_HEADERS
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
-        operation["parameters"].append(
-            _header(
-                "Last-Event-ID",
-                "The last event that the client has; what followed is sent.",
-                type="integer",
-                minimum=0,
-            )
-        )
+        operation["parameters"] += EVENTS_HEADERS
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
     codes: dict[int, list[str]] = {}

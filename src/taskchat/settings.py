@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from taskchat.database_url import parse_address
+from taskchat.origins import Origins, origins_of
 from taskchat.prices import FREE, Prices, parse_prices
 from taskchat.refusals import BadConfiguration
 
@@ -45,7 +46,9 @@ def _one_line(value: object) -> object:
     value = _given(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
-        raise ValueError("take the line end, or other white space or invisible character, out of it")
+        raise ValueError(
+            "take the line end, or other white space or invisible character, out of it"
+        )
     return value
 
 
@@ -140,7 +143,8 @@ class Settings(BaseSettings):
 
     allowed_origins: OptionalText = None
     """Comma-separated origins of pages, such as https://app.example.org, that browsers may use this
-    service from, by HTTP and by WebSocket. The service's own origin always may."""
+    service from, by HTTP and by WebSocket; https://*.example.org is any below that host, * any at
+    all. The service's own origin always may."""
 
     # --- times, each inside the next ---
     statement_timeout_s: Seconds = 5
@@ -272,6 +276,13 @@ class Settings(BaseSettings):
             raise ValueError("there is a character in it that no key has; copy it again")
         return value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        if value is not None:
+            origins_of(value)
+        return value
+
     @field_validator("model_prices")
     @classmethod
     def _are_prices(cls, value: str | None) -> str | None:
@@ -313,11 +324,10 @@ class Settings(BaseSettings):
         """The address for LISTEN and migrations."""
         return self.database_direct_url or self.database_url
 
-    @functools.cached_property
-    def origins(self) -> frozenset[str]:
+    @property
+    def origins(self) -> Origins:
         """The origins of `TASKCHAT_ALLOWED_ORIGINS`."""
-        given = (self.allowed_origins or "").split(",")
-        return frozenset(origin.strip().rstrip("/").lower() for origin in given if origin.strip())
+        return origins_of(self.allowed_origins or "")
 
     @functools.cached_property
     def has_identity(self) -> bool:

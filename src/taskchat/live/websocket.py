@@ -10,7 +10,6 @@ import functools
 import time
 from collections.abc import Iterator
 from typing import Final, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -27,6 +26,7 @@ from taskchat.live.frames import Connected
 from taskchat.live.rows import unfinished_turns
 from taskchat.live.session import Session, error_frame
 from taskchat.moments import new_id
+from taskchat.origins import Origins, origin_of
 from taskchat.principal import Principal
 from taskchat.texts import uuid_of
 
@@ -226,7 +226,7 @@ async def _verified(live: LiveDeps, tokens: list[str]) -> VerifiedToken:
         raise Closed(4001, "The token is not valid; get a new one.") from error
 
 
-def origin_is_allowed(websocket: WebSocket, origins: frozenset[str]) -> bool:
+def origin_is_allowed(websocket: WebSocket, origins: Origins) -> bool:
     """Whether a page of this origin may connect.
 
     What is no browser sends no origin, and a browser can't leave it out. A page of the service's
@@ -237,12 +237,15 @@ def origin_is_allowed(websocket: WebSocket, origins: frozenset[str]) -> bool:
         return True
     if len(given) > 1:
         return False
-    origin, host = given[0].lower(), websocket.headers.get("host", "").lower()
+    return origins.allow(given[0]) or _is_own(given[0], websocket.headers.get("host", ""))
+
+
+def _is_own(origin: str, host: str) -> bool:
+    scheme, _, _ = origin.partition("://")
     try:
-        own = urlsplit(origin).netloc == host != ""
+        return origin_of(origin) == origin_of(f"{scheme}://{host}")
     except ValueError:
-        own = False
-    return own or origin in origins
+        return False
 
 
 async def _conversation(live: LiveDeps, principal: Principal, address: str) -> UUID | None:
