@@ -22,7 +22,7 @@ from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, Launched, cpu_s, free_port, launched, peak_mib
 from benchmarks.squeeze import squeezed
 from taskchat.auth.tokens import issue_token
-from taskchat.embedded import start_postgres
+from taskchat.embedded import ephemeral_data_dir, start_postgres
 from taskchat.migrations import upgrade
 
 SECRET: Final = "the secret of a benchmark, of more than 32 bytes"
@@ -120,8 +120,7 @@ def measure(
     outcomes = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskchat-burst-")))
-        folder.chmod(0o755)
-        postgres = start_postgres(folder / "data", remove_at_exit=True)
+        postgres = start_postgres(ephemeral_data_dir())
         model_port = free_port()
         vendor = stack.enter_context(
             launched(

@@ -1,5 +1,6 @@
 """Running the app under uvicorn, with its unsafe defaults mended."""
 
+import contextlib
 import functools
 import gc
 import multiprocessing
@@ -71,6 +72,7 @@ class AnnouncingServer(uvicorn.Server):
             CannotStart: the app can't.
         """
         try:
+            allow_files()
             await super().startup(sockets=sockets)
         except SystemExit:
             assert isinstance(self.lifespan, AppLifespan)  # noqa: S101 - set in __init__
@@ -94,6 +96,17 @@ class AnnouncingServer(uvicorn.Server):
         super().run(sockets)
         if self._refusal is not None:
             raise self._refusal
+
+
+def allow_files() -> None:
+    """Open as many files as the system lets a process; the usual 1,024 are 500 turns at once."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            # macOS says that there is no limit, and takes no such number.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def settle_memory() -> None:

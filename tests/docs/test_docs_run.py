@@ -479,7 +479,7 @@ def test_every_log_event_is_on_the_operations_page_and_no_others() -> None:
         event
         for module in (PROJECT / "src").glob("**/*.py")
         for event in re.findall(
-            r"\blog\.(?:debug|info|warning|error|exception)\(\s*f?\"([^\"]+)\"",
+            r"\b(?:log|rendered)\.(?:debug|info|warning|error|exception)\(\s*f?[\"']([^\"']+)[\"']",
             module.read_text(encoding="utf-8"),
         )
     }

@@ -17,8 +17,6 @@ Side = Literal["before", "after"]
 
 COMMIT = b"Q" + struct.pack("!i", 12) + b"COMMIT;\0"
 TERMINATE = b"X" + struct.pack("!i", 4)
-ENCRYPTION = struct.pack("!i", 8)
-"""How a client begins that asks for encryption, which nobody has here."""
 KEY_DATA = b"K" + struct.pack("!i", 12)
 
 
@@ -61,7 +59,7 @@ class Proxy:
         """Listen."""
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"postgresql://postgres@127.0.0.1:{port}{self._database}"
+        self.url = f"postgresql://postgres@127.0.0.1:{port}{self._database}?sslmode=disable"
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -100,7 +98,7 @@ class Proxy:
         assert link is not None
         back = asyncio.create_task(self._back(from_server, writer, link))
         try:
-            if await self._forward(reader, writer, to_server, link) == "after":
+            if await self._forward(reader, to_server, link) == "after":
                 # The answer must not come back, and the commit must be over: the server hangs up
                 # when it has read the Terminate behind it.
                 back.cancel()
@@ -115,16 +113,11 @@ class Proxy:
     async def _forward(
         self,
         reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
         to_server: asyncio.StreamWriter,
         link: asyncio.Task[None],
     ) -> Side:
         """Client to server, message by message, up to the COMMIT where the cut is made."""
         length = await reader.readexactly(4)
-        if length == ENCRYPTION:
-            await reader.readexactly(4)
-            writer.write(b"N")
-            length = await reader.readexactly(4)
         startup = await reader.readexactly(struct.unpack("!i", length)[0] - 4)
         to_server.write(length + startup)
         prepared: dict[bytes, bytes] = {}

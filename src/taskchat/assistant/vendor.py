@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any, Final, cast
 
-from openai import AsyncOpenAI, NotGiven, Omit, RequestOptions
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, NotGiven, Omit, RequestOptions
 from openai.resources.chat import AsyncChat, AsyncCompletions
 from openai.resources.responses import AsyncResponses
 
@@ -21,6 +22,9 @@ from taskchat.settings import Settings
 NO_KEY: Final = "none"
 """Sent where OPENAI_BASE_URL is set and no key is: servers on one's own machine ask for none."""
 
+
+CONNECTIONS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+"""No limit but the models' own; as many are kept as the client keeps by itself."""
 
 OPTIONS: Final = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
 """What the SDK says of a request besides its body, and what the client calls it."""
@@ -87,6 +91,8 @@ def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
         lambda: _VendorClient(
             api_key=key.get_secret_value() if key else NO_KEY,
             base_url=settings.openai_base_url,
+            # As many turns may wait for their models as there are; the client's own limit is 1,000.
+            http_client=DefaultAsyncHttpxClient(limits=CONNECTIONS),
             **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
         )
     )
