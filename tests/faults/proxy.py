@@ -107,8 +107,8 @@ class Proxy:
                 await from_server.read(-1)
         finally:
             back.cancel()
-            await asyncio.gather(back, return_exceptions=True)
             to_server.close()
+            await asyncio.gather(back, return_exceptions=True)
 
     async def _forward(
         self,
