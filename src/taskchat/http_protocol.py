@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from taskchat.assistant.circumstances import HINTS
 from taskchat.errors import (
     HeadersTooLarge,
     InvalidRequest,
@@ -175,6 +176,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; the limits on headers hold for this request too."""
         self._disarm()
+        # Those behind take no others; a hint that can't be used is as if it had not been sent.
+        hints = {name.lower().encode() for name in HINTS}
+        self.headers = [
+            (name, value) for name, value in self.headers if value.isascii() or name not in hints
+        ]
         try:
             self._check_upgrade()
         except ServiceError as error:

@@ -144,7 +144,7 @@ MESSAGE_HEADERS: Final = [
         minLength=1,
         maxLength=255,
     ),
-    _header(TIME_ZONE_HEADER, "The person's, by its IANA name.", type="string"),
+    _header(TIME_ZONE_HEADER, "The person's, by its IANA name; another is as none.", type="string"),
     _header("Accept-Language", "What they prefer to read.", type="string"),
     _header(
         OFFLINE_HEADER,

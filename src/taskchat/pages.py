@@ -54,9 +54,13 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
         if any(isinstance(part, int) and not 0 <= part < 2**31 for part in key):
             raise ValueError("no row has such a number")
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
-        problem = "is not a cursor of this list; pass next_cursor of an earlier answer"
-        raise InvalidRequest(
-            f"The cursor in {field} {problem.removeprefix('is ')}.",
-            details=[Detail(field=field, problem=problem)],
-        ) from error
+        raise foreign_cursor(field) from error
     return key
+
+
+def foreign_cursor(field: str) -> InvalidRequest:
+    """The error for a parameter that no list ever answered."""
+    problem = "must be the next_cursor of an earlier page of this list"
+    return InvalidRequest(
+        f"The parameter {field} {problem}.", details=[Detail(field=field, problem=problem)]
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,3 +209,61 @@ async def socket(url: str, person: Person, conversation: str = "new") -> AsyncIt
         address, additional_headers=person.headers, compression=None, open_timeout=PATIENCE_S
     ) as connection:
         yield Socket(connection)
+
+
+class Silent:
+    """A socket that answers nothing, no ping either: a phone that sleeps, a route that is gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def next(self) -> tuple[int, bytes] | None:
+        """Opcode and payload of the next frame; None at the end of the connection."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                head, size = await self._reader.readexactly(2)
+                if size == 126:
+                    size = int.from_bytes(await self._reader.readexactly(2), "big")
+                return head & 0x0F, await self._reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+
+    async def until(self, opcode: int) -> bytes:
+        """The payload of the next frame of this kind."""
+        while (frame := await self.next()) is not None:
+            if frame[0] == opcode:
+                return frame[1]
+        raise AssertionError(f"the connection ended before a frame {opcode}")
+
+    def say(self, opcode: int, payload: bytes = b"") -> None:
+        """Answer after all, with a frame of less than 126 bytes."""
+        head = bytes([0x80 | opcode, 0x80 | len(payload)])
+        self._writer.write(head + b"\x00" * 4 + payload)
+
+
+@contextlib.asynccontextmanager
+async def silent(
+    url: str, person: Person, address: str = "new", headers: Sequence[bytes] = ()
+) -> AsyncIterator[Silent]:
+    """A silent socket, its first frame not yet read."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = [
+        f"GET /ws/chat/{address} HTTP/1.1".encode(),
+        f"Host: {host}:{port}".encode(),
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Authorization: {person.headers['Authorization']}".encode(),
+        *headers,
+    ]
+    try:
+        writer.write(b"\r\n".join([*lines, b"", b""]))
+        async with asyncio.timeout(PATIENCE_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        yield Silent(reader, writer)
+    finally:
+        writer.transport.abort()

@@ -1,10 +1,14 @@
-"""What a request says of its sender besides the message; kept with the turn, whoever runs it."""
+"""What a request says of its sender besides the message; kept with the turn, whoever runs it.
+
+Hints never block a message: one that can't be used is as if it had not been sent.
+"""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.datastructures import Headers, QueryParams
 
 from taskchat.assistant.offline.manner import Manner, MannerError
 from taskchat.errors import Detail, InvalidRequest
@@ -14,6 +18,12 @@ TIME_ZONE_HEADER: Final = "Time-Zone"
 
 OFFLINE_HEADER: Final = "Offline-Model"
 """How the built-in model is to behave for this message, for those who build against it."""
+
+LANGUAGE_HEADER: Final = "Accept-Language"
+"""HTTP's own."""
+
+HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
+"""What a request may leave out and get wrong."""
 
 LANGUAGE_UNKNOWN: Final = "en"
 """What is spoken where nothing says otherwise."""
@@ -48,38 +58,36 @@ class Circumstances:
 
 
 def read_circumstances(
-    headers: Mapping[str, str], query: Mapping[str, str], *, manner_allowed: bool
+    headers: Headers, query: QueryParams, *, manner_allowed: bool
 ) -> Circumstances:
     """From the headers of a request; a socket's address has them too, as browsers set no headers.
 
     Args:
-        headers: By name, in any case.
+        headers: The first that names a time zone counts.
         query: Of the address: `time_zone` and `offline`; empty where only headers count.
         manner_allowed: Whether requests may say how the offline model behaves.
 
     Raises:
-        InvalidRequest: no such time zone, or no such manner. What a browser sends as
-            Accept-Language is taken as far as it can be read.
+        InvalidRequest: no such manner. That is a developer's order and no hint.
     """
-    zone = headers.get(TIME_ZONE_HEADER) or query.get("time_zone")
+    zones = [*headers.getlist(TIME_ZONE_HEADER), *query.getlist("time_zone")]
+    zone = next(filter(is_time_zone, zones), "UTC")
+    language = preferred_language(",".join(headers.getlist(LANGUAGE_HEADER)))
     manner = headers.get(OFFLINE_HEADER) or query.get("offline")
-    if zone is not None and not is_time_zone(zone):
-        raise _refused(TIME_ZONE_HEADER, "must be an IANA name, such as Europe/Berlin")
     if manner is not None:
         if not manner_allowed:
-            raise _refused(
-                OFFLINE_HEADER, "is not taken here; TASKCHAT_OFFLINE_HEADER=true allows it"
-            )
+            raise _refused("is not taken here; TASKCHAT_OFFLINE_HEADER=true allows it")
         try:
             Manner.parse(manner)
         except MannerError as error:
-            raise _refused(OFFLINE_HEADER, str(error)) from None
-    return Circumstances(zone or "UTC", preferred_language(headers.get("Accept-Language")), manner)
+            raise _refused(str(error)) from None
+    return Circumstances(zone, language, manner)
 
 
-def _refused(header: str, problem: str) -> InvalidRequest:
+def _refused(problem: str) -> InvalidRequest:
     return InvalidRequest(
-        f"The {header} header {problem}.", details=[Detail(f"header.{header}", problem)]
+        f"The {OFFLINE_HEADER} header {problem}.",
+        details=[Detail(f"header.{OFFLINE_HEADER}", problem)],
     )
 
 
@@ -94,13 +102,13 @@ def is_time_zone(name: str) -> bool:
     return True
 
 
-def preferred_language(accept: str | None) -> str | None:
+def preferred_language(accept: str) -> str | None:
     """The tag that weighs most, the first of equals; None where there is none.
 
     Source: RFC 9110, section 12.5.4.
     """
     best, best_weight = None, 0.0
-    for part in (accept or "").split(","):
+    for part in accept.split(","):
         tag, *parameters = (piece.strip() for piece in part.split(";"))
         weight = 1.0
         for parameter in parameters:

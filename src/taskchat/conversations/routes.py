@@ -13,7 +13,14 @@ from taskchat.conversations.repository import Place
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus, MessageOut
 from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import Detail, InvalidRequest, NotFound
-from taskchat.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
+from taskchat.pages import (
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    foreign_cursor,
+)
 from taskchat.principal import Principal
 from taskchat.requests import AcceptsJson
 from taskchat.texts import uuid_of
@@ -71,7 +78,7 @@ def _conversation_place(cursor: str) -> tuple[datetime, UUID]:
     try:
         return datetime.fromisoformat(str(moment)).astimezone(UTC), UUID(str(id_))
     except (ValueError, OverflowError):
-        raise InvalidRequest(details=[Detail("after", "is not a cursor of this list")]) from None
+        raise foreign_cursor("after") from None
 
 
 @router.get("/{conversation_id}")

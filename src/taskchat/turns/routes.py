@@ -7,6 +7,7 @@ from typing import Annotated, Final, cast, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.datastructures import QueryParams
 
 from taskchat.assistant.circumstances import Circumstances, read_circumstances
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
@@ -69,9 +70,11 @@ async def request_circumstances(request: Request, deps: CurrentDeps) -> Circumst
     """What the headers say of the sender.
 
     Raises:
-        InvalidRequest: a time zone or a manner that there is none of.
+        InvalidRequest: no such manner of the offline model.
     """
-    return read_circumstances(request.headers, {}, manner_allowed=deps.settings.offline_header)
+    return read_circumstances(
+        request.headers, QueryParams(), manner_allowed=deps.settings.offline_header
+    )
 
 
 RequestCircumstances = Annotated[Circumstances, Depends(request_circumstances)]

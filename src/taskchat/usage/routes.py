@@ -84,7 +84,7 @@ def _days(first: str | None, last: str | None) -> tuple[datetime.date, datetime.
     since = days["from"] or datetime.date.fromordinal(max(1, to.toordinal() - DAYS_DEFAULT + 1))
     if since > to:
         raise InvalidRequest(
-            "from must not be after to, which is today, by UTC, where it is not given.",
+            "The parameter from must not be after to, which is today, by UTC, if not given.",
             details=[Detail("from", "must not be after to")],
         )
     if (to - since).days >= DAYS_MAX:
