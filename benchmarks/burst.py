@@ -121,7 +121,7 @@ def measure(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskchat-burst-")))
         folder.chmod(0o755)
-        postgres = start_postgres(folder / "data", remove_at_exit=True)
+        postgres = start_postgres(folder / "data")
         model_port = free_port()
         vendor = stack.enter_context(
             launched(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any, Final, cast
 
-from openai import AsyncOpenAI, NotGiven, Omit, RequestOptions
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, NotGiven, Omit, RequestOptions
 from openai.resources.chat import AsyncChat, AsyncCompletions
 from openai.resources.responses import AsyncResponses
 
@@ -83,10 +83,11 @@ def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
         BadConfiguration: the environment's proxies or certificates don't allow one.
     """
     key = settings.openai_api_key
-    return outgoing(
-        lambda: _VendorClient(
-            api_key=key.get_secret_value() if key else NO_KEY,
-            base_url=settings.openai_base_url,
-            **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
-        )
+    # Built apart: of one that can't be built OpenAI's own client would close the half.
+    http_client = outgoing(DefaultAsyncHttpxClient)
+    return _VendorClient(
+        api_key=key.get_secret_value() if key else NO_KEY,
+        base_url=settings.openai_base_url,
+        http_client=http_client,
+        **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
     )
