@@ -55,7 +55,8 @@ class Commands(click.Group):
 
 
 def _refuse(sentence: str, code: int = BAD_CONFIGURATION) -> NoReturn:
-    click.echo(f"taskchat: {sentence}", err=True)
+    # A folder's name may hold a line end.
+    click.echo(f"taskchat: {' '.join(sentence.splitlines())}", err=True)
     sys.exit(code)
 
 

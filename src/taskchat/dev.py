@@ -46,14 +46,14 @@ class DevServer:
     ) -> None:
         self._sock, self._url, self._ready_file = sock, url_of(sock), ready_file
         self._data_dir = ephemeral_data_dir() if ephemeral else data_dir or DEV_DATA_DIR
+        secret = local_secret(settings, self._data_dir)
+        if secret is None and settings.jwt_jwks_url is None:
+            secret = made_secret(settings, self._data_dir)
         if settings.database_url is None:
             click.echo("Starting the embedded Postgres …", err=True)
             database_url = start_postgres(self._data_dir)
         else:
             database_url = settings.database_url.get_secret_value()
-        secret = local_secret(settings, self._data_dir)
-        if secret is None and settings.jwt_jwks_url is None:
-            secret = made_secret(settings, self._data_dir)
         # By the environment, because a reloading server imports the app in another process.
         os.environ["DATABASE_URL"] = database_url
         if "offline_header" not in settings.model_fields_set:

@@ -6,14 +6,16 @@ from openai import OpenAIError
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
-from taskchat.assistant.instructions import AgentConfigError, load_agent_config
-from taskchat.assistant.models import ModelConfigError, extra_of, model_names
+from taskchat.assistant.instructions import load_agent_config
+from taskchat.assistant.models import extra_of, model_names
 from taskchat.assistant.vendor import vendor_client
+from taskchat.auth.tokens import TokenVerifier
 from taskchat.database_faults import FAULTS, reason_of
 from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.migrations import schema_of
 from taskchat.moments import utc_now
+from taskchat.refusals import refusal_of
 from taskchat.settings import OFFLINE, Settings
 
 POSTGRES_MIN = 15
@@ -34,33 +36,40 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check that the earlier ones leave a chance."""
-    findings = [_identity(settings)]
-    if settings.database_url is None:
-        findings.append(
-            Finding("database", False, "DATABASE_URL is not set; set it, or use taskchat dev")
-        )
-    else:
-        database = Database(settings.database_url.get_secret_value(), settings)
+    findings = []
+    for name, check in (("tokens", _identity), ("database", _database), ("model", _model)):
         try:
-            findings += await _database(database)
-        finally:
-            await database.close()
-    findings += await _model(settings)
+            findings += await check(settings)
+        except Exception as error:
+            findings.append(Finding(name, False, str(refusal_of(error))))
     return findings
 
 
-def _identity(settings: Settings) -> Finding:
+async def _identity(settings: Settings) -> list[Finding]:
     if not settings.has_identity:
-        return Finding("tokens", False, "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL")
+        return [Finding("tokens", False, "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL")]
+    # Built as the service builds it: the environment may not allow a client for the keys.
+    await TokenVerifier(settings).close()
     kinds = []
     if settings.jwt_secret:
         kinds.append("HS256 with a shared secret")
     if settings.jwt_jwks_url:
         kinds.append(f"public keys from {settings.jwt_jwks_url}")
-    return Finding("tokens", True, " and ".join(kinds))
+    return [Finding("tokens", True, " and ".join(kinds))]
 
 
-async def _database(database: Database) -> list[Finding]:
+async def _database(settings: Settings) -> list[Finding]:
+    if settings.database_url is None:
+        text = "DATABASE_URL is not set; set it, or use taskchat dev"
+        return [Finding("database", False, text)]
+    database = Database(settings.database_url.get_secret_value(), settings)
+    try:
+        return await _found_in(database)
+    finally:
+        await database.close()
+
+
+async def _found_in(database: Database) -> list[Finding]:
     try:
         async with database.engine.connect() as connection:
             version, now = (
@@ -100,12 +109,8 @@ async def _database(database: Database) -> list[Finding]:
 
 
 async def _model(settings: Settings) -> list[Finding]:
-    try:
-        names = model_names(settings, load_agent_config(settings))
-    except (AgentConfigError, ModelConfigError) as error:
-        return [Finding("model", False, str(error))]
     findings = []
-    for name in names:
+    for name in model_names(settings, load_agent_config(settings)):
         if name == OFFLINE:
             findings.append(Finding("model", True, "offline, built in"))
             continue

@@ -46,9 +46,7 @@ def _one_line(value: object) -> object:
     value = _given(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
-        raise ValueError(
-            "take the line end, or other white space or invisible character, out of it"
-        )
+        raise ValueError("take the line end, outer white space or invisible character out of it")
     return value
 
 

@@ -1,11 +1,24 @@
-"""What tests of real processes share."""
+"""Folders for real processes: not in pytest's own, which only this user may enter.
 
+As root the embedded Postgres runs as another one.
+"""
+
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture
-def temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tmp_path() -> Iterator[Path]:
+    """A folder to work in."""
+    with tempfile.TemporaryDirectory(prefix="taskchat-e2e-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def temp() -> Iterator[Path]:
     """A folder for temporary files alone; its path is short enough for sockets."""
-    return tmp_path_factory.mktemp("t")
+    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -24,7 +24,7 @@ NO_KEY: Final = "none"
 
 
 CONNECTIONS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-"""No limit but the models' own; as many are kept as the client keeps by itself."""
+"""As many turns may wait for their models as there are; the client's own limit is 1,000."""
 
 OPTIONS: Final = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
 """What the SDK says of a request besides its body, and what the client calls it."""
@@ -87,12 +87,11 @@ def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
         BadConfiguration: the environment's proxies or certificates don't allow one.
     """
     key = settings.openai_api_key
-    return outgoing(
-        lambda: _VendorClient(
-            api_key=key.get_secret_value() if key else NO_KEY,
-            base_url=settings.openai_base_url,
-            # As many turns may wait for their models as there are; the client's own limit is 1,000.
-            http_client=DefaultAsyncHttpxClient(limits=CONNECTIONS),
-            **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
-        )
+    # Built apart: of one that can't be built OpenAI's own client would close the half.
+    http_client = outgoing(lambda: DefaultAsyncHttpxClient(limits=CONNECTIONS))
+    return _VendorClient(
+        api_key=key.get_secret_value() if key else NO_KEY,
+        base_url=settings.openai_base_url,
+        http_client=http_client,
+        **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
     )

@@ -6,6 +6,6 @@ has no use for it.
 
 from taskchat.embedded.cluster import start_postgres
 from taskchat.embedded.ephemeral import ephemeral_data_dir
-from taskchat.embedded.programs import EmbeddedPostgresError
+from taskchat.embedded.places import EmbeddedPostgresError
 
 __all__ = ["EmbeddedPostgresError", "ephemeral_data_dir", "start_postgres"]

