@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -169,7 +170,7 @@ async def test_an_app_that_waits_for_a_refused_body_hears_that_the_client_has_go
     app = Reader()
     async with serving(app, settings) as served:
         reader, writer = await served.connect()
-        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
         await app.asked.wait()
         writer.write(b"no chunk\r\n")
         error_of(await answer_from(reader), 400)
@@ -184,7 +185,7 @@ async def test_what_follows_an_early_answer_is_read_for_a_while_only(
     monkeypatch.setattr(http_protocol, "LINGER_S", 0.05)
     async with serving(hello, settings) as served:
         reader, writer = await served.connect()
-        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n")
         assert (await answer_from(reader)).status == 200
         assert await reader.read() == b""
         writer.close()
@@ -215,3 +216,84 @@ async def test_a_connection_that_is_closed_leaves_no_timer(settings: Settings) -
         [protocol] = served.protocols
         await protocol.lost.wait()
         assert protocol._timer is None
+
+
+async def stream(scope: Any, receive: Any, send: Any) -> None:
+    """An answer whose length nobody knows."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one ", b"two"):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+async def test_an_older_client_reads_a_stream_until_the_connection_is_closed(
+    settings: Settings,
+) -> None:
+    async with serving(stream, settings) as served:
+        reader, writer = await served.connect()
+        writer.write(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        writer.close()
+    assert body == b"one two"
+    assert b"chunked" not in head.lower()
+    assert b"connection: close" in head.lower()
+
+
+async def test_a_newer_client_reads_it_in_chunks(settings: Settings) -> None:
+    async with serving(stream, settings) as served:
+        reader, writer = await served.connect()
+        writer.write(GET)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head.lower()
+        assert await reader.readuntil(b"0\r\n\r\n") == b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    ],
+)
+async def test_a_request_that_does_not_name_its_host_once_is_refused(
+    settings: Settings, head: bytes
+) -> None:
+    async with serving(hello, settings) as served:
+        reader, writer = await served.connect()
+        writer.write(head)
+        body = error_of(await answer_from(reader), 400)
+        assert "Host" in body["error"]
+        assert await reader.read(-1) == b""
+        writer.close()
+
+
+async def test_a_request_to_a_whole_address_is_answered(settings: Settings) -> None:
+    paths = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        await hello(scope, receive, send)
+
+    async with serving(app, settings) as served:
+        reader, writer = await served.connect()
+        writer.write(b"GET http://test/there HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert (await answer_from(reader)).content == b"hello"
+        writer.close()
+    assert paths == ["/there"]
+
+
+async def test_a_request_that_arrived_in_time_is_answered_by_a_loop_that_was_busy(
+    settings: Settings,
+) -> None:
+    async with serving(hello, settings, header_timeout_s=0.2) as served:
+        reader, writer = await served.connect()
+        while not served.protocols:
+            await asyncio.sleep(0)
+        writer.write(GET)
+        # The client's bytes are in the server's socket, and its time runs out meanwhile.
+        time.sleep(0.5)  # noqa: ASYNC251 - a busy loop
+        assert (await answer_from(reader)).content == b"hello"
+        writer.close()

@@ -24,7 +24,7 @@ from taskchat.errors import (
     RequestTimeout,
     ServiceError,
 )
-from taskchat.middleware import SECURITY_HEADERS, TARGET_TOO_LONG, page_headers
+from taskchat.middleware import LAST_LOOK_S, SECURITY_HEADERS, TARGET_TOO_LONG, page_headers
 from taskchat.moments import new_id
 from taskchat.problems import render
 from taskchat.settings import Settings
@@ -34,6 +34,9 @@ log = structlog.get_logger()
 LINGER_S: Final = 5
 """For how long what still comes after an answer is thrown away. To close with bytes unread resets
 the connection, and a reset can take the answer from a client that is still sending."""
+
+WEBSOCKET_VERSION: Final = b"13"
+"""The only one there ever was (RFC 6455)."""
 
 SEPARATOR_BYTES: Final = 4
 """Around each header: a colon, a space, and the end of the line."""
@@ -114,8 +117,11 @@ class GuardedProtocol(HttpToolsProtocol):
                         self.handle_websocket_upgrade()
                         return
                     pieces += [memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade()]
-        except httptools.HttpParserError:
-            self._refuse(InvalidRequest("This is no valid HTTP/1.1 request; send one."))
+        except httptools.HttpParserError as error:
+            refused = error.__context__
+            if not isinstance(refused, ServiceError):
+                refused = InvalidRequest("This is no valid HTTP/1.1 request; send one.")
+            self._refuse(refused)
 
     def _head_without_upgrade(self) -> bytes:
         """The head that was just read, as if no upgrade had been asked for.
@@ -146,8 +152,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrade_ignored = True
             return
+        version, names = self.parser.get_http_version(), [name for name, _ in self.headers]
+        if names.count(b"host") > 1 or (version == "1.1" and b"host" not in names):
+            raise InvalidRequest("An HTTP/1.1 request names its host once; send one Host header.")
         cycle = self.cycle
         super().on_headers_complete()
+        if version == "1.0" and self.cycle is not cycle:
+            _end_with_the_connection(self.cycle)
         self._head_open, self._body_open, self._body_bytes = False, True, 0
         if self.cycle is not cycle:
             self._disarm()
@@ -205,6 +216,11 @@ class GuardedProtocol(HttpToolsProtocol):
             raise InvalidRequest("A WebSocket's request has no body; leave its headers out.")
         if not all(value.isascii() for _, value in self.headers) or not self.url.isascii():
             raise InvalidRequest("Headers and address of a WebSocket's request are ASCII.")
+        versions = {value for name, value in self.headers if name == b"sec-websocket-version"}
+        if versions - {WEBSOCKET_VERSION}:
+            other = InvalidRequest("This server speaks version 13 of WebSockets; ask for that.")
+            other.headers["Sec-WebSocket-Version"] = WEBSOCKET_VERSION.decode()
+            raise other
         if any(names.count(name) > 1 for name in UPGRADE_ONCE):
             raise InvalidRequest("A header of this WebSocket's request stands there twice.")
 
@@ -238,6 +254,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(PayloadTooLarge())
 
     def _time_is_up(self) -> None:
+        self._timer = self.loop.call_later(LAST_LOOK_S, self._time_was_up)
+
+    def _time_was_up(self) -> None:
         self._timer = None
         if self.transport.is_closing():
             return
@@ -303,3 +322,23 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._arm(LINGER_S)
+
+
+def _end_with_the_connection(cycle: RequestResponseCycle) -> None:
+    """Answer as HTTP/1.0 does: a body of no known length goes on until the connection is closed.
+
+    Uvicorn would send it in chunks, whose sizes an older client takes for text.
+    """
+    send, goes_on = cycle.send, False
+
+    async def framed(message: Any) -> None:
+        nonlocal goes_on
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            if b"content-length" not in names:
+                goes_on, cycle.chunked_encoding, cycle.keep_alive = True, False, False
+        elif goes_on:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = framed  # type: ignore[method-assign]

@@ -38,6 +38,10 @@ SECURITY_HEADERS: Final = {
 }
 """Answers are one person's: no cache keeps them and no browser guesses their type."""
 
+LAST_LOOK_S: Final = 0.1
+"""How much longer a client is waited for when its time is over, once. A loop that was busy finds
+its timers run out before it has read what arrived meanwhile."""
+
 TARGET_TOO_LONG: Final = "The address is too long; send less in its path and query."
 """An address has the limit that all headers have together."""
 
@@ -195,15 +199,22 @@ class RequestGate:
 
     def _timed(self, receive: Receive) -> Receive:
         deadline = time.monotonic() + self._settings.body_timeout_s
-        complete = False
+        complete = looked = False
 
         async def receive_in_time() -> Message:
-            nonlocal complete
+            nonlocal complete, looked
             if complete:
                 return await receive()
             try:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                    message = await receive()
+                try:
+                    async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                        message = await receive()
+                except TimeoutError:
+                    if looked:
+                        raise
+                    looked = True
+                    async with asyncio.timeout(LAST_LOOK_S):
+                        message = await receive()
             except TimeoutError as error:
                 raise RequestTimeout from error
             complete = not message.get("more_body", False)

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -459,12 +460,28 @@ async def test_a_deleted_conversation_was_never_there(
     assert await one.works()
 
 
-@pytest.mark.parametrize("address", ["", "a%2Fb", "new/", "new/x"])
-async def test_where_no_socket_is_none_is_opened(main: Server, user: str, address: str) -> None:
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        async with brought(main, **WAYS["query"](token_of(user))), admitted(main, user, address):
-            pass
-    assert refused.value.response.status_code in {403, 404}
+@pytest.mark.parametrize("address", ["/", "/ws/chat/", "/ws/chat/new/", "/ws/chat/a%2Fb", "/api"])
+async def test_where_no_socket_is_a_browser_is_told_so(main: Server, address: str) -> None:
+    async with websockets.connect(f"ws://127.0.0.1:{main.port}{address}") as socket:
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4004
+    assert closed.value.rcvd.reason.startswith("There is no socket here")
+
+
+def test_another_version_of_the_protocol_is_told_which_one_there_is(main: Server) -> None:
+    with socket.create_connection(("127.0.0.1", main.port), timeout=60) as wire:
+        wire.sendall(
+            b"GET /ws/chat/new HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Version: 8\r\n\r\n"
+        )
+        answer = b""
+        while piece := wire.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nsec-websocket-version: 13\r\n" in answer.lower()
 
 
 # --- how many may come in ---

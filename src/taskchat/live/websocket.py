@@ -88,6 +88,13 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
         await connection.finished()
 
 
+@router.websocket("/{path:path}")
+async def no_socket(websocket: WebSocket) -> None:
+    """Any other address: a browser is told nothing of a handshake that was refused."""
+    await websocket.accept()
+    await websocket.close(4004, "There is no socket here; connect to /ws/chat/new.")
+
+
 async def _attend(
     websocket: WebSocket,
     connection: Connection,
