@@ -29,13 +29,14 @@ from taskchat.live import websocket
 from taskchat.live.connections import Connections
 from taskchat.live.deps import LiveDeps
 from taskchat.live.feed import Feed
+from taskchat.live.ghosts import Ghosts
 from taskchat.live.rows import SESSIONS_CHANNEL
 from taskchat.live.session import session_ended
 from taskchat.middleware import RequestGate
 from taskchat.moments import new_id
 from taskchat.openapi import document
 from taskchat.periodic import every
-from taskchat.presence.repository import EVENTS_CHANNEL
+from taskchat.presence.repository import EVENTS_CHANNEL, PLACES_CHANNEL
 from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
@@ -134,6 +135,12 @@ def _lifespan(
                 limits=limits,
                 prices=settings.prices,
             )
+            presence = Presence(
+                database,
+                process,
+                lease_s=settings.lease_s,
+                websockets_max=settings.websocket_connections_max,
+            )
             live = LiveDeps(
                 settings=settings,
                 database=database,
@@ -141,13 +148,9 @@ def _lifespan(
                 turns=turns,
                 limits=limits,
                 feed=Feed(database, listener.listening.is_set),
-                presence=Presence(
-                    database,
-                    process,
-                    lease_s=settings.lease_s,
-                    websockets_max=settings.websocket_connections_max,
-                ),
+                presence=presence,
                 connections=Connections(),
+                ghosts=Ghosts(presence, probe_s=settings.websocket_probe_s),
             )
             app.state.database = database
             app.state.has_fitted = False
@@ -189,6 +192,7 @@ async def _at_work(
 
     listener.on(WAKE_CHANNEL, woken)
     listener.on(EVENTS_CHANNEL, live.feed.notified)
+    listener.on(PLACES_CHANNEL, live.ghosts.asked)
     listener.on(SESSIONS_CHANNEL, functools.partial(session_ended, live))
     listener.on_listening(live.feed.look_at_all)
     listener.start()
@@ -198,9 +202,14 @@ async def _at_work(
     async def sweep_house() -> None:
         await keep_house(live.database, settings)
 
+    async def renew_presence() -> None:
+        await live.presence.renew()
+        if not listener.listening.is_set():
+            await live.ghosts.look()
+
     jobs = [
         *lease_jobs(turns),
-        asyncio.create_task(every(settings.lease_s / 3, live.presence.renew), name="presence"),
+        asyncio.create_task(every(settings.lease_s / 3, renew_presence), name="presence"),
         asyncio.create_task(every(HOUSEKEEPING_S, sweep_house), name="housekeeping"),
         asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),
     ]
@@ -227,6 +236,7 @@ async def drain(live: LiveDeps) -> None:
         # Without it others see that this process is gone: later, not never.
         await release_turns(turns)
     await live.feed.close()
+    await live.ghosts.close()
     await live.connections.close_all()
     if left:
         log.warning("app.handed_over", turns=left)

@@ -229,6 +229,9 @@ class Settings(BaseSettings):
     """Seconds of silence after which an event stream carries a comment, lest a proxy close it."""
     websocket_connections_max: int = Field(5, ge=1, le=1000)
     """WebSockets of one user, over all processes; one more is closed with 4029."""
+    websocket_probe_s: Seconds = 2
+    """Seconds that the sockets of a user who has no place left have to answer a ping; those that
+    answer none are closed with 4008 and don't count."""
     websocket_frame_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one message from a client; a longer one closes the socket with 1009."""
     websocket_frames_per_minute: int = Field(300, ge=0, le=1_000_000)

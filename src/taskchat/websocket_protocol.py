@@ -5,10 +5,16 @@ ever until a peer reads what was sent to it: one peer could hold up all others, 
 """
 
 import asyncio
+import contextlib
+import math
+import secrets
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
+
+from taskchat.live.ghosts import PEER_KEY
 
 STALL_S: Final = 10.0
 """How long a peer may leave unread what the operating system holds for it."""
@@ -36,11 +42,46 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._next_slice: asyncio.Handle | None = None
         self._frames_left = float(FRAMES_BURST)
         self._frames_at = self.loop.time()
+        self._heard = asyncio.Event()
+        self._heard_at = -math.inf
+
+    # --- signs of life ---
+
+    def handle_connect(self, event: Request) -> None:
+        """Let the app ask for signs of life."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["state"][PEER_KEY] = self
+
+    async def answers(self, within_s: float) -> bool:
+        """Whether the peer sent anything just now, or does within this time of a ping."""
+        if self.loop.time() - self._heard_at <= within_s:
+            return True
+        if self.close_sent or self.transport.is_closing():
+            return False
+        self._heard.clear()
+        self.conn.send_ping(secrets.token_bytes(4))
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        asked_at, unread = self.loop.time(), self.transport.get_write_buffer_size()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._heard.wait()
+        # A loop that was late has its timers due before it has read what came in time.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        # Whose frames we have still to hear, or who reads what was before the ping, is no ghost.
+        behind = self.read_paused or self._next_slice is not None
+        return (
+            self._heard_at >= asked_at or behind or self.transport.get_write_buffer_size() < unread
+        ) and not self.transport.is_closing()
 
     # --- what comes in ---
 
     def data_received(self, data: bytes) -> None:
         """Parse a slice now, and what is left when others have had their turn."""
+        if self.handshake_complete:
+            self._heard_at = self.loop.time()
+            self._heard.set()
         self._unparsed += data
         if self._next_slice is None:
             self._parse()

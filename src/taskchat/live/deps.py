@@ -7,6 +7,7 @@ from taskchat.db import Database
 from taskchat.limits.buckets import RateLimits
 from taskchat.live.connections import Connections
 from taskchat.live.feed import Feed
+from taskchat.live.ghosts import Ghosts
 from taskchat.presence.service import Presence
 from taskchat.settings import Settings
 from taskchat.turns.deps import TurnDeps
@@ -25,6 +26,7 @@ class LiveDeps:
         feed: What happens in conversations.
         presence: Who is connected, told to other processes.
         connections: The WebSockets of this process.
+        ghosts: Which of a user's WebSockets are not alive.
     """
 
     settings: Settings
@@ -35,3 +37,4 @@ class LiveDeps:
     feed: Feed
     presence: Presence
     connections: Connections
+    ghosts: Ghosts

@@ -23,6 +23,7 @@ from taskchat.live.connections import Connection, shutdown_notice
 from taskchat.live.deps import LiveDeps
 from taskchat.live.following import Following
 from taskchat.live.frames import Connected
+from taskchat.live.ghosts import PEER_KEY
 from taskchat.live.rows import unfinished_turns
 from taskchat.live.session import Session, error_frame
 from taskchat.moments import new_id
@@ -114,7 +115,7 @@ async def _attend(
         connection.send(error_frame(error))
         raise Closed(1008, error.message) from None
     conversation_id = await _conversation(live, principal, address)
-    presence_id = await live.presence.join(principal, "websocket", conversation_id)
+    presence_id = await live.ghosts.join(principal, conversation_id)
     if presence_id is None:
         most = live.settings.websocket_connections_max
         sentence = f"{most} sockets of one user may be open; close another one first."
@@ -144,7 +145,9 @@ async def _attend(
             # It was announced while this socket was being admitted.
             connection.send(shutdown_notice())
         following.tell()
-        await _listen(websocket, session, live.settings.websocket_idle_timeout_s)
+        peer = websocket.scope.get("state", {}).get(PEER_KEY)
+        with live.ghosts.watching(principal, presence_id, connection, peer):
+            await _listen(websocket, session, live.settings.websocket_idle_timeout_s)
     finally:
         expiry.cancel()
         await following.close()

@@ -12,6 +12,9 @@ from taskchat.principal import Principal
 EVENTS_CHANNEL: Final = "taskchat_events"
 """Payload: the id of a conversation in which something happened."""
 
+PLACES_CHANNEL: Final = "taskchat_places"
+"""Payload: the id of a user who needs a place for a WebSocket and has none left."""
+
 # Told only where another process has somebody to tell: committing a notification takes a lock that
 # all of the cluster's committing notifiers share, and most turns have no onlookers.
 TELL_FOLLOWERS: Final = (
@@ -31,6 +34,16 @@ _COUNT = text(
 _JOIN = text(
     "INSERT INTO live_connections (user_id, id, kind, conversation_id, process, expires_at)"
     " VALUES (:owner, :id, :kind, :conversation, :process, now() + make_interval(secs => :lease_s))"
+)
+_ASK_OTHERS = text(
+    "SELECT pg_notify('" + PLACES_CHANNEL + "', :owner) WHERE EXISTS (SELECT 1"
+    " FROM live_connections WHERE user_id = :owner AND kind = 'websocket'"
+    " AND expires_at > now() AND process <> :process)"
+)
+_CROWDED = text(
+    "SELECT user_id FROM live_connections WHERE kind = 'websocket' AND expires_at > now()"
+    " AND user_id IN (SELECT user_id FROM live_connections WHERE process = :process)"
+    " GROUP BY user_id HAVING count(*) >= :most"
 )
 _MOVE = text(
     "UPDATE live_connections SET conversation_id = :conversation"
@@ -60,8 +73,7 @@ async def join(
     """Note a connection; False when the user has as many of its kind as they may."""
     if connections_max is not None:
         await connection.execute(_LOCK_USER, {"owner": principal.user_id})
-        count = await connection.scalar(_COUNT, {"owner": principal.user_id, "kind": kind})
-        if int(count or 0) >= connections_max:
+        if await count(connection, principal, kind=kind) >= connections_max:
             return False
     await connection.execute(
         _JOIN,
@@ -75,6 +87,24 @@ async def join(
         },
     )
     return True
+
+
+async def count(connection: AsyncConnection, principal: Principal, *, kind: str) -> int:
+    """How many connections of a kind a user has."""
+    counted = await connection.scalar(_COUNT, {"owner": principal.user_id, "kind": kind})
+    return int(counted or 0)
+
+
+async def ask_others(connection: AsyncConnection, principal: Principal, *, process: UUID) -> bool:
+    """Notify the other processes that have WebSockets of a user; False if there are none."""
+    told = await connection.execute(_ASK_OTHERS, {"owner": principal.user_id, "process": process})
+    return bool(told.all())
+
+
+async def crowded(connection: AsyncConnection, *, process: UUID, most: int) -> list[str]:
+    """Users of a process who have this many WebSockets or more. A system transaction."""
+    found = await connection.execute(_CROWDED, {"process": process, "most": most})
+    return [str(user_id) for user_id in found.scalars()]
 
 
 async def move(

@@ -54,6 +54,36 @@ class Presence:
         self._here.add(id_)
         return id_
 
+    async def has_place(self, principal: Principal) -> bool:
+        """Whether a user may have one more WebSocket.
+
+        Raises:
+            DatabaseError: it could not be read.
+        """
+        async with self._database.transaction(principal) as connection:
+            count = await repository.count(connection, principal, kind="websocket")
+        return count < self._websockets_max
+
+    async def ask_others(self, principal: Principal) -> bool:
+        """Ask the other processes for a place of a user's; False if they have no WebSocket of it.
+
+        Raises:
+            DatabaseError: they could not be asked.
+        """
+        async with self._database.transaction(principal) as connection:
+            return await repository.ask_others(connection, principal, process=self._process)
+
+    async def crowded(self) -> list[str]:
+        """Users with a connection here who have as many WebSockets as they may.
+
+        Raises:
+            DatabaseError: it could not be read.
+        """
+        async with self._database.system_transaction() as connection:
+            return await repository.crowded(
+                connection, process=self._process, most=self._websockets_max
+            )
+
     async def move(self, principal: Principal, id_: UUID, conversation_id: UUID) -> None:
         """Note that a connection follows this conversation now.
 
