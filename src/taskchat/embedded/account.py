@@ -53,8 +53,9 @@ class Account:
             return
         for folder in (path, *path.parents):
             found = folder.stat()
-            if found.st_uid != self.uid and not found.st_mode & _SEARCH:
-                folder.chmod(stat.S_IMODE(found.st_mode) | _SEARCH)
+            search = stat.S_IXGRP if found.st_gid == self.gid else stat.S_IXOTH
+            if found.st_uid != self.uid and not found.st_mode & search:
+                folder.chmod(stat.S_IMODE(found.st_mode) | search)
 
     def let_into(self, package: Path) -> None:
         """See to it that it can read an installed package, whatever umask that was made with."""
