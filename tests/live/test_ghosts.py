@@ -21,6 +21,9 @@ PROBE_S = 0.3
 PATIENT_S = 60.0
 """If nobody is to be taken for a ghost, however slow the machine."""
 
+SELDOM_S = 3600.0
+"""Between the pings that are sent in any case: none of them finds a ghost here."""
+
 
 @contextlib.asynccontextmanager
 async def asleep(url: str, person: Person, number: int) -> AsyncIterator[Sequence[Silent]]:
@@ -45,7 +48,7 @@ async def is_let_in(url: str, person: Person) -> bool:
 async def test_five_silent_sockets_make_place_and_are_told_why(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_probe_s=PROBE_S) as running,
+        running_app(websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S) as running,
         served(running) as url,
         asleep(url, person, 5) as sockets,
     ):
@@ -57,7 +60,7 @@ async def test_five_silent_sockets_make_place_and_are_told_why(running_app: AppM
 async def test_five_that_answer_keep_out_the_sixth_and_stay(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_probe_s=PATIENT_S) as running,
+        running_app(websocket_probe_s=PATIENT_S, websocket_ping_s=SELDOM_S) as running,
         served(running) as url,
         contextlib.AsyncExitStack() as stack,
     ):
@@ -73,7 +76,9 @@ async def test_five_that_answer_keep_out_the_sixth_and_stay(running_app: AppMake
 async def test_a_socket_that_said_something_just_now_is_not_asked(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_connections_max=1, websocket_probe_s=PATIENT_S) as running,
+        running_app(
+            websocket_connections_max=1, websocket_probe_s=PATIENT_S, websocket_ping_s=SELDOM_S
+        ) as running,
         served(running) as url,
         asleep(url, person, 1) as [one],
     ):
@@ -85,7 +90,9 @@ async def test_a_socket_that_said_something_just_now_is_not_asked(running_app: A
 async def test_one_that_answers_stays_beside_ghosts_that_go(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_connections_max=2, websocket_probe_s=3) as running,
+        running_app(
+            websocket_connections_max=2, websocket_probe_s=3, websocket_ping_s=SELDOM_S
+        ) as running,
         served(running) as url,
         asleep(url, person, 2) as [alive, ghost],
     ):
@@ -100,7 +107,9 @@ async def test_one_that_answers_stays_beside_ghosts_that_go(running_app: AppMake
 async def test_of_newcomers_at_once_as_many_are_let_in_as_ghosts_go(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_connections_max=2, websocket_probe_s=PROBE_S) as running,
+        running_app(
+            websocket_connections_max=2, websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S
+        ) as running,
         served(running) as url,
         asleep(url, person, 2),
         contextlib.AsyncExitStack() as stack,
@@ -119,8 +128,8 @@ async def test_ghosts_of_another_process_make_place(
     monkeypatch.setattr(ghosts, "GRACE_S", PATIENT_S)
     person = Person()
     async with (
-        running_app(websocket_probe_s=PROBE_S) as first,
-        running_app(websocket_probe_s=PROBE_S) as second,
+        running_app(websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S) as first,
+        running_app(websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S) as second,
         served(first) as here,
         served(second) as there,
         asleep(there, person, 5) as sockets,
@@ -135,7 +144,9 @@ async def test_ghosts_of_another_process_make_place(
 async def test_without_notifications_the_places_are_looked_after(running_app: AppMaker) -> None:
     person = Person()
     async with (
-        running_app(websocket_connections_max=2, websocket_probe_s=PROBE_S) as running,
+        running_app(
+            websocket_connections_max=2, websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S
+        ) as running,
         served(running) as url,
         asleep(url, person, 2) as sockets,
     ):
@@ -152,8 +163,12 @@ async def test_sockets_of_other_processes_that_answer_keep_out_the_sixth(
     monkeypatch.setattr(ghosts, "GRACE_S", 0.0)
     person = Person()
     async with (
-        running_app(websocket_connections_max=2, websocket_probe_s=PATIENT_S) as second,
-        running_app(websocket_connections_max=2, websocket_probe_s=PROBE_S) as first,
+        running_app(
+            websocket_connections_max=2, websocket_probe_s=PATIENT_S, websocket_ping_s=SELDOM_S
+        ) as second,
+        running_app(
+            websocket_connections_max=2, websocket_probe_s=PROBE_S, websocket_ping_s=SELDOM_S
+        ) as first,
         served(first) as here,
         served(second) as there,
         socket(there, person) as one,
@@ -172,7 +187,9 @@ async def test_an_answer_that_came_while_the_process_was_starved_counts(
 ) -> None:
     person = Person()
     async with (
-        running_app(websocket_connections_max=1, websocket_probe_s=3) as running,
+        running_app(
+            websocket_connections_max=1, websocket_probe_s=3, websocket_ping_s=SELDOM_S
+        ) as running,
         served(running) as url,
         asleep(url, person, 1) as [one],
     ):
