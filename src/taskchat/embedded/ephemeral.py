@@ -14,8 +14,8 @@ OWNER: Final = "owner"
 """A file in it that its owner holds a lock on."""
 
 
-def ephemeral_data_dir() -> Path:
-    """A new data folder, removed when this process ends."""
+def made() -> Path:
+    """As `ephemeral_data_dir`."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     # Registered before anything is started in it, so that it goes after that has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

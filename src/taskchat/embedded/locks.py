@@ -1,6 +1,7 @@
 """Locks on files. The kernel lets go of them however a process ends."""
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -8,13 +9,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from taskchat.embedded.places import EmbeddedPostgresError
-
-try:
-    import fcntl
-except ImportError as error:  # pragma: no cover - Windows
-    raise EmbeddedPostgresError(
-        "the embedded Postgres runs on Linux and macOS; set DATABASE_URL to a Postgres of your own"
-    ) from error
 
 GATE_TIMEOUT_S: Final = 150
 """Longer than whoever holds it may take to make a cluster and start it."""

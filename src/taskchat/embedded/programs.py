@@ -35,15 +35,11 @@ def install_folder() -> Path:
     """Where `bin`, `lib` and `share` are.
 
     Raises:
-        EmbeddedPostgresError: the extra is not installed.
+        EmbeddedPostgresError: the extra is installed in part.
     """
     # Not imported: on import it looks for a runtime folder, which may be another user's.
     found = importlib.util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
-        raise EmbeddedPostgresError(
-            "There is no DATABASE_URL and the embedded Postgres is not installed: "
-            "set DATABASE_URL, or install taskchat[embedded]."
-        )
+    assert found is not None and found.origin is not None  # noqa: S101, PT018 - looked for before
     folder = Path(found.origin).parent / f"pginstall{MAJOR}"
     if not (folder / "bin" / "postgres").exists():
         raise EmbeddedPostgresError(
