@@ -215,6 +215,8 @@ class RequestGate:
                     looked = True
                     async with asyncio.timeout(LAST_LOOK_S):
                         message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise
             except TimeoutError as error:
                 raise RequestTimeout from error
             complete = not message.get("more_body", False)

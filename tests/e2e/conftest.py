@@ -3,11 +3,15 @@
 As root the embedded Postgres runs as another one.
 """
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Under nohup all that is started here would ignore it, too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

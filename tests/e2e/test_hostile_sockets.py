@@ -397,10 +397,9 @@ def test_an_ignored_upgrade_does_not_hide_a_length_beside_a_transfer_encoding(
         [],
         [b"Sec-WebSocket-Version: 13"],
         [b"Sec-WebSocket-Version: 99", b"Sec-WebSocket-Key: x"],
-        [b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="],
     ],
 )
-def test_a_websocket_where_there_is_none_is_refused(
+def test_half_a_websocket_where_there_is_none_is_refused(
     server: tuple[int, int], wire: Wire, extra: list[bytes]
 ) -> None:
     wire.send(get("/nowhere", b"Connection: Upgrade", b"Upgrade: websocket", *extra))

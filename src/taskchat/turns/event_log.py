@@ -18,6 +18,7 @@ from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.moments import utc_now
 from taskchat.texts import scrubbed
+from taskchat.time_limits import uncounted
 from taskchat.turns import event_rows
 from taskchat.turns.events import (
     STREAMING,
@@ -268,7 +269,10 @@ class EventWriter:
         committed, and told. Where the block raises, what is written is in doubt, and what is not is
         lost: an attempt that still has something to tell begins `anew`.
         """
-        async with self.lock:
+        with uncounted():
+            # Whoever has it may be waiting in line with what this turn has told.
+            await self.lock.acquire()
+        try:
             self._log.forget(self)
             self._take_text()
             try:
@@ -277,6 +281,8 @@ class EventWriter:
                 self.close()
                 raise
             self.wrote(list(self._pending))
+        finally:
+            self.lock.release()
 
     def anew(self, last_seq: int, last_type: str) -> None:
         """Go on from what is written: the last event, as it stands in the log.
