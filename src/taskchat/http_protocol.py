@@ -134,6 +134,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if method == b"CONNECT":
             raise httptools.HttpParserInvalidMethodError
         version = self.parser.get_http_version().encode()
+        if version == b"1.0":
+            # To the parser the connection of an older client ends with its request.
+            self.parser = httptools.HttpRequestParser(self)
         lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, version)]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         return b"".join([*lines, b"\r\n"])
@@ -171,6 +174,10 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     # --- uvicorn's calls ---
+
+    def _should_upgrade(self) -> bool:
+        """An older client's wish is ignored (RFC 9110, section 7.8)."""
+        return super()._should_upgrade() and self.parser.get_http_version() != "1.0"
 
     def on_response_complete(self) -> None:
         """An answer is out; look at what is still coming in."""
@@ -217,7 +224,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if not all(value.isascii() for _, value in self.headers) or not self.url.isascii():
             raise InvalidRequest("Headers and address of a WebSocket's request are ASCII.")
         versions = {value for name, value in self.headers if name == b"sec-websocket-version"}
-        if versions - {WEBSOCKET_VERSION}:
+        if self.parser.get_method() != b"GET":
+            raise InvalidRequest("A WebSocket is asked for by GET.")
+        if versions != {WEBSOCKET_VERSION}:
             other = InvalidRequest("This server speaks version 13 of WebSockets; ask for that.")
             other.headers["Sec-WebSocket-Version"] = WEBSOCKET_VERSION.decode()
             raise other
@@ -330,6 +339,8 @@ def _end_with_the_connection(cycle: RequestResponseCycle) -> None:
     Uvicorn would send it in chunks, whose sizes an older client takes for text.
     """
     send, goes_on = cycle.send, False
+    # Nor does it know of answers before the answer.
+    cycle.waiting_for_100_continue = False
 
     async def framed(message: Any) -> None:
         nonlocal goes_on

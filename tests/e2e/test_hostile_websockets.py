@@ -470,6 +470,29 @@ async def test_where_no_socket_is_a_browser_is_told_so(main: Server, address: st
     assert closed.value.rcvd.reason.startswith("There is no socket here")
 
 
+async def test_a_browser_that_offers_subprotocols_is_told_of_no_socket_too(main: Server) -> None:
+    async with websockets.connect(
+        f"ws://127.0.0.1:{main.port}/nowhere", subprotocols=[websockets.Subprotocol("taskchat")]
+    ) as socket_:
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket_.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4004
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(b"POST /ws/chat/new HTTP/1.1", b"400"), (b"GET /livez HTTP/1.0", b"200")],
+)
+def test_what_can_not_become_a_socket_is_answered(main: Server, line: bytes, status: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", main.port), timeout=60) as wire:
+        wire.sendall(
+            line + b"\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert wire.recv(65536).split()[1] == status
+
+
 def test_another_version_of_the_protocol_is_told_which_one_there_is(main: Server) -> None:
     with socket.create_connection(("127.0.0.1", main.port), timeout=60) as wire:
         wire.sendall(

@@ -92,7 +92,8 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
 @router.websocket("/{path:path}")
 async def no_socket(websocket: WebSocket) -> None:
     """Any other address: a browser is told nothing of a handshake that was refused."""
-    await websocket.accept()
+    # A browser that offered subprotocols takes an answer without one for a failure.
+    await websocket.accept(subprotocol=offered(websocket)[1])
     await websocket.close(4004, "There is no socket here; connect to /ws/chat/new.")
 
 
