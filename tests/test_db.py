@@ -32,6 +32,12 @@ async def fill(running: RunningApp) -> Person:
     limits = RateLimits(Settings(_env_file=None))
     async with live.database.transaction(person.principal) as connection:
         await limits.spend(connection, person.principal, new_id(), "rest")
+        await connection.execute(
+            text(
+                "INSERT INTO takeovers (user_id, turn_id, attempt, reason)"
+                " SELECT user_id, id, 2, 'gone' FROM turns"
+            )
+        )
     return person
 
 

@@ -10,7 +10,7 @@ from taskchat.limits.models import RateBucket
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
 from taskchat.tasks.models import Task
-from taskchat.turns.models import ModelAnswer, Turn, TurnEvent
+from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ToolCall",
     "Turn",
     "TurnEvent",
+    "TurnTakeover",
     "UsageDay",
     "User",
     "metadata",

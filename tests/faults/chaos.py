@@ -594,7 +594,12 @@ class Chaos:
                 for message, items in self.model.decided.items()
             },
             crashes=log,
-            died=sum(count for code, count in self.exits.items() if code != 0),
+            died=frozenset(
+                line["process"]
+                for service in self.gone
+                if service.exit_code != 0
+                for line in _logged(service, "app.started")
+            ),
             **rows,
         )
         violations = check(evidence)
@@ -707,9 +712,10 @@ class Chaos:
         chosen = self.draw.sample(rows, min(len(rows), HEARD_AGAIN))
         self.streams += await asyncio.gather(*(hear(row) for row in chosen))
 
-    def _takeovers(self, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _takeovers(self, evidence: Evidence) -> dict[str, Any]:
         """Why turns were taken up, and how long after the death of their process they were, and
         were over."""
+        turns = evidence.turns
         services = (*self.gone, *self.services)
         ended = {
             line["process"]: self.ended[service.name]
@@ -737,7 +743,7 @@ class Chaos:
             ),
             "failed_by_takeovers_alone": sum(
                 turn["status"] == "failed"
-                and turn["deaths"] < DEATHS_MAX
+                and evidence.deaths_of(turn) < DEATHS_MAX
                 and json.loads(turn["result"])["error_code"] == "internal_error"
                 for turn in turns
             ),
@@ -792,7 +798,7 @@ class Chaos:
             "texts_dropped": sum('"dropped":true' in event["data"] for event in evidence.events),
             "takeovers": sum(turn["attempt"] > 1 for turn in turns),
             "deaths": sum(turn["deaths"] for turn in turns),
-            **self._takeovers(turns),
+            **self._takeovers(evidence),
             "tasks": len(evidence.tasks),
             "model_calls": len(evidence.asked),
             "faults": sum(kinds.values()),

@@ -119,17 +119,18 @@ class Evidence:
     Attributes:
         requests: By clients, in order of their ends.
         streams: That clients heard.
-        turns, messages, calls, answers, tasks, conversations, events, used, days: Rows of the
-            database at the end.
+        turns, takeovers, messages, calls, answers, tasks, conversations, events, used, days: Rows
+            of the database at the end.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
         crashes: Log lines that no fault excuses.
-        died: How many processes ended otherwise than in order, where that is known.
+        died: Ids of processes that ended otherwise than in order, where that is known.
     """
 
     requests: Sequence[Request] = ()
     turns: Sequence[Row] = ()
+    takeovers: Sequence[Row] = ()
     messages: Sequence[Row] = ()
     calls: Sequence[Row] = ()
     answers: Sequence[Row] = ()
@@ -143,7 +144,18 @@ class Evidence:
     items: Sequence[Item] = ()
     decided: Mapping[str, frozenset[str]] = field(default_factory=dict)
     crashes: Sequence[str] = ()
-    died: int | None = None
+    died: frozenset[str] | None = None
+
+    def deaths_of(self, turn: Row) -> int:
+        """How many of the processes that it was taken from died, as who killed them knows."""
+        return len(self._left_by[str(turn["id"])] & (self.died or frozenset()))
+
+    @cached_property
+    def _left_by(self) -> Mapping[str, set[str]]:
+        left: dict[str, set[str]] = defaultdict(set)
+        for row in self.takeovers:
+            left[str(row["turn_id"])].add(str(row["left_by"]))
+        return left
 
     @cached_property
     def turn_of_id(self) -> dict[str, Row]:
@@ -573,9 +585,10 @@ def counters_are_within_limits(evidence: Evidence) -> Found:
             yield Violation(12, f"turn {turn_id} made {turn['model_calls']}, {len(calls)} calls")
         if turn["deaths"] >= max(turn["attempt"], 1):
             yield Violation(12, f"turn {turn_id}: {turn['deaths']} deaths in {turn['attempt']}")
-        if evidence.died is not None and turn["deaths"] > evidence.died:
+        # The last owner may be cut off and alive, which shows when it is heard again.
+        if evidence.died is not None and turn["deaths"] > evidence.deaths_of(turn) + 1:
             yield Violation(
-                12, f"turn {turn_id}: {turn['deaths']} deaths, and {evidence.died} processes died"
+                12, f"turn {turn_id}: {turn['deaths']} deaths, and {evidence.deaths_of(turn)} died"
             )
         if script is not None and turn["status"] == "completed":
             expected = len(script.steps) + 1

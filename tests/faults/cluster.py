@@ -138,6 +138,7 @@ TABLES = {
     "turns": "turns",
     "messages": "messages",
     "calls": "tool_calls",
+    "takeovers": "takeovers",
     "answers": "model_answers",
     "tasks": "tasks",
     "conversations": "conversations",

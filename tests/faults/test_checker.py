@@ -26,6 +26,7 @@ class World:
 
     requests: list[Request] = field(default_factory=list)
     turns: list[dict[str, Any]] = field(default_factory=list)
+    takeovers: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
@@ -65,7 +66,8 @@ class World:
             items=items,
             decided=self.decided,
             crashes=self.crashes,
-            died=1,
+            takeovers=self.takeovers,
+            died=frozenset({"p1"}),
         )
 
     def found(self) -> set[int]:
@@ -499,8 +501,11 @@ def a_turn_died_more_often_than_it_was_tried(world: World) -> None:
 
 
 @spoils(12)
-def a_process_that_lives_counts_as_dead(world: World) -> None:
-    world.turns[0].update(attempt=3, deaths=2)
+def processes_that_live_count_as_dead(world: World) -> None:
+    world.turns[0].update(attempt=4, deaths=3)
+    world.takeovers += [
+        {"turn_id": "t1", "left_by": f"p{number}", "attempt": number + 1} for number in (1, 2, 3)
+    ]
 
 
 @spoils(13)

@@ -40,7 +40,8 @@ async def insert(
     async with superuser.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO processes VALUES (:id, :session,"
+                "INSERT INTO processes (id, session, since, seen_at, expires_at, stuck)"
+                " VALUES (:id, :session,"
                 " now() + make_interval(secs => :since), now() + make_interval(secs => :seen),"
                 " now() + make_interval(secs => :expires), :stuck)"
             ),

@@ -1,18 +1,20 @@
 """A turn outlives its process: taken up from its record, by whoever lives."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from agents.testing import ModelCall, ModelStep, ScriptedModel
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.assistant.asking import NamedModel
 from taskchat.errors import DatabaseError
+from taskchat.moments import new_id
 from taskchat.turns import attempt, drive
 from taskchat.turns.claims import ATTEMPTS_MAX
 from taskchat.turns.lease import ADOPTED_AT_ONCE, stop_lost_runs, sweep_lost_turns
@@ -60,11 +62,43 @@ async def expire(superuser: AsyncEngine, person: Person, owner: RunningApp) -> N
     await owner.app.state.heartbeat.close()
     async with superuser.begin() as connection:
         await connection.execute(
+            text("DELETE FROM processes WHERE id = :process"),
+            {"process": owner.app.state.turns.process},
+        )
+        await connection.execute(
             text(
                 "UPDATE turns SET lease_expires_at = now() - interval '1s'"
                 " WHERE user_id = :owner AND status IN ('queued', 'running')"
             ),
             {"owner": person.user_id},
+        )
+
+
+async def died_before(
+    connection: AsyncConnection, person: Person, losses: Sequence[tuple[str, UUID, bool]]
+) -> None:
+    """Earlier takeovers: why, from whom, and whether that process was heard since."""
+    for reason, left_by, back in losses:
+        await connection.execute(
+            text(
+                "INSERT INTO takeovers (user_id, turn_id, attempt, reason, left_by, at)"
+                " SELECT t.user_id, t.id, (SELECT count(*) + 2 FROM takeovers AS o"
+                " WHERE o.turn_id = t.id), :reason, :left_by, now() - interval '1 min'"
+                " FROM turns AS t WHERE t.user_id = :o"
+            ),
+            {"o": person.user_id, "reason": reason, "left_by": left_by},
+        )
+        since = "now()" if back else "now() - interval '2 min'"
+        await connection.execute(
+            text(
+                "INSERT INTO processes (id, since, seen_at, expires_at)"
+                f" VALUES (:id, {since}, {since}, {since}) ON CONFLICT DO NOTHING"
+            ),
+            {"id": left_by},
+        )
+        await connection.execute(
+            text("UPDATE turns SET attempt = attempt + 1 WHERE user_id = :o"),
+            {"o": person.user_id},
         )
 
 
@@ -272,8 +306,8 @@ async def test_three_deaths_end_a_turn_as_failed(
         waiting = asyncio.create_task(person.say(one.client, "hello"))
         await asyncio.wait_for(hanging.wait(), 60)
         async with superuser.begin() as connection:
-            await connection.execute(
-                text("UPDATE turns SET deaths = 2 WHERE user_id = :o"), {"o": person.user_id}
+            await died_before(
+                connection, person, [("gone", new_id(), False), ("gone", new_id(), False)]
             )
         await expire(superuser, person, one)
         await sweep(two)
@@ -283,6 +317,53 @@ async def test_three_deaths_end_a_turn_as_failed(
             two.client, "Add task: A", conversation_id=answer.json()["conversation_id"]
         )
         assert works.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        pytest.param([("gone", 1, False)], 2, id="a process that never came back"),
+        pytest.param([("gone", 1, True)], 1, id="it was cut off, and lives"),
+        pytest.param([("unknown", 1, True)], 1, id="behind a pooler too"),
+        pytest.param([("stuck", 1, True)], 2, id="the turn stuck it, and may again"),
+        pytest.param([("gone", 1, False), ("unknown", 1, False)], 2, id="nobody dies twice"),
+        pytest.param([("silent", 1, False), ("ended", 2, False), ("released", 3, False)], 1),
+        pytest.param([("gone", 1, True), ("gone", 2, True), ("gone", 3, True)], 1),
+    ],
+)
+async def test_a_process_that_was_heard_again_did_not_die(
+    running_app: AppMaker,
+    superuser: AsyncEngine,
+    losses: Sequence[tuple[str, int, bool]],
+    expected: int,
+) -> None:
+    person, ids = Person(), [new_id() for _ in range(4)]
+    _, dying, hanging = hangs_after()
+    _, finishing = scripted(says("Here I am."))
+    async with running_app(chain=dying) as one, running_app(chain=finishing) as two:
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 60)
+        async with superuser.begin() as connection:
+            await died_before(
+                connection, person, [(reason, ids[place], back) for reason, place, back in losses]
+            )
+        await expire(superuser, person, one)
+        await sweep(two)
+        answer = await waiting
+    assert answer.status_code == 200, answer.text
+    async with superuser.connect() as connection:
+        turn = await connection.execute(
+            text("SELECT deaths, attempt FROM turns WHERE user_id = :o"), {"o": person.user_id}
+        )
+        assert tuple(turn.one()) == (expected, len(losses) + 2)
+        last = await connection.execute(
+            text(
+                "SELECT reason, left_by FROM takeovers WHERE user_id = :o"
+                " ORDER BY attempt DESC LIMIT 1"
+            ),
+            {"o": person.user_id},
+        )
+        assert tuple(last.one()) == ("unknown", one.app.state.turns.process)
 
 
 async def test_a_stopping_app_hands_its_turn_over_without_a_death(

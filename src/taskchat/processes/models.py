@@ -18,3 +18,4 @@ class Process(SQLModel, table=True):
     seen_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     stuck: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    ended: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))

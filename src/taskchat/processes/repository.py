@@ -16,7 +16,8 @@ GONE_S_MIN: Final = 1.5
 """A process whose session was cut needs a moment to open another, on a busy machine too."""
 
 FORGOTTEN_H: Final = 1
-"""Hours for which the row of a process that went without a word is kept, for whoever looks."""
+"""Hours for which the row of a process that is no more is kept: how it ended decides what its turns
+lost with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Lease:
 
 LOST: Final = (
     "lost AS MATERIALIZED (SELECT silent.id, silent.fate FROM ("
-    "SELECT p.id, p.expires_at, CASE WHEN p.session IS NULL THEN 'unknown'"
+    "SELECT p.id, p.expires_at, CASE WHEN p.ended THEN 'ended'"
+    " WHEN p.session IS NULL THEN 'unknown'"
     # A session holds a lock for as long as it is open, and no longer.
     " WHEN NOT EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.locktype = 'advisory'"
     " AND l.objsubid = 1 AND l.granted"
@@ -68,13 +70,17 @@ LOST: Final = (
 )
 """A part of a statement: the processes whose turns are up, and what became of them.
 
-`gone`: its session ended. `stuck`: its heart beats, and says that its event loop answers no more.
-`silent`: it is connected and says nothing, as one that is frozen. `unknown`: it has no session that
-could be looked for, and its lease ran out."""
+`ended`: in order, and said so. `gone`: its session is closed. `stuck`: its heart beats, and says
+that its event loop answers no more. `silent`: it is connected and says nothing, as one that is
+frozen. `unknown`: it has no session that could be looked for, and its lease ran out."""
 
 DEATHS: Final = ("gone", "stuck", "unknown")
 """Fates in which the turn at hand may have had a part. What freezes a process comes from outside,
 and a process that is silent, however long, is alive."""
+
+REVOCABLE: Final = ("gone", "unknown")
+"""Deaths that were none if the process is heard again: its connections were cut, and it was slow to
+open others."""
 
 
 # What a heartbeat says is a script: one transaction in one trip, and nothing that a pooler could
@@ -95,7 +101,9 @@ _BEAT: Final = (
     " since = CASE WHEN p.expires_at < now() OR p.session IS DISTINCT FROM excluded.session"
     " THEN excluded.since ELSE p.since END"
 )
-_LEAVE: Final = " DELETE FROM processes WHERE id = '{process}'"
+_LEAVE: Final = (
+    " UPDATE processes SET ended = true, seen_at = now(), expires_at = now() WHERE id = '{process}'"
+)
 _HOLD_SESSION: Final = (
     "SELECT pg_advisory_lock({session}), set_config('tcp_keepalives_idle', '{idle_s}', false),"
     " set_config('tcp_keepalives_interval', '{idle_s}', false),"
@@ -145,7 +153,7 @@ _FORGET = text(
 
 
 async def forget_dead(connection: AsyncConnection) -> int:
-    """Forget processes that went without a word; returns how many. A system transaction.
+    """Forget processes that are no more; returns how many. A system transaction.
 
     One that was frozen all the time puts its row back as soon as it wakes.
     """

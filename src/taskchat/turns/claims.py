@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.db import AnyRow
 from taskchat.principal import Principal
-from taskchat.processes.repository import DEATHS, LOST, Lease
+from taskchat.processes.repository import DEATHS, LOST, REVOCABLE, Lease
 from taskchat.turns.states import Claim, Takeover, TurnRef
 
 DEATHS_MAX: Final = 3
@@ -45,15 +45,27 @@ _FREE: Final = (
     " ELSE 'unknown' END AS reason"
     " FROM turns AS t LEFT JOIN lost ON lost.id = t.owner"
 )
+# A process dies once, however often it was taken for dead, and not at all if it was heard since.
 _TAKE: Final = (
-    ") UPDATE turns AS t SET status = 'running', attempt = t.attempt + 1, owner = :process,"
-    " deaths = t.deaths + (free.status = 'running' AND free.reason = ANY (:deaths))::int,"
+    "), died AS (SELECT free.id, free.user_id, count(DISTINCT past.left_by) AS before"
+    " FROM free JOIN takeovers AS past ON past.user_id = free.user_id AND past.turn_id = free.id"
+    " WHERE past.reason = ANY (:deaths) AND past.left_by IS DISTINCT FROM free.owner"
+    " AND NOT (past.reason = ANY (:revocable) AND EXISTS (SELECT 1 FROM processes AS p"
+    " WHERE p.id = past.left_by AND p.since > past.at)) GROUP BY free.user_id, free.id"
+    "), taken AS (UPDATE turns AS t SET status = 'running', attempt = t.attempt + 1,"
+    " owner = :process, deaths = (free.status = 'running' AND free.reason = ANY (:deaths))::int"
+    " + coalesce((SELECT died.before FROM died"
+    " WHERE died.user_id = free.user_id AND died.id = free.id), 0),"
     " lease_expires_at = now() + make_interval(secs => :lease_s),"
     " started_at = coalesce(t.started_at, now())"
     " FROM free WHERE t.user_id = free.user_id AND t.id = free.id"
     " RETURNING t.user_id, t.id, t.conversation_id, t.number, t.attempt, t.deaths, t.channel,"
     " free.owner AS left_by, free.status AS was, free.reason"
+    "), noted AS (INSERT INTO takeovers (user_id, turn_id, attempt, reason, left_by)"
+    " SELECT user_id, id, attempt, reason, left_by FROM taken WHERE was = 'running'"
+    ") SELECT * FROM taken"
 )
+_JUDGED: Final = {"deaths": DEATHS, "revocable": REVOCABLE}
 _CLAIM = text(
     _FREE
     + " WHERE t.user_id = :owner AND t.id = :turn"
@@ -90,7 +102,7 @@ async def claim(
                 "owner": turn.principal.user_id,
                 "turn": turn.id,
                 "process": process,
-                "deaths": DEATHS,
+                **_JUDGED,
                 **lease.values(),
             },
         )
@@ -119,9 +131,9 @@ async def adopt(
         _ADOPT,
         {
             "process": process,
-            "deaths": DEATHS,
             "turns_max": turns_max,
             "here": here,
+            **_JUDGED,
             **lease.values(),
         },
     )

@@ -108,6 +108,29 @@ class Turn(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
+class TurnTakeover(SQLModel, table=True):
+    """A turn that ran was taken up by another attempt, and why it was free.
+
+    Whether `left_by` really died is decided when the turn is taken up the next time.
+    """
+
+    __tablename__ = "takeovers"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    turn_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    attempt: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    reason: str = Field(sa_column=Column(String(16), nullable=False))
+    left_by: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )
+
+
 class TurnEvent(SQLModel, table=True):
     """One thing that happened in a turn, as it is told on every transport.
 

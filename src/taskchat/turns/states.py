@@ -37,7 +37,7 @@ class Claim:
     Attributes:
         turn: Which.
         attempt: The fencing token.
-        deaths: How often its process died while it ran.
+        deaths: How many processes died while they ran it, as far as is known.
         channel: How its message came in.
         taken: Why it was free, where it ran before.
     """
