@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-live bench-burst \
-	bench-models chaos clean
+	bench-models chaos coverage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,11 +37,11 @@ check: environment ## formatter, linter, types, import rules, contracts
 
 # Of the hundreds of processes that tests start, each would compile the whole package again.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: check ## everything: check, then the tests with coverage
-	# What kills and freezes processes has the machine to itself: its times are short.
-	$(BIN)/python -m pytest tests/faults --cov --cov-report= $(ARGS)
-	$(BIN)/python -m pytest --ignore=tests/faults -n 3 --dist=loadfile \
-		--cov --cov-append --cov-report=term --cov-fail-under=90 $(ARGS)
+test: check ## everything: check, then the tests
+	$(BIN)/python -m pytest -n 4 --dist=worksteal $(ARGS)
+
+coverage: environment ## the tests once more, and which branches they leave out; takes twice as long
+	$(BIN)/python -m pytest -n 4 --dist=worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 format: environment ## mend what the formatter and the linter can
 	$(BIN)/python -m ruff format .

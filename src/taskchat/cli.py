@@ -171,8 +171,10 @@ def _check_ready_file(path: Path) -> None:
     """A file from before must not tell that this one serves, and it must be possible to write."""
     try:
         path.unlink(missing_ok=True)
-        path.touch()
-        path.unlink()
+        # Beside it: whoever waits for the file must not take an empty one for it.
+        probe = path.with_name(f"{path.name}.partial")
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         _refuse(f"--ready-file {path}: {error.strerror}")
 

@@ -89,10 +89,8 @@ async def _found_in(database: Database) -> list[Finding]:
     try:
         schema = await schema_of(database)
     except (DatabaseError, DBAPIError) as error:
-        reason = type(getattr(error, "orig", None) or error.__cause__ or error).__name__
-        findings.append(
-            Finding("migrations", False, f"no answer ({reason}); check the server, then try again")
-        )
+        reason = reason_of(error.__cause__ or error)
+        findings.append(Finding("migrations", False, f"{reason}; check the server, then try again"))
     else:
         findings.append(
             Finding("migrations", True, f"at {schema.revision}")

@@ -81,8 +81,11 @@ def test_a_sockets_address_says_what_its_headers_can_not() -> None:
         manner_allowed=True,
     )
     assert found == Circumstances("Asia/Tokyo", "nl", "delay=1")
-    assert Circumstances(**(found.stored() or {})) == found
+    assert Circumstances.restored(found.stored()) == found
     assert Circumstances().stored() is None
+    assert Circumstances.restored({"time_zone": "Mars/Olympus", "language": "de"}) == Circumstances(
+        language="de"
+    )
 
 
 async def asked_with(running_app: AppMaker, person: Person, **headers: str) -> str:

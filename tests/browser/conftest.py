@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ async def services(
         yield Services(*(one["url"] for one in told))
         # Both at once; each is waited for when its block ends.
         for process in processes:
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
 
 
 @pytest.fixture

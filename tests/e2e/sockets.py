@@ -6,10 +6,7 @@ import json
 import re
 import secrets
 import select
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from typing import Any, Final
 import httpx
 import websockets
 from tests.conftest import JWT_SECRET
-from tests.e2e.processes import environment
+from tests.e2e.processes import Forked, environment
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
@@ -43,7 +40,7 @@ def token_of(user_id: str) -> str:
 class Server:
     """A `taskchat serve` of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     port: int
     log: Path
 
@@ -81,27 +78,19 @@ def started(database_url: str, folder: Path, **settings: str) -> Iterator[Server
         **rates,
         **settings,
     }
-    command = [sys.executable, "-m", "taskchat", "serve", "--port", str(port)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(**variables),
-            stdout=subprocess.DEVNULL,
-            stderr=log,
+        process = Forked(
+            ["serve", "--port", str(port)],
+            folder,
+            environment(**variables),
+            stdout=log.fileno(),
+            stderr=log.fileno(),
         )
     server = Server(process, port, folder / "log")
     try:
         yield server
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        process.end(PATIENCE_S)
     written = server.log.read_text().splitlines()
     # Whatever was sent to it, it was a case that somebody had thought of.
     for trace in ("Traceback", "crashed", "Exception", "exception"):
@@ -364,11 +353,12 @@ async def eventually(ask: Any, *, every_s: float = 0.05) -> None:
         await asyncio.sleep(every_s)
 
 
-async def ended(process: subprocess.Popen[bytes]) -> int:
+async def ended(process: Forked) -> int:
     """The exit code of a process that is about to end."""
 
     async def is_over() -> bool:
         return process.poll() is not None
 
     await eventually(is_over)
-    return int(process.returncode)
+    assert process.returncode is not None
+    return process.returncode

@@ -8,10 +8,7 @@ import contextlib
 import os
 import random
 import select
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ import psutil
 import pytest
 from tests.answers import MARK, Answer, error_of
 from tests.conftest import JWT_SECRET
+from tests.e2e.processes import Forked
 from tests.factories import Person
 
 PATIENCE_S = 60
@@ -116,10 +114,13 @@ def started(
         "TASKCHAT_LOG_FORMAT": "json",
         **settings,
     }
-    command = [str(Path(sys.executable).with_name("taskchat")), *arguments, "--port", str(port)]
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log
+        server = Forked(
+            [*arguments, "--port", str(port)],
+            folder,
+            environment,
+            stdout=log.fileno(),
+            stderr=log.fileno(),
         )
         try:
             deadline = time.monotonic() + PATIENCE_S
@@ -133,12 +134,7 @@ def started(
                     select.select([], [], [], 0.05)
             yield port, server.pid
         finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.end(PATIENCE_S)
     assert b"Traceback" not in (folder / "log").read_bytes()
     assert b"crashed" not in (folder / "log").read_bytes()
 

@@ -14,7 +14,15 @@ import httpx
 import psutil
 import pytest
 from tests.conftest import JWT_SECRET
-from tests.e2e.processes import WAIT_S, environment, first_line, ready, running, taskchat
+from tests.e2e.processes import (
+    WAIT_S,
+    environment,
+    first_line,
+    fresh_running,
+    ready,
+    running,
+    taskchat,
+)
 
 ODD = "My Projects & `id` $HOME %41 #a?b, 'q' \"w\"\n" + "ü" * 60
 """What a shell, an address, a list of folders and a line-wise file each take apart."""
@@ -46,7 +54,7 @@ def test_a_folder_and_an_environment_may_hold_anything(tmp_path: Path) -> None:
         "TZ": "Nowhere/Else",
     }
     arguments = ("dev", "--port", "0", "--ready-file", "ready.json")
-    with running(*arguments, cwd=folder, env=odd) as process:
+    with fresh_running(*arguments, cwd=folder, env=odd) as process:
         told = ready(folder / "ready.json", process)
         assert httpx.get(f"{told['url']}/readyz", timeout=WAIT_S).json()["database"] is True
     assert not (folder / ".taskchat" / "postgres" / "postmaster.pid").exists()

@@ -32,7 +32,6 @@ from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 
 from taskchat.database_faults import DRIVER_FAULTS
-from taskchat.moments import new_id
 
 LEASE_S, GRACE_S, RUN_TIMEOUT_S = 2.0, 1.0, 12.0
 
@@ -862,7 +861,7 @@ def crashes(service: Service) -> list[str]:
 
 async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
     """One run on a database of its own."""
-    url = await cluster.make_database(f"chaos_{new_id().hex}")
+    url = await cluster.make_database("chaos")
     async with ModelServer() as model:
         fleet = Fleet(folder, url, model.url, TIMES)
         try:

@@ -16,6 +16,7 @@ from taskchat.embedded import start_postgres
 from taskchat.embedded.account import account_for
 from taskchat.embedded.programs import install_folder
 from taskchat.migrations import upgrade
+from taskchat.moments import new_id
 
 StopMode = Literal["fast", "immediate"]
 
@@ -46,6 +47,7 @@ class Cluster:
 
     async def make_database(self, name: str) -> str:
         """A migrated database; returns its address, of a login that sees every row."""
+        name = f"{name}_{new_id().hex}"
         connection = await asyncpg.connect(self._server_url)
         try:
             await connection.execute(f"CREATE DATABASE {name}")

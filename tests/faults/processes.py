@@ -1,22 +1,16 @@
 """Real `taskchat serve` processes: started, frozen, killed, and told to stop."""
 
-import asyncio
-import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 from tests.factories import JWT_SECRET
 from tests.faults.waiting import until
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
+from tests.nursery import NURSERY, PROJECT
 
 AGENT_CONFIG = PROJECT / "contracts" / "agent-config.yaml"
 
@@ -152,26 +146,6 @@ class Fleet:
         }
         self._started = 0
         self._alive: dict[int, Service] = {}
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=PROJECT,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
-            text=True,
-        )
-        self._warm = False
-
-    def _tell(self, command: dict[str, Any]) -> dict[str, Any]:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        if not self._warm:
-            self._nursery.stdout.readline()
-            self._warm = True
-        self._nursery.stdin.write(json.dumps(command) + "\n")
-        self._nursery.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._nursery.stdout.readline())
-        return answer
 
     def launch(self, name: str = "", **environment: str) -> Service:
         """Start a service; it is not ready yet."""
@@ -179,18 +153,15 @@ class Fleet:
         name = name or f"p{self._started}"
         stem = self._folder / f"{self._started:03}-{name}"
         stdout, stderr = stem.with_suffix(".out"), stem.with_suffix(".err")
-        for path in (stdout, stderr):
-            path.touch()
-        told = self._tell(
-            {
-                "argv": ["serve", "--port", "0"],
-                "env": {**self._environment, "OPENAI_API_KEY": name, **environment},
-                "folder": str(self._folder),
-                "stdout": str(stdout),
-                "stderr": str(stderr),
-            }
-        )
-        service = Service(self, name, told["pid"], stdout, stderr)
+        with open(os.devnull) as null, stdout.open("a") as out, stderr.open("a") as err:
+            pid = NURSERY.start(
+                "tests.faults.serve_with_faults",
+                ["serve", "--port", "0"],
+                env={**self._environment, "OPENAI_API_KEY": name, **environment},
+                folder=self._folder,
+                descriptors=(null.fileno(), out.fileno(), err.fileno()),
+            )
+        service = Service(self, name, pid, stdout, stderr)
         self._alive[service.pid] = service
         return service
 
@@ -200,10 +171,10 @@ class Fleet:
 
     def exit_code(self, pid: int) -> int | None:
         """Of a service of this fleet; None while it lives."""
-        code = self._tell({"poll": pid})["exit"]
+        code = NURSERY.poll(pid)
         if code is not None:
             self._alive.pop(pid, None)
-        return None if code is None else int(code)
+        return code
 
     async def close(self) -> None:
         """Kill what is left."""
@@ -211,8 +182,3 @@ class Fleet:
             service.kill()
         for service in list(self._alive.values()):
             await service.exited()
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.close()
-        self._nursery.stdout.close()
-        await asyncio.to_thread(self._nursery.wait, 10)

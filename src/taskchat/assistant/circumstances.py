@@ -4,6 +4,7 @@ Hints never block a message: one that can't be used is as if it had not been sen
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,6 +47,14 @@ class Circumstances:
     time_zone: str = "UTC"
     language: str | None = None
     manner: str | None = None
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, str] | None) -> "Circumstances":
+        """From what was kept; another machine may have known time zones that this one does not."""
+        kept = dict(stored or {})
+        if not is_time_zone(kept.get("time_zone", "UTC")):
+            del kept["time_zone"]
+        return cls(**kept)
 
     def stored(self) -> dict[str, str] | None:
         """As it is kept with a turn; None where there is nothing to keep."""

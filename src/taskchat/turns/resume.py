@@ -181,7 +181,7 @@ async def _read(connection: AsyncConnection, held: Claim, needs: Needs) -> Start
     return StartedTurn(
         held,
         message,
-        Circumstances(**(said.circumstances or {})),
+        Circumstances.restored(said.circumstances),
         background,
         last_seq=seq,
         open_stream=type_ in STREAMING,
