@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
-from taskchat.database_connect import open_engine
-from taskchat.migrations import (
+from taskchat.postgres.connect import open_engine
+from taskchat.postgres.migrations import (
     BUSY,
     COMPARISON,
     MIGRATION_LOCK,

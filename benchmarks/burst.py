@@ -22,8 +22,8 @@ from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, Launched, cpu_s, free_port, launched, peak_mib
 from benchmarks.squeeze import squeezed
 from taskchat.auth.tokens import issue_token
-from taskchat.embedded import ephemeral_data_dir, start_postgres
-from taskchat.migrations import upgrade
+from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
+from taskchat.postgres.migrations import upgrade
 
 SECRET: Final = "the secret of a benchmark, of more than 32 bytes"
 

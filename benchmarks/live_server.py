@@ -5,9 +5,9 @@ import sys
 from unittest import mock
 
 from benchmarks.scripted import ScriptedModel
-from taskchat import server
 from taskchat.app import create_app
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.serving import server
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 

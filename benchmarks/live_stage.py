@@ -15,8 +15,8 @@ from benchmarks.live_server import SCRIPTED
 from benchmarks.processes import AMPLE_LIMITS, Launched, PostgresClock, cpu_s, free_port, launched
 from benchmarks.token_server import MODEL
 from taskchat.auth.tokens import issue_token
-from taskchat.embedded import start_postgres
-from taskchat.migrations import upgrade
+from taskchat.postgres.embedded import start_postgres
+from taskchat.postgres.migrations import upgrade
 
 DATABASE = "bench_live"
 

@@ -2,7 +2,7 @@
 
 from benchmarks.scripted import ScriptedModel
 from taskchat.app import create_app
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 

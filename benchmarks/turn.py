@@ -28,8 +28,8 @@ from sqlalchemy.engine import make_url
 from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, PostgresClock, cpu_s, free_port, launched
 from taskchat.auth.tokens import issue_token
-from taskchat.embedded import start_postgres
-from taskchat.migrations import upgrade
+from taskchat.postgres.embedded import start_postgres
+from taskchat.postgres.migrations import upgrade
 
 CONCURRENCY: Final = 4
 """Connections that are kept alive; each is one user's, with one turn at a time."""

@@ -17,14 +17,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from taskchat.app import create_app
-from taskchat.assistant.asking import NamedModel
-from taskchat.database_connect import open_engine
-from taskchat.db import Database
-from taskchat.embedded import ephemeral_data_dir, start_postgres
-from taskchat.migrations import upgrade
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id
+from taskchat.postgres.connect import open_engine
+from taskchat.postgres.database import Database
+from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
+from taskchat.postgres.listener import Listener
+from taskchat.postgres.migrations import upgrade
 from taskchat.settings import OFFLINE, Settings
 from taskchat.telemetry.logs import configure_logs
+from taskchat.transports.dependencies import LiveDeps
+from taskchat.turns.deps import TurnDeps
 
 # What is imported stays; looking through it again and again takes a tenth of the time.
 gc.freeze()
@@ -132,6 +136,21 @@ class RunningApp:
     def __init__(self, app: FastAPI, client: httpx.AsyncClient) -> None:
         self.app = app
         self.client = client
+
+    @property
+    def turns(self) -> TurnDeps:
+        """What its turns need."""
+        return part_of(self.app, TurnDeps)
+
+    @property
+    def listener(self) -> Listener:
+        """Where it hears of other processes."""
+        return part_of(self.app, Listener)
+
+    @property
+    def live(self) -> LiveDeps:
+        """What its streams and sockets need."""
+        return part_of(self.app, LiveDeps)
 
 
 AppMaker = Callable[..., AbstractAsyncContextManager[RunningApp]]

@@ -8,10 +8,10 @@ import httpx
 from agents.testing import ScriptedModel, assistant_message, function_call
 from sqlalchemy import text
 
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
 from taskchat.auth.tokens import issue_token
-from taskchat.db import Database
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"

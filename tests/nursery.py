@@ -32,10 +32,10 @@ PRELOADED: Final = (
     "openai.types.responses",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "taskchat.app",
-    "taskchat.cli",
-    "taskchat.dev",
-    "taskchat.doctor",
-    "taskchat.server",
+    "taskchat.commands.cli",
+    "taskchat.commands.dev",
+    "taskchat.commands.doctor",
+    "taskchat.serving.server",
     "tests.faults.serve_with_faults",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
@@ -178,7 +178,7 @@ def main() -> None:
     """Serve commands until there are no more."""
     for module in PRELOADED:
         importlib.import_module(module)
-    from taskchat.migrations import head
+    from taskchat.postgres.migrations import head
 
     head()
     gc.collect()

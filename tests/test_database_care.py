@@ -11,10 +11,11 @@ from sqlalchemy.engine import make_url
 from tests.factories import Person
 from tests.faults.proxy import Proxy
 
-from taskchat import database_care, listener
-from taskchat.database_connect import connect
-from taskchat.db import Database
-from taskchat.listener import Listener
+from taskchat.postgres import care as database_care
+from taskchat.postgres import listener
+from taskchat.postgres.connect import connect
+from taskchat.postgres.database import Database
+from taskchat.postgres.listener import Listener
 from taskchat.settings import Settings
 
 PATIENCE_S = 60

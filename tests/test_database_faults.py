@@ -12,10 +12,10 @@ from tests.conftest import AppMaker
 from tests.factories import Person
 from tests.faults.waiting import until
 
-from taskchat.database_connect import connect
-from taskchat.database_faults import is_lost, is_transient, reason_of
-from taskchat.db import Database
 from taskchat.errors import DatabaseError, DatabaseRefused
+from taskchat.postgres.connect import connect
+from taskchat.postgres.database import Database
+from taskchat.postgres.faults import is_lost, is_transient, reason_of
 from taskchat.settings import Settings
 
 PATIENCE_S = 60
@@ -110,7 +110,7 @@ async def test_a_bug_in_writing_the_reply_is_a_500_that_names_the_turn(
 async def test_a_process_that_was_refused_a_write_is_not_ready_until_it_may_try_again(
     running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskchat.db.UNWRITABLE_S", 3600.0)
+    monkeypatch.setattr("taskchat.postgres.database.UNWRITABLE_S", 3600.0)
     person = Person()
     async with running_app() as running:
         assert (await running.client.get("/readyz")).status_code == 200

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from taskchat.database_url import IGNORED, ONLY, USED, DatabaseAddress, parse_address
 from taskchat.settings import Settings
+from taskchat.settings.database_url import IGNORED, ONLY, USED, DatabaseAddress, parse_address
 
 Check = Callable[[DatabaseAddress], bool]
 

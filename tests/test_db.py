@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import RunningApp
 from tests.factories import Person, person_in
 
-from taskchat.database_faults import is_transient
-from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
+from taskchat.postgres.faults import is_transient
+from taskchat.principal import Channel
 from taskchat.settings import Settings
 from taskchat.tables import metadata
 
@@ -27,11 +28,11 @@ async def fill(running: RunningApp) -> Person:
     person = Person()
     answer = await person.say(running.client, "Add task: Buy groceries")
     assert answer.status_code == 200
-    live = running.app.state.live
+    live = running.live
     assert await live.presence.join(person.principal, "websocket", None)
     limits = RateLimits(Settings(_env_file=None))
     async with live.database.transaction(person.principal) as connection:
-        await limits.spend(connection, person.principal, new_id(), "rest")
+        await limits.spend(connection, person.principal, new_id(), Channel.REST)
         await connection.execute(
             text(
                 "INSERT INTO takeovers (user_id, turn_id, attempt, reason)"

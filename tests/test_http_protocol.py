@@ -11,8 +11,8 @@ import uvicorn
 from tests.answers import Answer, error_of
 from uvicorn.server import ServerState
 
-from taskchat import http_protocol
-from taskchat.http_protocol import GuardedProtocol
+from taskchat.serving import http_protocol
+from taskchat.serving.http_protocol import GuardedProtocol
 from taskchat.settings import Settings
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from taskchat.errors import DatabaseError, Overloaded
-from taskchat.line import RETRY_AFTER_S_MAX, Line, Precedence
+from taskchat.postgres.line import RETRY_AFTER_S_MAX, Line, Precedence
 from taskchat.time_limits import time_limit
 
 LONG_S = 60.0

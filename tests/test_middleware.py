@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from taskchat.middleware import RequestGate
+from taskchat.http.gate import RequestGate
 from taskchat.settings import Settings
 
 

@@ -22,9 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from tests.conftest import AppMaker
 
-from taskchat.database_connect import open_engine
-from taskchat.db import Database
-from taskchat.migrations import (
+from taskchat.moments import new_id
+from taskchat.postgres.connect import open_engine
+from taskchat.postgres.database import Database
+from taskchat.postgres.migrations import (
     COMPARISON,
     MIGRATION_LOCK,
     Schema,
@@ -33,7 +34,6 @@ from taskchat.migrations import (
     schema_of,
     upgrade,
 )
-from taskchat.moments import new_id
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 from taskchat.tables import metadata
@@ -90,7 +90,7 @@ async def test_two_processes_can_migrate_an_empty_database_at_once(
     empty_database: MakeDatabase, settings: Settings
 ) -> None:
     async with empty_database() as url:
-        program = f"from taskchat.migrations import upgrade; upgrade({url!r})"
+        program = f"from taskchat.postgres.migrations import upgrade; upgrade({url!r})"
         processes = [
             await asyncio.create_subprocess_exec(sys.executable, "-c", program) for _ in range(3)
         ]
@@ -403,7 +403,7 @@ import os, signal, sys
 from itertools import count
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from taskchat.migrations import upgrade
+from taskchat.postgres.migrations import upgrade
 
 for statements in count(int(sys.argv[2])):
     child = os.fork()

@@ -12,9 +12,9 @@ from tests.answers import error_of
 from tests.conftest import AppMaker
 from tests.factories import Person
 
-from taskchat.openapi import METHODS
-from taskchat.origins import Origins, origin_of
+from taskchat.http.headers import METHODS
 from taskchat.settings import Settings
+from taskchat.settings.origins import Origins, origin_of
 
 PAGE = "https://app.example.org"
 

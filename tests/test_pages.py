@@ -11,7 +11,7 @@ from tests.answers import error_of
 from tests.factories import Person
 
 from taskchat.errors import InvalidRequest
-from taskchat.pages import LIMIT_MAX, decode_cursor, encode_cursor
+from taskchat.http.pages import LIMIT_MAX, decode_cursor, encode_cursor
 
 
 def cursor_of(value: object) -> str:

@@ -12,9 +12,10 @@ from tests.answers import KEYS, ask, error_of
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, scripted
 
-from taskchat import errors, problems
+from taskchat import errors
 from taskchat.errors import Detail, ServiceError
-from taskchat.middleware import RequestGate
+from taskchat.http import problems
+from taskchat.http.gate import RequestGate
 from taskchat.moments import new_id
 from taskchat.settings import Settings
 

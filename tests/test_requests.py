@@ -12,7 +12,7 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
 
 from taskchat.errors import InvalidRequest
-from taskchat.requests import JSON, PROBLEM, parse, prefers_problem, quality
+from taskchat.http.requests import JSON, PROBLEM, parse, prefers_problem, quality
 
 EVENTS = "text/event-stream"
 

@@ -12,7 +12,7 @@ def run() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _break_off)
-    from taskchat.cli import main
+    from taskchat.commands.cli import main
 
     main(prog_name="taskchat")
 

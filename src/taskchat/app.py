@@ -8,34 +8,31 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import structlog
 from fastapi import FastAPI
 
-from taskchat import __version__, health, problems
-from taskchat.assistant.asking import NamedModel
+from taskchat import __version__
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
-from taskchat.assistant.models import model_names, open_models
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.names import model_names, open_models
 from taskchat.assistant.reloading import LOOK_S, ConfigFile
 from taskchat.assistant.run import Assistant
 from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.conversations import routes as conversation_routes
-from taskchat.db import Database
+from taskchat.conversations.repository import SESSIONS_CHANNEL
 from taskchat.housekeeping import EVERY_S as HOUSEKEEPING_S
 from taskchat.housekeeping import keep_house
+from taskchat.http import health, problems
+from taskchat.http.dependencies import provide
+from taskchat.http.gate import RequestGate
+from taskchat.http.health import Readiness
 from taskchat.limits import routes as limit_routes
 from taskchat.limits.buckets import RateLimits
-from taskchat.listener import Listener
-from taskchat.live import routes as live_routes
-from taskchat.live import websocket
-from taskchat.live.connections import Connections
-from taskchat.live.deps import LiveDeps
 from taskchat.live.feed import Feed
-from taskchat.live.ghosts import Ghosts
-from taskchat.live.rows import SESSIONS_CHANNEL
-from taskchat.live.session import session_ended
-from taskchat.middleware import RequestGate
 from taskchat.moments import new_id
 from taskchat.openapi import document
 from taskchat.periodic import every
+from taskchat.postgres.database import Database
+from taskchat.postgres.listener import Listener
 from taskchat.presence.repository import EVENTS_CHANNEL, PLACES_CHANNEL
 from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
@@ -44,12 +41,18 @@ from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
-from taskchat.turns import routes as turn_routes
+from taskchat.transports import chat, events
+from taskchat.transports import turns as turn_routes
+from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.socket import route as websocket
+from taskchat.transports.socket.connections import Connections
+from taskchat.transports.socket.ghosts import Ghosts
+from taskchat.transports.socket.session import session_ended
 from taskchat.turns.deps import TurnDeps
-from taskchat.turns.end_rows import WAKE_CHANNEL
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_turns
+from taskchat.turns.store.settle import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
 
@@ -80,8 +83,8 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.add_middleware(RequestGate, settings=settings)
     problems.install(app)
     document(app)
-    app.include_router(live_routes.streamed)
-    app.include_router(live_routes.router)
+    app.include_router(events.router)
+    app.include_router(chat.router)
     app.include_router(turn_routes.router)
     app.include_router(conversation_routes.router)
     app.include_router(task_routes.router)
@@ -142,32 +145,28 @@ def _lifespan(
                 websockets_max=settings.websocket_connections_max,
             )
             live = LiveDeps(
-                settings=settings,
-                database=database,
                 authenticator=Authenticator(verifier, database),
                 turns=turns,
-                limits=limits,
                 feed=Feed(database, listener.listening.is_set),
                 presence=presence,
                 connections=Connections(),
                 ghosts=Ghosts(presence, probe_s=settings.websocket_probe_s),
             )
-            app.state.database = database
-            app.state.has_fitted = False
-            app.state.authenticator = live.authenticator
-            app.state.limits = limits
-            app.state.turns = turns
-            app.state.live = live
-            app.state.listener = listener
-            app.state.heartbeat = Heartbeat(
+            heartbeat = Heartbeat(
                 [url.get_secret_value() for url in (settings.direct_url, settings.database_url)],
                 process,
                 lease=lease,
             )
-            app.state.agent_config = ConfigFile(settings, turns.assistant)
-            app.state.heartbeat.start()
-            stack.push_async_callback(app.state.heartbeat.close)
-            await stack.enter_async_context(_at_work(live, listener, app.state.agent_config))
+            config_file = ConfigFile(settings, turns.assistant)
+            readiness = Readiness(lambda: turns.jobs.draining)
+            provide(
+                app,
+                *(database, live.authenticator, limits, turns, live, readiness),
+                *(listener, heartbeat, config_file),
+            )
+            heartbeat.start()
+            stack.push_async_callback(heartbeat.close)
+            await stack.enter_async_context(_at_work(live, listener, config_file))
             stack.enter_context(drained_on_signals(lambda: drain(live)))
             log.info("app.started", models=names, process=str(process))
             yield

@@ -3,14 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from taskchat.db import Database
-from taskchat.limits import buckets
+from taskchat.limits import repository as limits
+from taskchat.postgres.database import Connection, Database
 from taskchat.presence import repository as presence
 from taskchat.processes import repository as processes
 from taskchat.settings import Settings
-from taskchat.turns import claims, event_rows
+from taskchat.turns import store
 
 ROWS_AT_ONCE: Final = 1000
 """Rows forgotten in one transaction, so that none of them is long."""
@@ -23,23 +21,23 @@ async def keep_house(database: Database, settings: Settings) -> None:
     """Forget whatever is past its time."""
     await _all(
         database,
-        lambda connection: claims.forget_keys(
+        lambda connection: store.claim.forget_keys(
             connection, retention_h=settings.idempotency_retention_h, keys_max=ROWS_AT_ONCE
         ),
     )
     await _all(
         database,
-        lambda connection: event_rows.prune(
+        lambda connection: store.events.prune(
             connection, retention_h=settings.event_retention_h, rows_max=ROWS_AT_ONCE
         ),
     )
-    await _all(database, lambda connection: buckets.forget_idle(connection, rows_max=ROWS_AT_ONCE))
+    await _all(database, lambda connection: limits.forget_idle(connection, rows_max=ROWS_AT_ONCE))
     async with database.system_transaction() as connection:
         await presence.forget_dead(connection, lease_s=settings.lease_s)
         await processes.forget_dead(connection)
 
 
-async def _all(database: Database, forget: Callable[[AsyncConnection], Awaitable[int]]) -> None:
+async def _all(database: Database, forget: Callable[[Connection], Awaitable[int]]) -> None:
     forgotten = ROWS_AT_ONCE
     while forgotten >= ROWS_AT_ONCE:
         async with database.system_transaction() as connection:

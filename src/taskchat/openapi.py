@@ -7,11 +7,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from taskchat import errors
-from taskchat.assistant.circumstances import OFFLINE_HEADER, TIME_ZONE_HEADER
 from taskchat.errors import ServiceError
-from taskchat.live.frames import CLIENT_FRAME, SERVER_FRAME
-from taskchat.live.sse import EVENT_STREAM
-from taskchat.problems import REPLAYED_HEADER, REQUEST_ID_HEADER
+from taskchat.http.headers import (
+    IDEMPOTENCY_HEADER,
+    LANGUAGE_HEADER,
+    LAST_EVENT_HEADER,
+    OFFLINE_HEADER,
+    RATE_HEADERS,
+    TIME_ZONE_HEADER,
+)
+from taskchat.transports.socket.frames import CLIENT_FRAME, SERVER_FRAME
+from taskchat.transports.sse import EVENT_STREAM
 from taskchat.turns.events import EVENT
 from taskchat.turns.schemas import ErrorBody
 
@@ -32,23 +38,6 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
 )
-
-RATE_HEADERS: Final = {
-    "X-RateLimit-Limit": "Turns a minute that the tightest of the user's limits allows.",
-    "X-RateLimit-Remaining": "How many of them are left.",
-    "X-RateLimit-Reset": "When all of them are back, in seconds since 1970.",
-}
-"""What every answer to a message carries."""
-
-RESPONSE_HEADERS: Final = (
-    REQUEST_ID_HEADER,
-    REPLAYED_HEADER,
-    "Retry-After",
-    "WWW-Authenticate",
-    "Allow",
-    *RATE_HEADERS,
-)
-"""Headers of answers that a client acts on."""
 
 OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
@@ -138,14 +127,14 @@ def _header(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
 
 MESSAGE_HEADERS: Final = [
     _header(
-        "Idempotency-Key",
+        IDEMPOTENCY_HEADER,
         "The same key is the same turn: its answer is given again.",
         type="string",
         minLength=1,
         maxLength=255,
     ),
     _header(TIME_ZONE_HEADER, "The person's, by its IANA name; another is as none.", type="string"),
-    _header("Accept-Language", "What they prefer to read.", type="string"),
+    _header(LANGUAGE_HEADER, "What they prefer to read.", type="string"),
     _header(
         OFFLINE_HEADER,
         "How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error.",
@@ -155,23 +144,12 @@ MESSAGE_HEADERS: Final = [
 
 EVENTS_HEADERS: Final = [
     _header(
-        "Last-Event-ID",
+        LAST_EVENT_HEADER,
         "The last event that the client has; what followed is sent.",
         type="integer",
         minimum=0,
     )
 ]
-
-REQUEST_HEADERS: Final = (
-    "Accept",
-    "Authorization",
-    "Content-Type",
-    *[header["name"] for header in (*MESSAGE_HEADERS, *EVENTS_HEADERS)],
-)
-"""Headers of requests that mean something here."""
-
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-"""Of requests; what an address does not take it answers with 405."""
 
 
 def _add_errors(path: str, operation: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ Importing this module fills `metadata`; nothing else should need it.
 
 from taskchat.auth.models import User
 from taskchat.conversations.models import Conversation, Message, ToolCall
-from taskchat.db import metadata
 from taskchat.limits.models import RateBucket
+from taskchat.postgres.database import metadata
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
 from taskchat.tasks.models import Task

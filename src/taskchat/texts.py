@@ -6,7 +6,7 @@ what a person wrote.
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn"})
@@ -52,3 +52,19 @@ def uuid_of(value: str) -> UUID | None:
     `UUID()` itself takes braces, `urn:uuid:`, hyphens anywhere, and digits of other scripts.
     """
     return UUID(value) if _UUID.fullmatch(value) else None
+
+
+class DuplicateName(ValueError):
+    """A JSON object has a name twice; which of the two counts, parsers disagree on."""
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as `json` calls its hook with it.
+
+    Raises:
+        DuplicateName: it has a name twice.
+    """
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise DuplicateName
+    return unique

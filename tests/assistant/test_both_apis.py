@@ -14,8 +14,8 @@ from tests.factories import person_in
 
 from taskchat.conversations.history import tokens_of, turn_items
 from taskchat.conversations.past import PastTurn
-from taskchat.db import Database
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
 
 TABLES = {
     "conversations": "title, status, last_turn",

@@ -1,6 +1,6 @@
 """When a model is left alone, and how it comes back."""
 
-from taskchat.assistant.breaker import REST_S_MAX, CircuitBreaker
+from taskchat.assistant.models.breaker import REST_S_MAX, CircuitBreaker
 
 
 class Clock:

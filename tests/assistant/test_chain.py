@@ -11,13 +11,13 @@ from openai.types.responses import ResponseOutputMessage, ResponseOutputRefusal
 from tests.assistant.test_models import Record, run
 from tests.factories import calls_tool, says
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.instructions import load_agent_config
-from taskchat.assistant.models import ModelConfigError, model_names
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.chain import ModelChain
+from taskchat.assistant.models.names import ModelConfigError, model_names
+from taskchat.assistant.models.repeats import backoff_s
+from taskchat.assistant.models.soundness import is_nothing, readable_by
 from taskchat.assistant.record import Answer
-from taskchat.assistant.repeats import backoff_s
-from taskchat.assistant.soundness import is_nothing, readable_by
 from taskchat.errors import ModelError
 from taskchat.settings import Settings
 

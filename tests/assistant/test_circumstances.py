@@ -13,9 +13,12 @@ from tests.assistant.test_instructions import given
 from tests.conftest import AppMaker
 from tests.factories import Person, says, scripted
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.circumstances import Circumstances, preferred_language, read_circumstances
+from taskchat.assistant.circumstances import Circumstances
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.reloading import ConfigFile
+from taskchat.http.dependencies import part_of
 from taskchat.resources import resource_path
+from taskchat.transports.hints import preferred_language, read_circumstances
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,7 @@ async def test_a_turn_that_waited_still_knows_who_spoke(running_app: AppMaker) -
                 headers={**person.headers, "Time-Zone": "Asia/Tokyo"},
             )
         )
-        while len(running.app.state.turns.jobs) < 2:
+        while len(running.turns.jobs) < 2:
             await asyncio.sleep(0.01)
         release.set()
         assert (await first).status_code == (await second).status_code == 200
@@ -195,10 +198,10 @@ async def test_an_edited_configuration_is_in_force_without_a_restart(
                 "[add_task, list_tasks, complete_task, delete_task, update_task]", "[list_tasks]"
             )
         )
-        await running.app.state.agent_config.follow()
+        await part_of(running.app, ConfigFile).follow()
         await person.say(running.client, "hello")
         save(shipped.replace("tokens_max: 8000", "tokens_max: many"))
-        await running.app.state.agent_config.follow()
+        await part_of(running.app, ConfigFile).follow()
         await person.say(running.client, "hello")
     assert "butler" not in str(model.calls[0].system_instructions)
     assert len(model.calls[0].tools) == 5

@@ -1,6 +1,6 @@
 """Tokens as the model counts them: learned from its answers, never more generous than the start."""
 
-from taskchat.assistant.counting import LEAST_BYTES_PER_TOKEN, TokenCount
+from taskchat.assistant.models.counting import LEAST_BYTES_PER_TOKEN, TokenCount
 from taskchat.conversations.history import BYTES_PER_TOKEN
 
 

@@ -14,12 +14,11 @@ from openai.types.responses import (
 )
 from tests.factories import says
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.chain import ModelChain
-from taskchat.assistant.offline.manner import Manner
-from taskchat.assistant.offline.model import OfflineModel
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.chain import ModelChain
+from taskchat.assistant.models.offline import OfflineModel
+from taskchat.assistant.models.soundness import UNREADABLE, made_sound, sound_arguments
 from taskchat.assistant.record import Answer, RecordedCall, recorded_in
-from taskchat.assistant.soundness import UNREADABLE, made_sound, sound_arguments
 from taskchat.conversations.history import InputItem
 from taskchat.errors import RunTimeout
 from taskchat.settings import Settings
@@ -30,7 +29,7 @@ class Record:
 
     def __init__(self, history: Sequence[InputItem] = ()) -> None:
         self.streams = True
-        self.manner: Manner | None = None
+        self.manner: str | None = None
         self.history = history
         self.answers: list[Answer] = []
         self.asked: list[str] = []

@@ -26,10 +26,10 @@ from tests.assistant.vendor.steps import (
 )
 from tests.conftest import AppMaker
 
-from taskchat.assistant.reading_chat import chat_chunks, whole_chat
-from taskchat.assistant.reading_responses import response_events, whole_response
-from taskchat.assistant.soundness import made_sound, text_of
-from taskchat.assistant.wire import Told
+from taskchat.assistant.models.reading_chat import chat_chunks, whole_chat
+from taskchat.assistant.models.reading_responses import response_events, whole_response
+from taskchat.assistant.models.soundness import made_sound, text_of
+from taskchat.assistant.models.wire import Told
 from taskchat.texts import scrubbed
 
 ANSWERS = (

@@ -11,7 +11,7 @@ from tests.assistant.vendor.endpoint import vendor
 from tests.assistant.vendor.steps import calls, says, shaped, together
 from tests.conftest import AppMaker
 
-from taskchat.assistant.speech import Speech
+from taskchat.assistant.models.speech import Speech
 
 TOLD: list[tuple[str, str, str]] = [
     ("Hello.", "Hello.", ""),

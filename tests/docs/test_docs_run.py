@@ -33,11 +33,11 @@ from tests.factories import Person
 from tests.faults.checker import INVARIANTS
 
 from taskchat import errors, tables
-from taskchat.cli import main as commands
-from taskchat.database_connect import open_engine
+from taskchat.commands.cli import main as commands
 from taskchat.errors import ServiceError
-from taskchat.live.frames import ClientFrame, ServerFrame
+from taskchat.postgres.connect import open_engine
 from taskchat.telemetry import metrics
+from taskchat.transports.socket.frames import ClientFrame, ServerFrame
 from taskchat.turns.events import EventBase
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -531,7 +531,9 @@ OF_THIS_TURN: ContextVar[bool] = ContextVar("of_this_turn", default=False)
 async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
     offline_app: RunningApp,
 ) -> None:
-    [line] = re.findall(r"^(`turns/routes` → .*?`turns/settle`)$", read("README.md"), re.M | re.S)
+    [line] = re.findall(
+        r"^(`transports/chat` → .*?`turns/settle`)$", read("README.md"), re.M | re.S
+    )
     modules = re.findall(r"`([a-z_/]+)`", line)
     files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}
     plain = {name for name in modules if "async def" not in read(f"src/taskchat/{name}.py")}

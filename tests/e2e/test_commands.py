@@ -17,8 +17,8 @@ from tests.assistant.vendor.endpoint import vendor
 from tests.conftest import JWT_SECRET
 from tests.e2e.processes import first_line, running, taskchat
 
-from taskchat.database_connect import open_engine
-from taskchat.migrations import head, upgrade
+from taskchat.postgres.connect import open_engine
+from taskchat.postgres.migrations import head, upgrade
 
 MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

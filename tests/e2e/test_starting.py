@@ -132,7 +132,7 @@ def test_a_user_without_a_name_starts_beside_root(tmp_path: Path, temp: Path) ->
         if shutil.which(python) is None:
             continue
         probe = subprocess.run(
-            ["/bin/sh", "-c", "exec \"$0\" -c 'import taskchat.cli, psutil, ssl'", python],
+            ["/bin/sh", "-c", "exec \"$0\" -c 'import taskchat.commands.cli, psutil, ssl'", python],
             user=uid, group=uid, extra_groups=[], env=env, cwd=own, check=False,
         )  # fmt: skip
         if probe.returncode == 0:

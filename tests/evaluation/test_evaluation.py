@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import AppMaker
 from tests.factories import Person, calls_tool, says, scripted
 
-from taskchat.evaluation.cases import (
+from taskchat.commands.evaluation.cases import (
     Call,
     Case,
     CasesError,
@@ -20,8 +20,8 @@ from taskchat.evaluation.cases import (
     problem_of,
     read_cases,
 )
-from taskchat.evaluation.report import as_data, as_text
-from taskchat.evaluation.run import Miss, Outcome, Report
+from taskchat.commands.evaluation.report import as_data, as_text
+from taskchat.commands.evaluation.run import Miss, Outcome, Report
 
 RIGHT = {
     "id": "right",
@@ -177,16 +177,16 @@ def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_model_that_fails_is_a_miss(running_app: AppMaker) -> None:
-    from taskchat.evaluation import run
+    from taskchat.commands.evaluation import run
 
     _, chain = scripted([calls_tool("add_task", {"title": "bread"})], says("Done."))
     cases = [Case.model_validate(WRONG), Case.model_validate({**WRONG, "id": "second"})]
     async with running_app(chain=chain) as running:
-        deps = running.app.state.turns
+        deps = running.turns
         outcomes = []
         for case in cases:
             person = Person().principal
-            await running.app.state.authenticator.known(person)
+            await running.live.authenticator.known(person)
             outcomes.append(await run._run_case(case, person, deps))
     first, second = outcomes
     assert first.miss is None

@@ -31,7 +31,7 @@ from tests.faults.processes import Fleet, Service
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 
-from taskchat.database_faults import DRIVER_FAULTS
+from taskchat.postgres.faults import DRIVER_FAULTS
 
 LEASE_S, GRACE_S, RUN_TIMEOUT_S = 2.0, 1.0, 12.0
 

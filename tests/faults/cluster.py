@@ -12,11 +12,11 @@ import asyncpg
 import psutil
 from sqlalchemy.engine import make_url
 
-from taskchat.embedded import start_postgres
-from taskchat.embedded.account import account_for
-from taskchat.embedded.programs import install_folder
-from taskchat.migrations import upgrade
 from taskchat.moments import new_id
+from taskchat.postgres.embedded import start_postgres
+from taskchat.postgres.embedded.account import account_for
+from taskchat.postgres.embedded.programs import install_folder
+from taskchat.postgres.migrations import upgrade
 
 StopMode = Literal["fast", "immediate"]
 

@@ -40,12 +40,12 @@ def swap(owner: object, **replacements: object) -> None:
 
 
 def no_fence() -> None:
-    from taskchat.turns import record
+    from taskchat.turns import store
 
     async def always(*_args: Any) -> bool:
         return True
 
-    swap(record, still_ours=always)
+    swap(store.record, still_ours=always)
 
 
 def two_transactions() -> None:
@@ -85,18 +85,18 @@ def two_transactions() -> None:
 
 
 def no_queue() -> None:
-    from taskchat.turns import repository
+    from taskchat.turns import store
 
     async def nobody(*_args: Any) -> int:
         return 0
 
-    swap(repository, count_waiting=nobody)
+    swap(store.begin, count_waiting=nobody)
 
 
 def no_key() -> None:
-    from taskchat.turns import repository
+    from taskchat.turns import store
 
-    insert = repository.insert_turn
+    insert = store.begin.insert_turn
 
     async def unknown(*_args: Any) -> None:
         return None
@@ -104,15 +104,16 @@ def no_key() -> None:
     async def without_key(*args: Any, **kwargs: Any) -> Any:
         return await insert(*args, **{**kwargs, "key": None, "fingerprint": None})
 
-    swap(repository, find_by_key=unknown, insert_turn=without_key)
+    swap(store.begin, find_by_key=unknown, insert_turn=without_key)
 
 
 def old_snapshot() -> None:
+    from taskchat.conversations import repository as conversations
     from taskchat.conversations.past import past_turns
-    from taskchat.turns import background, claims, repository
+    from taskchat.turns import background, store
 
     read_before: ContextVar[Any] = ContextVar("read_before")
-    next_number, claim = repository.next_number, claims.claim
+    next_number, claim = conversations.next_number, store.claim.claim
 
     async def numbered(connection: Any, principal: Any, conversation_id: Any) -> int | None:
         # What a statement would see that waits for the lock and reads the snapshot of its start.
@@ -137,13 +138,13 @@ def old_snapshot() -> None:
     async def stale(*_args: Any, **_kwargs: Any) -> Any:
         return read_before.get(())
 
-    swap(repository, next_number=numbered)
-    swap(claims, claim=claimed)
+    swap(store.begin, next_number=numbered)
+    swap(store.claim, claim=claimed)
     swap(background, past_turns=stale)
 
 
 def no_owner() -> None:
-    from taskchat import db
+    from taskchat.postgres import database as db
     from taskchat.tasks import repository
 
     async def everybodys(
@@ -174,34 +175,34 @@ def new_ids() -> None:
 
 
 def unfenced_settle() -> None:
-    from taskchat.turns import end_rows
+    from taskchat.turns import store
 
-    fenced = str(end_rows._SETTLE)
+    fenced = str(store.settle._SETTLE)
     loose = fenced.replace(
         "t.attempt = :attempt AND t.status = 'running'", "CAST(:attempt AS int) IS NOT NULL"
     )
     assert loose != fenced
-    swap(end_rows, _SETTLE=text(loose))
+    swap(store.settle, _SETTLE=text(loose))
 
 
 def no_record() -> None:
-    from taskchat.turns import record
+    from taskchat.turns import store
 
     async def nothing(*_args: Any) -> list[Any]:
         return []
 
-    swap(record, recorded_answers=nothing, recorded_calls=nothing)
+    swap(store.record, recorded_answers=nothing, recorded_calls=nothing)
 
 
 def unfenced_events() -> None:
-    from taskchat.turns import event_rows
+    from taskchat.turns import store
 
-    fenced = str(event_rows._APPEND)
+    fenced = str(store.events._APPEND)
     loose = fenced.replace(
         "t.attempt = mine.attempt AND t.status = 'running'", "mine.attempt IS NOT NULL"
     )
     assert loose != fenced
-    swap(event_rows, _APPEND=text(loose))
+    swap(store.events, _APPEND=text(loose))
 
 
 def counts_anew() -> None:
@@ -233,19 +234,19 @@ def told_early() -> None:
 
 def frozen_is_dead() -> None:
     from taskchat.processes.repository import DEATHS
-    from taskchat.turns import claims
+    from taskchat.turns import store
 
-    swap(claims, DEATHS=(*DEATHS, "silent"))
+    swap(store.claim, DEATHS=(*DEATHS, "silent"))
 
 
 def hasty() -> None:
-    from taskchat.turns import claims
+    from taskchat.turns import store
 
     for name in ("_CLAIM", "_ADOPT"):
-        patient = str(getattr(claims, name))
+        patient = str(getattr(store.claim, name))
         rash = patient.replace(" AND me.since < now() - make_interval(secs => :gone_s)", "")
         assert rash != patient
-        swap(claims, **{name: text(rash)})
+        swap(store.claim, **{name: text(rash)})
 
 
 MUTANTS: dict[str, Mutant] = {

@@ -27,15 +27,15 @@ class Place(NamedTuple):
 
 
 POINTS = {
-    "begin.before_commit": Place("taskchat.turns.repository", "insert_turn"),
+    "begin.before_commit": Place("taskchat.turns.store.begin", "insert_turn"),
     "begin.committed": Place("taskchat.turns.turn", "begin"),
     "model.answered": Place("taskchat.turns.ledger:TurnLedger", "answered"),
-    "tool.in_transaction": Place("taskchat.turns.record", "insert_call"),
+    "tool.in_transaction": Place("taskchat.turns.store.record", "insert_call"),
     "tool.committed": Place("taskchat.turns.ledger:TurnLedger", "_committed"),
     "text.heard": Place("taskchat.turns.ledger:TurnLedger", "heard"),
-    "events.in_transaction": Place("taskchat.turns.event_rows", "append"),
+    "events.in_transaction": Place("taskchat.turns.store.events", "append"),
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
-    "settle.in_transaction": Place("taskchat.turns.end_rows", "insert_reply"),
+    "settle.in_transaction": Place("taskchat.turns.store.settle", "insert_reply"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
     "adopted": Place("taskchat.turns.drive", "read_adopted", before=True),
 }
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
     mutant = os.environ.get("MUTANT")
     if mutant:
         MUTANTS[mutant].apply()
-    from taskchat.cli import main as taskchat
+    from taskchat.commands.cli import main as taskchat
 
     taskchat(arguments)
 

@@ -15,12 +15,13 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, person_in, says, scripted
 from tests.live.served import served, socket
 
-from taskchat.db import Database
 from taskchat.errors import RateLimited
 from taskchat.housekeeping import keep_house
-from taskchat.limits import buckets
+from taskchat.limits import repository
 from taskchat.limits.buckets import RateLevel, RateLimits, level_of, tightest
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
+from taskchat.principal import Channel
 from taskchat.settings import Settings
 
 LEVELS = {"user": "rate_user", "conversation": "rate_conversation", "channel": "rate_channel"}
@@ -149,8 +150,8 @@ async def test_model_tokens_are_counted_when_a_turn_is_over(
     _, chain = scripted(says("One."), says("Two."))
     async with running_app(chain=chain, rate_tokens_per_minute=600) as running:
         assert (await person.say(running.client, "hello")).status_code == 200
-        async with running.app.state.live.database.transaction(person.principal) as connection:
-            await running.app.state.limits.debit_tokens(connection, person.principal, 700)
+        async with running.live.database.transaction(person.principal) as connection:
+            await running.turns.limits.debit_tokens(connection, person.principal, 700)
         refused = await person.say(running.client, "hello")
         assert error_of(refused, 429)["error"].startswith("600 model tokens a minute")
         wait_s = int(refused.headers["retry-after"])
@@ -195,7 +196,7 @@ async def test_a_failing_limiter_lets_turns_through_and_is_counted(
 
     person = Person()
     before = failures("turns")
-    monkeypatch.setattr(buckets, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
+    monkeypatch.setattr(repository, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
     async with running_app(rate_user_per_minute=1) as running:
         for _ in range(3):
             answer = await person.say(running.client, "hello")
@@ -213,7 +214,7 @@ async def test_a_failing_limiter_does_not_undo_a_turn_whose_tokens_it_can_not_co
     person = Person()
     usage = Usage(requests=1, input_tokens=40, output_tokens=2, total_tokens=42)
     _, chain = scripted(ModelStep([assistant_message("Hi.")], usage=usage))
-    monkeypatch.setattr(buckets, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
+    monkeypatch.setattr(repository, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
     before = REGISTRY.get_sample_value("taskchat_limiter_failures_total", {"what": "tokens"}) or 0
     async with running_app(chain=chain, rate_tokens_per_minute=100) as running:
         assert (await person.say(running.client, "hello")).status_code == 200
@@ -288,7 +289,7 @@ async def spend(database: Database, person: Person, of: RateLimits, times: int =
     conversation = new_id()
     for _ in range(times):
         async with database.transaction(person.principal) as connection:
-            level = await of.spend(connection, person.principal, conversation, "rest")
+            level = await of.spend(connection, person.principal, conversation, Channel.REST)
     return level
 
 
@@ -352,8 +353,8 @@ async def test_buckets_that_nobody_touched_for_long_are_forgotten(
     idle, busy = await person_in(database), await person_in(database)
     for person in (idle, busy):
         await spend(database, person, limits(rate_user=5, rate_channel=5))
-    await age(superuser, idle, buckets.IDLE_S + 1)
-    live = offline_app.app.state.live
+    await age(superuser, idle, repository.IDLE_S + 1)
+    live = offline_app.live
     await keep_house(live.database, live.settings)
     async with superuser.connect() as connection:
         for person, left in ((idle, 0), (busy, 2)):

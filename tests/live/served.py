@@ -15,10 +15,10 @@ from tests.conftest import RunningApp
 from tests.factories import Person
 from websockets.asyncio.client import ClientConnection
 
-from taskchat import server
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.offline import model as offline
-from taskchat.assistant.offline.model import OfflineModel
+from taskchat.assistant.models import offline
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.offline import OfflineModel
+from taskchat.serving import server
 
 PATIENCE_S = 60
 """Longer than anything here takes on a slow machine; then the wait is given up."""
@@ -28,7 +28,7 @@ PATIENCE_S = 60
 async def served(running: RunningApp) -> AsyncIterator[str]:
     """The app on a socket, as `taskchat serve` has it; yields its address."""
     sock = server.listen("127.0.0.1", 0)
-    config = server._config(running.app, running.app.state.live.settings)
+    config = server._config(running.app, running.live.settings)
     # The fixture sees to the app's life, and to signals nobody does.
     config.lifespan = "off"
     uvicorn_server = uvicorn.Server(config)

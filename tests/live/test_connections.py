@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from taskchat.live.connections import Connection, Connections
-from taskchat.live.frames import Pong, SessionEnded
 from taskchat.moments import new_id
+from taskchat.transports.socket.connections import Connection, Connections
+from taskchat.transports.socket.frames import Pong, SessionEnded
 
 
 class Wire:
@@ -135,7 +135,7 @@ async def test_an_ended_session_is_told_to_its_own_sockets_but_the_one_that_know
 async def test_a_shutdown_is_told_once_and_closes_all_in_bounded_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from taskchat.live import connections as module
+    from taskchat.transports.socket import connections as module
 
     monkeypatch.setattr(module, "CLOSE_WAIT_S", 0.05)
     connections = Connections()

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import RunningApp
 from tests.factories import Person
 
-from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.moments import new_id
-from taskchat.turns import event_log, event_rows
+from taskchat.postgres.database import Database
+from taskchat.principal import Channel
+from taskchat.turns import event_log, store
 from taskchat.turns.event_log import EventLog, EventWriter
 from taskchat.turns.events import OpenAICall, StoredEvent
 from taskchat.turns.states import Claim, TurnRef
@@ -38,7 +39,7 @@ async def running_turn(running: RunningApp, superuser: AsyncEngine) -> Claim:
             "DELETE FROM turn_events WHERE user_id = :o",
         ):
             await connection.execute(text(statement), {"o": person.user_id})
-    return Claim(turn, attempt=1, deaths=0, channel="sse")
+    return Claim(turn, attempt=1, deaths=0, channel=Channel.SSE)
 
 
 def _uuid(value: str) -> Any:
@@ -137,7 +138,7 @@ async def test_a_database_that_is_away_costs_a_moment_and_no_event(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held, heard = await running_turn(offline_app, superuser), Heard(log)
-    append, failures = event_rows.append, iter([DatabaseError(), ZeroDivisionError()])
+    append, failures = store.events.append, iter([DatabaseError(), ZeroDivisionError()])
     monkeypatch.setattr(event_log, "RETRY_S", 0.01)
 
     async def sometimes(connection: Any, batches: Any, **options: Any) -> Any:
@@ -146,7 +147,7 @@ async def test_a_database_that_is_away_costs_a_moment_and_no_event(
             raise failure
         return written
 
-    monkeypatch.setattr(event_rows, "append", sometimes)
+    monkeypatch.setattr(store.events, "append", sometimes)
     writer = EventWriter(log, held, last_seq=0)
     writer.tell(OpenAICall, model="a")
     await asyncio.sleep(0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskchat.live.frames import (
+from taskchat.transports.socket.frames import (
     CLIENT_FRAME,
     SERVER_FRAME,
     Ping,
@@ -13,7 +13,7 @@ from taskchat.live.frames import (
     SayMessage,
     read_frame,
 )
-from taskchat.live.session import FrameBucket, error_frame
+from taskchat.transports.socket.session import FrameBucket, error_frame
 
 ID = "0199f3a0-0000-7000-8000-000000000000"
 

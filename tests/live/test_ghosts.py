@@ -10,8 +10,8 @@ from tests.conftest import AppMaker
 from tests.factories import Person
 from tests.live.served import PATIENCE_S, Silent, served, silent, socket
 
-from taskchat.live import ghosts
-from taskchat.live.deps import LiveDeps
+from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.socket import ghosts
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
@@ -135,7 +135,7 @@ async def test_ghosts_of_another_process_make_place(
         asleep(there, person, 5) as sockets,
     ):
         async with asyncio.timeout(PATIENCE_S):
-            await second.app.state.listener.listening.wait()
+            await second.listener.listening.wait()
         assert await is_let_in(here, person)
         for one in sockets:
             await one.until(CLOSE)
@@ -150,7 +150,7 @@ async def test_without_notifications_the_places_are_looked_after(running_app: Ap
         served(running) as url,
         asleep(url, person, 2) as sockets,
     ):
-        live: LiveDeps = running.app.state.live
+        live: LiveDeps = running.live
         await live.ghosts.look()
         for one in sockets:
             await one.until(CLOSE)

@@ -327,7 +327,7 @@ async def test_of_a_pruned_turn_the_end_is_still_told(
             "UPDATE turn_events SET created_at = created_at - interval '25h' WHERE user_id = :o",
         ):
             await connection.execute(text(statement), {"o": person.user_id})
-    await keep_house(offline_app.app.state.database, offline_app.app.state.live.settings)
+    await keep_house(offline_app.turns.database, offline_app.live.settings)
     turn_id = events[0].fields["turn_id"]
     async with following(url, person, turn_id) as source:
         [last] = await source.rest()
@@ -353,8 +353,8 @@ async def test_without_notifications_a_reader_on_another_process_is_told_by_poll
         served(two) as second,
         posting(first, person, "count") as source,
     ):
-        await two.app.state.listener.close()
-        assert not two.app.state.listener.listening.is_set()
+        await two.listener.close()
+        assert not two.listener.listening.is_set()
         speaker.let(1)
         seen = await source.until("stream_chunk")
         async with following(second, person, seen[0].fields["turn_id"]) as elsewhere:
@@ -393,7 +393,7 @@ async def test_an_app_that_stops_ends_its_streams(running_app: AppMaker) -> None
                 seen = await source.until("stream_chunk")
                 from taskchat.app import drain
 
-                await drain(running.app.state.live)
+                await drain(running.live)
                 assert all(event.type != "turn_completed" for event in await source.rest())
         # Handed over, and finished by whoever lives.
         await sweep(other)

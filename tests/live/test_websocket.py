@@ -14,8 +14,8 @@ from tests.factories import Person
 from tests.live.served import PATIENCE_S, Socket, Speaker, served, socket
 
 from taskchat.housekeeping import keep_house
-from taskchat.live import session
-from taskchat.live.frames import Ping
+from taskchat.transports.socket import session
+from taskchat.transports.socket.frames import Ping
 
 EVENT_TYPES_OF_A_CHAT = [
     "turn_started",
@@ -233,7 +233,7 @@ async def test_of_a_pruned_turn_a_resume_tells_the_end(
                 " WHERE user_id = :o",
             ):
                 await connection.execute(text(statement), {"o": person.user_id})
-        live = offline_app.app.state.live
+        live = offline_app.live
         await keep_house(live.database, live.settings)
         await one.send("resume", turn_id=last["turn_id"], after_seq=2)
         told = await one.next()
@@ -306,7 +306,7 @@ async def test_a_session_is_started_and_ended_for_all_its_sockets(
         await one.send("start_session")
         assert (await one.next())["conversation_id"] == conversation
         async with socket(there, person, conversation) as other:
-            await asyncio.wait_for(second.app.state.listener.listening.wait(), PATIENCE_S)
+            await asyncio.wait_for(second.listener.listening.wait(), PATIENCE_S)
             assert (await other.next())["type"] == "connection"
             await one.send("end_session", id="e")
             ended = await one.next()
@@ -365,7 +365,7 @@ async def test_a_database_that_is_away_is_told_and_closes_a_socket_that_comes(
     person = Person()
     async with begun(url, person):
         conversation = await conversation_of(person, offline_app)
-    monkeypatch.setattr(offline_app.app.state.live.presence, "join", away)
+    monkeypatch.setattr(offline_app.live.presence, "join", away)
     async with socket(url, person, conversation) as one:
         assert (await one.next())["code"] == "DATABASE_ERROR"
         assert (await one.closed())[0] == 1013
@@ -380,7 +380,7 @@ async def test_an_app_that_stops_tells_its_sockets_and_closes_them(running_app: 
             await late.next()
             await one.send("message", content="hello")
             await one.until("openai_call")
-            draining = asyncio.create_task(drain(running.app.state.live))
+            draining = asyncio.create_task(drain(running.live))
             notice = (await one.until("system"))[-1]
             assert (notice["action"], notice["reconnect_after"] > 0) == ("shutdown", True)
             assert (await late.next())["type"] == "system"

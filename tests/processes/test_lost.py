@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from taskchat.db import Database
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
 from taskchat.processes.repository import LOST, Lease, forget_dead
 
 LEASE = Lease(seconds=600, grace_s=300)

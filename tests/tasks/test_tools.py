@@ -7,7 +7,7 @@ from mcp import Client
 from pydantic import BaseModel
 from tests.factories import Person, person_in
 
-from taskchat.db import Database
+from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 from taskchat.tasks.tools import TOOL_NAMES, Effect, Result, TaskServer, calling_as
 

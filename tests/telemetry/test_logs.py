@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from tests.factories import Person
 
-from taskchat.db import Database
+from taskchat.postgres.database import Database
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 

@@ -68,16 +68,16 @@ async def test_a_key_is_forgotten_after_its_time_and_the_turn_stays(
     offline_app: RunningApp, superuser: AsyncEngine
 ) -> None:
     person = Person()
-    database = offline_app.app.state.database
+    database = offline_app.turns.database
     first = await person.say(offline_app.client, "Add task: A", key="k")
-    await keep_house(database, offline_app.app.state.turns.settings)
+    await keep_house(database, offline_app.turns.settings)
     assert (await person.say(offline_app.client, "Add task: A", key="k")).content == first.content
     async with superuser.begin() as connection:
         await connection.execute(
             text("UPDATE turns SET finished_at = now() - interval '25h' WHERE user_id = :owner"),
             {"owner": person.user_id},
         )
-    await keep_house(database, offline_app.app.state.turns.settings)
+    await keep_house(database, offline_app.turns.settings)
     anew = await person.say(offline_app.client, "Add task: A", key="k")
     assert anew.status_code == 200
     assert anew.json()["turn_id"] != first.json()["turn_id"]

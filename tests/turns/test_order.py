@@ -8,10 +8,11 @@ from typing import Any
 from agents.testing import ModelCall, ModelStep, ScriptedModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from tests.conftest import AppMaker
 from tests.factories import Person, says
 
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
 
 
 def said(call: ModelCall) -> list[str]:
@@ -100,7 +101,7 @@ async def test_a_wait_that_runs_out_keeps_the_message_and_answers_it_later(
     ) as running:
         conversation = (await person.say(running.client, "hello")).json()["conversation_id"]
         slow = asyncio.create_task(person.say(running.client, "slow", conversation_id=conversation))
-        await _until(lambda: len(running.app.state.turns.jobs) == 1)
+        await _until(lambda: len(running.turns.jobs) == 1)
         busy = await person.say(running.client, "behind", conversation_id=conversation, key="b")
         assert (busy.status_code, busy.json()["error_code"]) == (409, "conversation_busy")
         assert busy.headers["retry-after"]
@@ -109,7 +110,7 @@ async def test_a_wait_that_runs_out_keeps_the_message_and_answers_it_later(
         assert still.json()["turn_id"] == busy.json()["turn_id"]
         go_on.set()
         assert (await slow).status_code == 200
-        await _until(lambda: len(running.app.state.turns.jobs) == 0)
+        await _until(lambda: len(running.turns.jobs) == 0)
         later = await person.say(running.client, "behind", conversation_id=conversation, key="b")
         assert later.status_code == 200
         assert later.json()["response"] == "3: behind"
@@ -131,7 +132,7 @@ async def test_a_full_queue_refuses_before_anything_is_stored(
             asyncio.create_task(person.say(running.client, word, conversation_id=conversation))
             for word in ("slow", "next")
         ]
-        await _until(lambda: len(running.app.state.turns.jobs) == 2)
+        await _until(lambda: len(running.turns.jobs) == 2)
         refused = await person.say(running.client, "too many", conversation_id=conversation)
         assert (refused.status_code, refused.json()["error_code"]) == (409, "conversation_busy")
         assert refused.json()["turn_id"] is None
@@ -164,7 +165,8 @@ async def test_many_models_think_at_once_over_one_connection(running_app: AppMak
         people = [Person() for _ in range(50)]
         waiting = [asyncio.create_task(person.say(running.client, "think")) for person in people]
         await _until(lambda: thinking == 50)
-        pool = running.app.state.database.engine.pool
+        pool = running.turns.database.engine.pool
+        assert isinstance(pool, QueuePool)
         assert pool.checkedout() <= 1
         health = await running.client.get("/readyz")
         assert health.status_code == 200

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.line import Precedence
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.postgres.line import Precedence
 
 SYSTEM = Person("holder").principal
 
@@ -20,7 +20,7 @@ SYSTEM = Person("holder").principal
 @contextlib.asynccontextmanager
 async def connection_taken(running: RunningApp) -> AsyncIterator[None]:
     """The app's only connection is in use."""
-    database = running.app.state.database
+    database = running.turns.database
     async with database.transaction(SYSTEM, Precedence.ACCEPTED):
         yield
 

@@ -7,7 +7,7 @@ from agents.testing import ModelCall, ModelStep, ScriptedModel
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, says
 
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
 
 IN_SHORT = "They like tea, and it is about the garden."
 
@@ -52,7 +52,7 @@ async def summary_of(running: RunningApp, person: Person, conversation: str) -> 
 
 async def errands(running: RunningApp) -> None:
     """Wait for what is done after turns."""
-    await asyncio.gather(*running.app.state.turns.jobs._errands)
+    await asyncio.gather(*running.turns.jobs._errands)
 
 
 async def test_what_fell_out_is_summed_up_and_told_to_later_turns(running_app: AppMaker) -> None:

@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
-from taskchat.assistant.asking import NamedModel
+from taskchat.assistant.models.asking import NamedModel
 from taskchat.errors import DatabaseError
+from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id
+from taskchat.processes.heartbeat import Heartbeat
 from taskchat.turns import attempt, drive
-from taskchat.turns.claims import ATTEMPTS_MAX
 from taskchat.turns.lease import ADOPTED_AT_ONCE, stop_lost_runs, sweep_lost_turns
 from taskchat.turns.resume import read_adopted
 from taskchat.turns.settle import settle_completed
+from taskchat.turns.store.claim import ATTEMPTS_MAX
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -35,7 +37,7 @@ DEAD_TURNS = text(
 
 async def sweep(running: RunningApp) -> None:
     """Until no dead turn lies there: one whose row is locked at the moment is left for the next."""
-    deps = running.app.state.turns
+    deps = running.turns
     async with asyncio.timeout(60):
         while True:
             await sweep_lost_turns(deps)
@@ -59,11 +61,11 @@ def hangs_after(*steps: Any) -> tuple[ScriptedModel, list[NamedModel], asyncio.E
 
 async def expire(superuser: AsyncEngine, person: Person, owner: RunningApp) -> None:
     """What the others see of an owner that died, and what time does to its turns."""
-    await owner.app.state.heartbeat.close()
+    await part_of(owner.app, Heartbeat).close()
     async with superuser.begin() as connection:
         await connection.execute(
             text("DELETE FROM processes WHERE id = :process"),
-            {"process": owner.app.state.turns.process},
+            {"process": owner.turns.process},
         )
         await connection.execute(
             text(
@@ -215,9 +217,9 @@ async def test_one_sweep_takes_up_all_turns_of_a_dead_process(
         async with asyncio.timeout(60):
             for _ in lost:
                 await asked.acquire()
-        await one.app.state.turns.events.close()
+        await one.turns.events.close()
         await expire(superuser, person, one)
-        await sweep_lost_turns(two.app.state.turns)
+        await sweep_lost_turns(two.turns)
         async with superuser.connect() as connection:
             left = await connection.scalar(
                 text("SELECT count(*) FROM turns WHERE user_id = :o AND attempt = 1"),
@@ -248,7 +250,7 @@ async def test_a_process_that_lost_its_turn_writes_nothing_more(
         await asyncio.wait_for(asked.wait(), 60)
         await expire(superuser, person, one)
         await sweep(two)
-        await _until(lambda: len(two.app.state.turns.jobs) == 0)
+        await _until(lambda: len(two.turns.jobs) == 0)
         go_on.set()
         answer = await waiting
     assert answer.json()["response"] == "Done by the new owner."
@@ -268,7 +270,7 @@ async def test_the_heartbeat_stops_a_run_that_lost_its_turn(
     async with running_app(chain=dying) as one:
         waiting = asyncio.create_task(person.say(one.client, "hello"))
         await asyncio.wait_for(hanging.wait(), 60)
-        turns = one.app.state.turns
+        turns = one.turns
         await stop_lost_runs(turns)
         [(turn, attempt)] = turns.jobs.held()
         assert attempt == 1
@@ -363,7 +365,7 @@ async def test_a_process_that_was_heard_again_did_not_die(
             ),
             {"o": person.user_id},
         )
-        assert tuple(last.one()) == ("unknown", one.app.state.turns.process)
+        assert tuple(last.one()) == ("unknown", one.turns.process)
 
 
 async def test_a_stopping_app_hands_its_turn_over_without_a_death(
@@ -390,12 +392,12 @@ async def test_a_stopping_app_hands_its_turn_over_without_a_death(
 
 async def test_a_draining_app_takes_no_new_turn(offline_app: RunningApp) -> None:
     person = Person()
-    jobs = offline_app.app.state.turns.jobs
+    jobs = offline_app.turns.jobs
     jobs.draining = True
     try:
         refused = await person.say(offline_app.client, "hello")
         ready = await offline_app.client.get("/readyz")
-        await sweep_lost_turns(offline_app.app.state.turns)
+        await sweep_lost_turns(offline_app.turns)
     finally:
         jobs.draining = False
     assert (refused.status_code, refused.json()["error_code"]) == (503, "shutting_down")
@@ -410,10 +412,10 @@ async def test_a_cancelled_turn_stops_wherever_it_runs_and_keeps_what_was_done(
     person = Person()
     _, dying, hanging = hangs_after([calls_tool("add_task", {"title": "Kept"})])
     async with running_app(chain=dying) as one, running_app() as two:
-        await asyncio.wait_for(one.app.state.listener.listening.wait(), 60)
+        await asyncio.wait_for(one.listener.listening.wait(), 60)
         waiting = asyncio.create_task(person.say(one.client, "long work", key="k"))
         await asyncio.wait_for(hanging.wait(), 60)
-        [(turn, _)] = one.app.state.turns.jobs.held()
+        [(turn, _)] = one.turns.jobs.held()
         path = f"/api/{person.user_id}/turns/{turn.id}"
         before = await two.client.get(path, headers=person.headers)
         assert (before.json()["status"], before.json()["reply"]) == ("running", None)
@@ -424,7 +426,7 @@ async def test_a_cancelled_turn_stops_wherever_it_runs_and_keeps_what_was_done(
         assert done.json()["tool_calls"][0]["result"]["title"] == "Kept"
         told = await waiting
         assert (told.status_code, told.json()["error_code"]) == (409, "turn_cancelled")
-        await _until(lambda: len(one.app.state.turns.jobs) == 0)
+        await _until(lambda: len(one.turns.jobs) == 0)
         again = await person.say(two.client, "long work", key="k")
         assert again.content == told.content
         twice = await two.client.post(f"{path}/cancel", headers=person.headers)
@@ -499,7 +501,7 @@ async def test_a_turn_whose_record_could_not_be_written_is_given_back_without_a_
 
     monkeypatch.setattr(attempt, "settle_completed", away_once)
     async with running_app() as running:
-        turns = running.app.state.turns
+        turns = running.turns
         answer = await person.say(running.client, "Add task: Only once", key="k")
         assert (answer.status_code, answer.json()["error_code"]) == (503, "database_error")
         assert answer.json()["turn_id"]
@@ -538,7 +540,7 @@ async def test_an_adopted_turn_that_cannot_be_read_is_given_back_and_waits_for_n
         await expire(superuser, person, one)
         async with asyncio.timeout(60):
             while not waiting.done():
-                await sweep_lost_turns(two.app.state.turns)
+                await sweep_lost_turns(two.turns)
                 await asyncio.sleep(0.01)
     assert tried.is_set()
     assert (await waiting).json()["response"] == "Read at last."
@@ -554,12 +556,12 @@ async def test_a_turn_that_is_adopted_under_a_job_that_waits_for_it_is_left_to_t
         lost = asyncio.create_task(person.say(one.client, "hello", key="k"))
         await asyncio.wait_for(hanging.wait(), 30)
         waiting = asyncio.create_task(person.say(two.client, "hello", key="k"))
-        jobs = two.app.state.turns.jobs
+        jobs = two.turns.jobs
         await _until(lambda: len(jobs) == 1)
         # As the sweeper sees them that looked before the job began.
         monkeypatch.setattr(jobs, "turn_ids", list)
         await expire(superuser, person, one)
-        await sweep_lost_turns(two.app.state.turns)
+        await sweep_lost_turns(two.turns)
         answer = await asyncio.wait_for(waiting, 60)
         assert answer.json()["response"] == "By whoever waited."
         assert (await lost).content == answer.content

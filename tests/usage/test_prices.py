@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from taskchat.prices import FREE, PRICE_MAX, Price, cost_of, parse_prices
 from taskchat.settings import OFFLINE, Settings
+from taskchat.settings.prices import FREE, PRICE_MAX, Price, cost_of, parse_prices
 
 LUNA = '{"gpt-5.6-luna": {"input": 1.25, "cached_input": 0.125, "output": 10}}'
 

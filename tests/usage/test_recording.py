@@ -24,11 +24,11 @@ from tests.factories import Person, calls_tool, says, scripted
 from tests.turns.test_summary import errands, summaries, talk
 from tests.turns.test_takeover import expire, hangs_after, sweep
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.chain import CALL_TOKENS_MAX
-from taskchat.assistant.offline.model import OfflineModel
-from taskchat.db import Database
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.chain import CALL_TOKENS_MAX
+from taskchat.assistant.models.offline import OfflineModel
 from taskchat.errors import DatabaseError
+from taskchat.postgres.database import Database
 from taskchat.turns import attempt
 
 PRICES = (
@@ -337,7 +337,7 @@ async def test_a_cancelled_turn_keeps_the_calls_that_are_on_record(
         async with running_app(model_prices=PRICES) as two:
             waiting = asyncio.create_task(person.say(one.client, "long work"))
             await asyncio.wait_for(hanging.wait(), 10)
-            [(held, _)] = one.app.state.turns.jobs.held()
+            [(held, _)] = one.turns.jobs.held()
             assert (await turn_of(two, person, held.id))["cost"] is None
             path = f"/api/{person.user_id}/turns/{held.id}/cancel"
             cancelling = one if here else two
@@ -361,7 +361,7 @@ async def test_a_turn_that_is_cancelled_before_any_answer_used_nothing(
     async with running_app(chain=dying) as running:
         waiting = asyncio.create_task(person.say(running.client, "long work"))
         await asyncio.wait_for(hanging.wait(), 10)
-        [(held, _)] = running.app.state.turns.jobs.held()
+        [(held, _)] = running.turns.jobs.held()
         path = f"/api/{person.user_id}/turns/{held.id}"
         done = await running.client.post(f"{path}/cancel", headers=person.headers)
         await waiting
@@ -410,12 +410,12 @@ async def test_after_a_takeover_every_call_on_record_counts_once_and_the_old_own
         await expire(superuser, person, one)
         await sweep(two)
         async with asyncio.timeout(10):
-            while len(two.app.state.turns.jobs):
+            while len(two.turns.jobs):
                 await asyncio.sleep(0.01)
         go_on.set()
         said = (await waiting).json()
         async with asyncio.timeout(10):
-            while len(one.app.state.turns.jobs):
+            while len(one.turns.jobs):
                 await asyncio.sleep(0.01)
         turn = await turn_of(two, person, said["turn_id"])
         found = await total(two, person)

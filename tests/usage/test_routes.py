@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.answers import error_of
 from tests.factories import Person, person_in
 
-from taskchat.db import Database
 from taskchat.moments import utc_now
+from taskchat.postgres.database import Database
 from taskchat.usage.schemas import plain
 
 

@@ -23,7 +23,7 @@ from mcp.types import (
     Tool,
 )
 
-from taskchat.assistant.record import current_record
+from taskchat.assistant.record import run_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as, no_such_tool
@@ -41,7 +41,7 @@ def _call_meta(context: MCPToolMetaContext) -> dict[str, Any]:
 
 def _failure_text(_context: RunContextWrapper[Any], error: Exception) -> str:
     """What the model reads when a call never reached a tool, such as arguments that aren't JSON."""
-    broken = current_record().broken
+    broken = run_record().broken
     if broken is not None:
         # Nothing that the model could say would help: end the run.
         raise broken
@@ -105,7 +105,7 @@ class TaskServerBridge(AgentsMCPServer):
         Raises:
             DatabaseError: the call could not be made at all.
         """
-        record = current_record()
+        record = run_record()
         try:
             call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
             with calling_as(call):

@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taskchat.assistant.offline.manner import Manner
 from taskchat.conversations.history import InputItem
 from taskchat.tasks.tools import ToolCaller
 
@@ -45,17 +44,8 @@ class RecordedCall(ToolCaller, Protocol):
         ...
 
 
-class RunRecord(Protocol):
-    """The record of one run."""
-
-    history: Sequence[InputItem]
-    """What the model is told before this turn's own items."""
-
-    broken: Exception | None
-    """What makes going on pointless: the database is away, or the turn has another owner."""
-
-    manner: Manner | None
-    """How the offline model is to behave in this run; None for its usual way."""
+class ModelRecord(Protocol):
+    """What models are asked and answer in a run. As it stands, nobody listens."""
 
     @property
     def answers(self) -> Sequence[Answer]:
@@ -63,29 +53,46 @@ class RunRecord(Protocol):
         ...
 
     @property
+    def history(self) -> Sequence[InputItem]:
+        """What the model is told before this turn's own items."""
+        return ()
+
+    @property
+    def manner(self) -> str | None:
+        """How the offline model is to behave in this run, as the request said."""
+        return None
+
+    @property
     def streams(self) -> bool:
         """Whether the model's text is wanted as it comes."""
-        ...
+        return False
 
     def asking(self, model: str) -> None:
         """Note that a model is being asked."""
-        ...
+        return
 
     def heard(self, delta: str) -> None:
         """Note a piece of a model's text; what follows a whole answer belongs to the next."""
-        ...
+        return
 
     def thought(self, delta: str) -> None:
         """Note a piece of what a model thinks aloud, which is no part of what it says."""
-        ...
+        return
 
     def broke_off(self) -> None:
         """Note that a model's text so far is void: it failed, or turned out to think aloud."""
-        ...
+        return
 
     def answered(self, answer: Answer) -> None:
         """Note an answer; it is kept with the first tool commit that follows from it."""
         ...
+
+
+class RunRecord(ModelRecord, Protocol):
+    """The record of one run: a turn's, in which tools are called."""
+
+    broken: Exception | None
+    """What makes going on pointless: the database is away, or the turn has another owner."""
 
     def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> RecordedCall:
         """A caller for one tool call.
@@ -96,22 +103,55 @@ class RunRecord(Protocol):
         ...
 
 
-_record: ContextVar[RunRecord] = ContextVar("run_record")
+class AnswersOnly(ModelRecord):
+    """The record of a run without tools, which belongs to no turn: only what it costs is kept."""
+
+    def __init__(self) -> None:
+        self._answers: list[Answer] = []
+
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """What was answered."""
+        return self._answers
+
+    def answered(self, answer: Answer) -> None:
+        """Keep what it cost."""
+        self._answers.append(answer)
+
+
+_models: ContextVar[ModelRecord] = ContextVar("model_record")
+_run: ContextVar[RunRecord] = ContextVar("run_record")
+
+
+@contextlib.contextmanager
+def models_recorded_in(record: ModelRecord) -> Iterator[None]:
+    """Bind the record that models which are asked inside the block belong to.
+
+    Agent, models and bridge are built once and serve all runs; this is how they tell them apart.
+    """
+    token = _models.set(record)
+    try:
+        yield
+    finally:
+        _models.reset(token)
 
 
 @contextlib.contextmanager
 def recorded_in(record: RunRecord) -> Iterator[None]:
-    """Bind the record that the run inside the block belongs to.
-
-    Agent, models and bridge are built once and serve all runs; this is how they tell them apart.
-    """
-    token = _record.set(record)
+    """Bind the record that the run inside the block belongs to, its tool calls too."""
+    token = _run.set(record)
     try:
-        yield
+        with models_recorded_in(record):
+            yield
     finally:
-        _record.reset(token)
+        _run.reset(token)
 
 
-def current_record() -> RunRecord:
+def model_record() -> ModelRecord:
+    """The record of the models that are asked at the moment."""
+    return _models.get()
+
+
+def run_record() -> RunRecord:
     """The record of the run at hand."""
-    return _record.get()
+    return _run.get()

@@ -18,13 +18,13 @@ from agents.exceptions import AgentsException, MaxTurnsExceeded
 from agents.run_config import ToolErrorFormatterArgs, ToolExecutionConfig
 from agents.tool_context import ToolContext
 
-from taskchat.assistant.asking import NamedModel
-from taskchat.assistant.chain import ModelChain
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
+from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.chain import ModelChain
+from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
-from taskchat.assistant.record import RunRecord, recorded_in
-from taskchat.assistant.soundness import arguments_in
+from taskchat.assistant.record import ModelRecord, RunRecord, models_recorded_in, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings
@@ -228,7 +228,7 @@ class Assistant:
             raise ModelError("The language model answered nothing; send the message again.")
         return reply
 
-    async def summarise(self, text: str, record: RunRecord) -> str:
+    async def summarise(self, text: str, record: ModelRecord) -> str:
         """What was said, in short.
 
         Args:
@@ -239,7 +239,7 @@ class Assistant:
             ServiceError: no model answered, or not in time.
         """
         configured = self._configured
-        with recorded_in(record):
+        with models_recorded_in(record):
             try:
                 async with time_limit(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):

@@ -4,17 +4,16 @@ from collections import OrderedDict
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import text
 
+from taskchat.auth import repository
 from taskchat.auth.tokens import TokenVerifier, VerifiedToken
-from taskchat.db import Database
 from taskchat.errors import Forbidden, InvalidAuth
+from taskchat.http.dependencies import part_of
+from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 
 SEEN_MAX: Final = 10_000
 """Users whose row this process knows to exist; forgetting one costs a statement."""
-
-_INSERT_USER: Final = text("INSERT INTO users (id) VALUES (:owner) ON CONFLICT DO NOTHING")
 
 
 class Authenticator:
@@ -60,7 +59,7 @@ class Authenticator:
             self._seen.move_to_end(principal.user_id)
             return principal
         async with self._database.transaction(principal) as connection:
-            await connection.execute(_INSERT_USER, {"owner": principal.user_id})
+            await repository.know(connection, principal)
         self._seen[principal.user_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
@@ -74,7 +73,7 @@ async def current_principal(request: Request, user_id: str) -> Principal:
         InvalidAuth: no good token.
         Forbidden: the path is another user's, existing or not.
     """
-    authenticator: Authenticator = request.app.state.authenticator
+    authenticator = part_of(request.app, Authenticator)
     principal = await authenticator.principal(request.headers.getlist("authorization"))
     if principal.user_id != user_id:
         raise Forbidden

@@ -14,7 +14,7 @@ import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from taskchat.errors import InvalidAuth
-from taskchat.outgoing import outgoing
+from taskchat.http.outgoing import outgoing
 
 FETCH_INTERVAL_S = 30
 """Between two fetches, failed ones included: forged key ids must not become traffic upstream."""

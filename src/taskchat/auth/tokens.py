@@ -21,6 +21,7 @@ from taskchat.errors import InvalidAuth
 from taskchat.moments import utc_now
 from taskchat.principal import Principal
 from taskchat.settings import Settings
+from taskchat.texts import unique_names
 
 SYMMETRIC = ("HS256",)
 """What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would do as a
@@ -216,19 +217,12 @@ def _strict_object(data: bytes) -> dict[str, Any]:
     """A JSON object in UTF-8 without duplicate names, NaN, Infinity or deep nesting."""
     value = json.loads(
         data.decode("utf-8"),
-        object_pairs_hook=_unique_names,
+        object_pairs_hook=unique_names,
         parse_constant=_refuse_constant,
     )
     if not isinstance(value, dict) or _is_deeper_than(NESTING_MAX, value):
         raise jwt.DecodeError
     return value
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise jwt.DecodeError
-    return unique
 
 
 def _refuse_constant(name: str) -> None:

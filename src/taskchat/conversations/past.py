@@ -6,11 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.conversations.messages import IS_REPLY, REPLIES, calls_of_turn
 from taskchat.conversations.models import Conversation, Message
-from taskchat.conversations.repository import IS_REPLY, REPLIES, calls_of_turn
-from taskchat.db import AnyRow, table_of
+from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 
 _conversations = table_of(Conversation)
@@ -71,7 +70,7 @@ _OLDEST_TURNS = _PAST_TURNS.where(_messages.c.turn_number > bindparam("after")).
 
 
 async def past_turns(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     conversation_id: UUID,
     *,
@@ -92,7 +91,7 @@ async def past_turns(
 
 
 async def turns_between(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     conversation_id: UUID,
     *,
@@ -122,7 +121,7 @@ def _past(rows: Iterable[AnyRow]) -> list[PastTurn]:
 
 
 async def find_summary(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> Summary | None:
     """What is kept of a conversation's beginning; None when the conversation is gone."""
     row = (
@@ -137,7 +136,7 @@ async def find_summary(
 
 
 async def keep_summary(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     conversation_id: UUID,
     *,

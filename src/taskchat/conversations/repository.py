@@ -1,151 +1,40 @@
-"""SQL of conversations and what they hold. Every statement names the owner."""
+"""SQL of conversations themselves. Every statement names the owner."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import (
-    JSON,
-    bindparam,
-    func,
-    insert,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, insert, select, text, tuple_, update
 
-from taskchat.conversations.models import Conversation, Message, ToolCall
-from taskchat.conversations.schemas import (
-    ConversationOut,
-    ConversationStatus,
-    MessageOut,
-    ToolCallOut,
-)
-from taskchat.db import AnyRow, table_of
+from taskchat.conversations.models import Conversation
+from taskchat.conversations.schemas import ConversationOut, ConversationStatus
+from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 
 _conversations = table_of(Conversation)
-_messages = table_of(Message)
-_tool_calls = table_of(ToolCall)
 
+SESSIONS_CHANNEL: Final = "taskchat_sessions"
+"""Payload: the id of a conversation that was ended, and the process that knows."""
 
-def calls_of_turn(*columns: str) -> Any:
-    """The tool calls of the turn at hand as one JSON array, so that a page is one statement."""
-    fields = ", ".join(f"'{name}', tool_calls.{name}" for name in columns)
-    array = literal_column(
-        f"json_agg(json_build_object({fields}) ORDER BY tool_calls.position)", JSON
-    )
-    return (
-        select(array.label("calls"))
-        .select_from(_tool_calls)
-        .where(
-            _tool_calls.c.user_id == _messages.c.user_id,
-            _tool_calls.c.turn_id == _messages.c.turn_id,
-        )
-        .correlate(_messages)
-        .lateral("called")
-    )
-
-
-REPLIES = _messages.alias("replies")
-IS_REPLY = (
-    (REPLIES.c.user_id == _messages.c.user_id)
-    & (REPLIES.c.turn_id == _messages.c.turn_id)
-    & (REPLIES.c.position == 1)
+_NEW_CONVERSATION = text(
+    "INSERT INTO conversations (user_id, id, title, last_turn)"
+    " VALUES (:owner, :conversation, :title, 1)"
 )
-"""Joins each message with the reply of its turn, where there is one."""
-
-_shown_calls = calls_of_turn(*ToolCallOut.model_fields)
-_has_reply = select(REPLIES.c.id).select_from(REPLIES).where(IS_REPLY).correlate(_messages).exists()
-_MESSAGES = (
-    select(
-        _messages.c.turn_number,
-        _messages.c.position,
-        _messages.c.id,
-        _messages.c.role,
-        _messages.c.content,
-        _messages.c.created_at,
-        _shown_calls.c.calls,
-    )
-    .select_from(
-        _messages.join(_shown_calls, (_messages.c.position == 1) | ~_has_reply, isouter=True)
-    )
-    .where(
-        _messages.c.user_id == bindparam("owner"),
-        _messages.c.conversation_id == bindparam("conversation"),
-    )
+# Ownership, order and lock in one statement. What is read about the conversation is read in later
+# ones: a statement that waits for this lock goes on with the snapshot from before its wait.
+_NEXT_NUMBER = text(
+    "UPDATE conversations SET last_turn = last_turn + 1, updated_at = now(),"
+    " status = 'active'"
+    " WHERE user_id = :owner AND id = :conversation AND status <> 'ended'"
+    " RETURNING last_turn"
 )
-_place = tuple_(_messages.c.turn_number, _messages.c.position)
-_NEWEST = (
-    _MESSAGES.where(_place < tuple_(bindparam("turn"), bindparam("position")))
-    .order_by(_messages.c.turn_number.desc(), _messages.c.position.desc())
-    .limit(bindparam("rows_max"))
+_EXISTS = text("SELECT 1 FROM conversations WHERE user_id = :owner AND id = :conversation")
+_END = text(
+    "UPDATE conversations SET status = 'ended', updated_at = now()"
+    " WHERE user_id = :owner AND id = :conversation"
+    " RETURNING pg_notify(:channel, id || ' ' || :process)"
 )
-_FOLLOWING = (
-    _MESSAGES.where(_place > tuple_(bindparam("turn"), bindparam("position")))
-    .order_by(_messages.c.turn_number, _messages.c.position)
-    .limit(bindparam("rows_max"))
-)
-
-Place = tuple[int, int]
-"""Where a message stands: turn number, position."""
-
-
-def _message(row: AnyRow) -> tuple[Place, MessageOut]:
-    return (row.turn_number, row.position), MessageOut.model_construct(
-        id=row.id,
-        role=row.role,
-        content=row.content,
-        created_at=row.created_at,
-        tool_calls=[ToolCallOut.model_validate(call) for call in row.calls or ()],
-    )
-
-
-async def messages_before(
-    connection: AsyncConnection,
-    principal: Principal,
-    conversation_id: UUID,
-    *,
-    before: Place,
-    limit: int,
-) -> list[tuple[Place, MessageOut]]:
-    """The newest messages before a place, in order."""
-    rows = await connection.execute(
-        _NEWEST,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "turn": before[0],
-            "position": before[1],
-            "rows_max": limit,
-        },
-    )
-    return [_message(row) for row in rows][::-1]
-
-
-async def messages_after(
-    connection: AsyncConnection,
-    principal: Principal,
-    conversation_id: UUID,
-    *,
-    after: Place,
-    limit: int,
-) -> list[tuple[Place, MessageOut]]:
-    """The oldest messages after a place, in order."""
-    rows = await connection.execute(
-        _FOLLOWING,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "turn": after[0],
-            "position": after[1],
-            "rows_max": limit,
-        },
-    )
-    return [_message(row) for row in rows]
 
 
 _conversation_columns = (
@@ -164,7 +53,7 @@ def _conversation(row: AnyRow) -> ConversationOut:
 
 
 async def find_conversation(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> ConversationOut | None:
     """The principal's conversation of that id, if there is one."""
     row = (
@@ -178,8 +67,39 @@ async def find_conversation(
     return _conversation(row) if row else None
 
 
+async def insert_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, title: str
+) -> int:
+    """Start a conversation and take its first number."""
+    await connection.execute(
+        _NEW_CONVERSATION,
+        {"owner": principal.user_id, "conversation": conversation_id, "title": title},
+    )
+    return 1
+
+
+async def next_number(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> int | None:
+    """Lock the conversation and take its next number; None when it is ended or not there."""
+    number = await connection.scalar(
+        _NEXT_NUMBER, {"owner": principal.user_id, "conversation": conversation_id}
+    )
+    return None if number is None else int(number)
+
+
+async def conversation_exists(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> bool:
+    """Whether the principal has it, ended or not."""
+    found = await connection.scalar(
+        _EXISTS, {"owner": principal.user_id, "conversation": conversation_id}
+    )
+    return found is not None
+
+
 async def start_conversation(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> None:
     """Start a conversation in which nothing has been said yet."""
     await connection.execute(
@@ -188,7 +108,7 @@ async def start_conversation(
 
 
 async def resume_conversation(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> bool:
     """Make a paused conversation active; False when it is ended or not there."""
     resumed = await connection.execute(
@@ -204,7 +124,7 @@ async def resume_conversation(
 
 
 async def list_conversations(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     *,
     limit: int,
@@ -226,3 +146,19 @@ async def list_conversations(
     if status is not None:
         statement = statement.where(_conversations.c.status == status)
     return [_conversation(row) for row in await connection.execute(statement)]
+
+
+async def end_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, process: UUID
+) -> bool:
+    """Take no more turns in it, and let other processes know; False when it is not there."""
+    rows = await connection.execute(
+        _END,
+        {
+            "owner": principal.user_id,
+            "conversation": conversation_id,
+            "process": str(process),
+            "channel": SESSIONS_CHANNEL,
+        },
+    )
+    return rows.one_or_none() is not None

@@ -5,15 +5,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.conversations import repository
-from taskchat.conversations.repository import Place
+from taskchat.conversations import messages, repository
+from taskchat.conversations.messages import Place
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus, MessageOut
-from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import Detail, InvalidRequest, NotFound
-from taskchat.pages import (
+from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.pages import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
     Page,
@@ -21,8 +20,9 @@ from taskchat.pages import (
     encode_cursor,
     foreign_cursor,
 )
+from taskchat.http.requests import AcceptsJson
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
-from taskchat.requests import AcceptsJson
 from taskchat.texts import uuid_of
 
 router = APIRouter(
@@ -116,7 +116,7 @@ async def list_messages(
     async with database.transaction(principal) as connection:
         await _owned(connection, principal, conversation_id)
         if before is not None:
-            rows = await repository.messages_before(
+            rows = await messages.messages_before(
                 connection,
                 principal,
                 conversation_id,
@@ -126,7 +126,7 @@ async def list_messages(
             has_more, rows = len(rows) > limit, rows[-limit:]
             edge = rows[0][0] if has_more else None
         else:
-            rows = await repository.messages_after(
+            rows = await messages.messages_after(
                 connection,
                 principal,
                 conversation_id,
@@ -148,7 +148,7 @@ def _message_place(cursor: str, field: str) -> Place:
 
 
 async def _owned(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> ConversationOut:
     conversation = await repository.find_conversation(connection, principal, conversation_id)
     if conversation is None:

@@ -12,52 +12,20 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.errors import RateLimited
-from taskchat.principal import Principal
+from taskchat.limits import repository
+from taskchat.limits.repository import TOKENS
+from taskchat.postgres.database import Connection
+from taskchat.principal import Channel, Principal
 from taskchat.settings import Settings
 from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
-TOKENS: Final = "tokens"
-"""The bucket of model tokens; all others hold turns."""
-
-CHANNELS: Final = ("rest", "sse", "websocket")
 
 EPSILON: Final = 1e-6
 """Floating-point dust: a level this little below nothing is nothing."""
-
-IDLE_S: Final = 600
-"""A bucket nobody touched for so long has been full for nine minutes: its row says nothing."""
-
-# The clock of each row's own moment, not the transaction's: who waited for the row's lock must not
-# reckon from before its last change. Rows are taken in one order, so that no two wait in a circle.
-_SPEND = text(
-    "INSERT INTO rate_buckets AS b (user_id, scope, per_minute, level, updated_at)"
-    " SELECT :owner, w.scope, w.per_minute, w.per_minute - w.cost, clock_timestamp()"
-    " FROM unnest(CAST(:scopes AS text[]), CAST(:per_minute AS float8[]), CAST(:costs AS float8[]))"
-    " AS w(scope, per_minute, cost) ORDER BY w.scope"
-    " ON CONFLICT (user_id, scope) DO UPDATE SET per_minute = excluded.per_minute,"
-    " level = least(excluded.per_minute, b.level + excluded.per_minute / 60"
-    " * greatest(0, extract(epoch FROM clock_timestamp() - b.updated_at)))"
-    " - (excluded.per_minute - excluded.level),"
-    " updated_at = greatest(b.updated_at, clock_timestamp())"
-    " RETURNING b.scope, b.level"
-)
-_PEEK = text(
-    "SELECT scope, level + per_minute / 60"
-    " * greatest(0, extract(epoch FROM clock_timestamp() - updated_at)) AS level"
-    " FROM rate_buckets WHERE user_id = :owner AND scope = ANY (CAST(:scopes AS text[]))"
-)
-_FORGET = text(
-    "DELETE FROM rate_buckets WHERE (user_id, scope) IN (SELECT user_id, scope FROM rate_buckets"
-    " WHERE updated_at < now() - make_interval(secs => :idle_s) AND scope <> :tokens"
-    " LIMIT :rows_max FOR UPDATE SKIP LOCKED)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +45,6 @@ class RateLevel:
     remaining: int
     reset_at: int
     retry_after_s: int
-
-
-class LimiterFailed(Exception):
-    """The limits could not be asked; whether anything else works is another question."""
 
 
 def limiter_failed(what: str) -> None:
@@ -111,7 +75,7 @@ class RateLimits:
         """Whether model tokens are limited at all."""
         return self._tokens > 0
 
-    def of_turn(self, conversation_id: UUID | None, channel: str) -> dict[str, int]:
+    def of_turn(self, conversation_id: UUID | None, channel: Channel) -> dict[str, int]:
         """The limits that a turn counts against, by scope."""
         limits = {"user": self._user, f"channel:{channel}": self._channel}
         if conversation_id is not None:
@@ -120,10 +84,10 @@ class RateLimits:
 
     async def spend(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         principal: Principal,
         conversation_id: UUID,
-        channel: str,
+        channel: Channel,
     ) -> RateLevel | None:
         """Count one turn, in the transaction that accepts it.
 
@@ -140,7 +104,7 @@ class RateLimits:
             limits[TOKENS], costs[TOKENS] = self._tokens, 0
         if not limits:
             return None
-        levels = await self._change(connection, principal, limits, costs)
+        levels = await repository.change(connection, principal, limits, costs)
         before = [
             level_of(scope, limits[scope], level + costs[scope]) for scope, level in levels.items()
         ]
@@ -152,19 +116,17 @@ class RateLimits:
             if scope != TOKENS
         )
 
-    async def debit_tokens(
-        self, connection: AsyncConnection, principal: Principal, tokens: int
-    ) -> None:
+    async def debit_tokens(self, connection: Connection, principal: Principal, tokens: int) -> None:
         """Count what a turn has used; the bucket may go below nothing."""
         if self._tokens and tokens:
-            await self._change(connection, principal, {TOKENS: self._tokens}, {TOKENS: tokens})
+            await repository.change(connection, principal, {TOKENS: self._tokens}, {TOKENS: tokens})
 
     async def levels(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         principal: Principal,
         conversation_id: UUID | None,
-        channels: Iterable[str] = CHANNELS,
+        channels: Iterable[Channel] = tuple(Channel),
     ) -> Sequence[RateLevel]:
         """What is left of each limit, spending nothing.
 
@@ -179,36 +141,11 @@ class RateLimits:
             limits |= self.of_turn(conversation_id, channel)
         if self._tokens:
             limits[TOKENS] = self._tokens
-        rows = await connection.execute(
-            _PEEK,
-            {"owner": principal.user_id, "scopes": list(limits)},
-        )
-        found: dict[str, float] = {row.scope: row.level for row in rows}
+        found = await repository.levels_of(connection, principal, list(limits))
         return [
             level_of(scope, limit, min(limit, found.get(scope, limit)))
             for scope, limit in limits.items()
         ]
-
-    async def _change(
-        self,
-        connection: AsyncConnection,
-        principal: Principal,
-        limits: dict[str, int],
-        costs: dict[str, int],
-    ) -> dict[str, float]:
-        try:
-            rows = await connection.execute(
-                _SPEND,
-                {
-                    "owner": principal.user_id,
-                    "scopes": list(limits),
-                    "per_minute": [float(limit) for limit in limits.values()],
-                    "costs": [float(costs[scope]) for scope in limits],
-                },
-            )
-            return {row.scope: row.level for row in rows}
-        except DBAPIError as error:
-            raise LimiterFailed from error
 
 
 def level_of(scope: str, limit: int, level: float) -> RateLevel:
@@ -256,11 +193,3 @@ def _refused(level: RateLevel) -> RateLimited:
     )
     error.headers = headers_of(level)
     return error
-
-
-async def forget_idle(connection: AsyncConnection, *, rows_max: int) -> int:
-    """Forget buckets that are full anyway; returns how many. A system transaction."""
-    forgotten = await connection.execute(
-        _FORGET, {"idle_s": IDLE_S, "tokens": TOKENS, "rows_max": rows_max}
-    )
-    return forgotten.rowcount

@@ -1,15 +1,15 @@
 """Reading the rate limits."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import Detail, InvalidRequest
+from taskchat.http.dependencies import CurrentDatabase, given
+from taskchat.http.requests import AcceptsJson
 from taskchat.limits.buckets import RateLimits
 from taskchat.limits.schemas import LimitsOut, shown
-from taskchat.requests import AcceptsJson
 from taskchat.texts import uuid_of
 
 router = APIRouter(
@@ -17,16 +17,11 @@ router = APIRouter(
 )
 
 
-async def current_limits(request: Request) -> RateLimits:
-    """The service's limits."""
-    return cast(RateLimits, request.app.state.limits)
-
-
 @router.get("")
 async def read_limits(
     principal: CurrentPrincipal,
     database: CurrentDatabase,
-    limits: Annotated[RateLimits, Depends(current_limits)],
+    limits: Annotated[RateLimits, Depends(given(RateLimits))],
     conversation_id: Annotated[
         str | None, Query(description="Tells what is left in this conversation, too.")
     ] = None,

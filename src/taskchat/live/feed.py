@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
-from taskchat.db import Database
 from taskchat.errors import DatabaseError
-from taskchat.line import Precedence
 from taskchat.live.rows import Place, events_since, place_now
+from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
-from taskchat.turns.event_rows import EVENTS_MAX
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.states import TurnRef
+from taskchat.turns.store.events import EVENTS_MAX
 
 TICK_S: Final = 0.5
 """How often it is asked whose time has come to look."""

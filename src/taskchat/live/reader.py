@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from taskchat.db import Database
 from taskchat.errors import NotFound
-from taskchat.line import Precedence
 from taskchat.live.feed import Feed
-from taskchat.turns import event_rows
-from taskchat.turns.event_rows import EVENTS_MAX
+from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
+from taskchat.turns import store
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.states import TurnRef
+from taskchat.turns.store.events import EVENTS_MAX
 
 BUFFER_MAX: Final = 1000
 """Events that wait for a reader. One that is slower reads them from the log when it gets there."""
@@ -116,14 +116,14 @@ async def read_after(database: Database, turn: TurnRef, after: int) -> Sequence[
         DatabaseError: they can't be read at the moment.
     """
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        events = await event_rows.read_after(connection, turn, after)
+        events = await store.events.read_after(connection, turn, after)
         if events:
             return events
-        found = await event_rows.find_turn(connection, turn.principal, turn.id)
+        found = await store.events.find_turn(connection, turn.principal, turn.id)
     if found is None:
         raise NotFound("The turn was deleted.", turn_id=turn.id)
     _, row = found
     if row.finished_at is None:
         return ()
-    last = event_rows.last_of(turn, row)
+    last = store.events.last_of(turn, row)
     return (last,) if last.seq > after else ()

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
-from taskchat.turns.event_rows import EVENTS_MAX
 from taskchat.turns.events import StoredEvent
-
-SESSIONS_CHANNEL: Final = "taskchat_sessions"
-"""Payload: the id of a conversation that was ended, and the process that knows."""
+from taskchat.turns.models import UNFINISHED, one_of
+from taskchat.turns.store.events import EVENTS_MAX
 
 _LAST_TURN = text(
     "SELECT last_turn FROM conversations WHERE user_id = :owner AND id = :conversation"
@@ -22,7 +19,7 @@ _UNFINISHED = text(
     "SELECT t.id, t.number, (SELECT coalesce(max(e.seq), 0) FROM turn_events AS e"
     " WHERE e.user_id = t.user_id AND e.turn_id = t.id) AS seq"
     " FROM turns AS t WHERE t.user_id = :owner AND t.conversation_id = :conversation"
-    " AND t.status IN ('queued', 'running', 'awaiting_feedback') ORDER BY t.number"
+    f" AND {one_of('t.status', UNFINISHED)} ORDER BY t.number"
 )
 _SINCE = text(
     "SELECT t.id, t.number, e.seq, e.type, e.data FROM turns AS t"
@@ -32,11 +29,6 @@ _SINCE = text(
     " WHERE t.user_id = :owner AND t.conversation_id = :conversation AND t.number >= :first"
     " AND t.number <> ALL (CAST(:over AS int[])) AND e.seq > coalesce(seen.seq, 0)"
     " ORDER BY t.number, e.seq LIMIT :rows_max"
-)
-_END = text(
-    "UPDATE conversations SET status = 'ended', updated_at = now()"
-    " WHERE user_id = :owner AND id = :conversation"
-    " RETURNING pg_notify('" + SESSIONS_CHANNEL + "', id || ' ' || :process)"
 )
 
 
@@ -93,9 +85,7 @@ class Place:
         return Place(self.first, dict(self.seen), set(self.over))
 
 
-async def place_now(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
-) -> Place:
+async def place_now(connection: Connection, principal: Principal, conversation_id: UUID) -> Place:
     """Where a conversation stands at this moment."""
     values = {"owner": principal.user_id, "conversation": conversation_id}
     last_turn = int(await connection.scalar(_LAST_TURN, values) or 0)
@@ -109,7 +99,7 @@ async def place_now(
 
 
 async def unfinished_turns(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> list[UUID]:
     """The turns of a conversation that are under way or wait, in order."""
     rows = await connection.execute(
@@ -119,7 +109,7 @@ async def unfinished_turns(
 
 
 async def events_since(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID, place: Place
+    connection: Connection, principal: Principal, conversation_id: UUID, place: Place
 ) -> list[StoredEvent]:
     """What has happened since, turn by turn; as much as is read at once."""
     rows = await connection.execute(
@@ -135,18 +125,3 @@ async def events_since(
         },
     )
     return [StoredEvent(row.id, row.number, row.seq, row.type, row.data) for row in rows]
-
-
-async def end_conversation(
-    connection: AsyncConnection, principal: Principal, conversation_id: UUID, *, process: UUID
-) -> bool:
-    """Take no more turns in it, and let other processes know; False when it is not there."""
-    rows = await connection.execute(
-        _END,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "process": str(process),
-        },
-    )
-    return rows.one_or_none() is not None

@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 
 EVENTS_CHANNEL: Final = "taskchat_events"
@@ -15,15 +15,18 @@ EVENTS_CHANNEL: Final = "taskchat_events"
 PLACES_CHANNEL: Final = "taskchat_places"
 """Payload: the id of a user who needs a place for a WebSocket and has none left."""
 
+
 # Told only where another process has somebody to tell: committing a notification takes a lock that
 # all of the cluster's committing notifiers share, and most turns have no onlookers.
-TELL_FOLLOWERS: Final = (
-    "(SELECT pg_notify('" + EVENTS_CHANNEL + "', follower.conversation_id::text)"
-    " FROM live_connections AS follower WHERE follower.user_id = {turn}.user_id"
-    " AND follower.conversation_id = {turn}.conversation_id"
-    " AND follower.process IS DISTINCT FROM CAST(:process AS uuid) LIMIT 1)"
-)
-"""A part of a statement that has a row of `turns`: format it with that row's name."""
+def tell_followers(turn: str) -> str:
+    """A column of a statement that has a row of `turns` under this name."""
+    return (
+        f"(SELECT pg_notify('{EVENTS_CHANNEL}', follower.conversation_id::text)"
+        f" FROM live_connections AS follower WHERE follower.user_id = {turn}.user_id"
+        f" AND follower.conversation_id = {turn}.conversation_id"
+        " AND follower.process IS DISTINCT FROM CAST(:process AS uuid) LIMIT 1)"
+    )
+
 
 # One user's connections are counted one after another: who joins holds the user's row.
 _LOCK_USER = text("SELECT 1 FROM users WHERE id = :owner FOR NO KEY UPDATE")
@@ -60,7 +63,7 @@ _FORGET = text(
 
 
 async def join(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     id_: UUID,
     *,
@@ -89,26 +92,26 @@ async def join(
     return True
 
 
-async def count(connection: AsyncConnection, principal: Principal, *, kind: str) -> int:
+async def count(connection: Connection, principal: Principal, *, kind: str) -> int:
     """How many connections of a kind a user has."""
     counted = await connection.scalar(_COUNT, {"owner": principal.user_id, "kind": kind})
     return int(counted or 0)
 
 
-async def ask_others(connection: AsyncConnection, principal: Principal, *, process: UUID) -> bool:
+async def ask_others(connection: Connection, principal: Principal, *, process: UUID) -> bool:
     """Notify the other processes that have WebSockets of a user; False if there are none."""
     told = await connection.execute(_ASK_OTHERS, {"owner": principal.user_id, "process": process})
     return bool(told.all())
 
 
-async def crowded(connection: AsyncConnection, *, process: UUID, most: int) -> list[str]:
+async def crowded(connection: Connection, *, process: UUID, most: int) -> list[str]:
     """Users of a process who have this many WebSockets or more. A system transaction."""
     found = await connection.execute(_CROWDED, {"process": process, "most": most})
     return [str(user_id) for user_id in found.scalars()]
 
 
 async def move(
-    connection: AsyncConnection, principal: Principal, id_: UUID, conversation_id: UUID
+    connection: Connection, principal: Principal, id_: UUID, conversation_id: UUID
 ) -> None:
     """Note that a connection follows this conversation now."""
     await connection.execute(
@@ -116,18 +119,18 @@ async def move(
     )
 
 
-async def leave(connection: AsyncConnection, principal: Principal, id_: UUID) -> None:
+async def leave(connection: Connection, principal: Principal, id_: UUID) -> None:
     """Note that a connection is gone."""
     await connection.execute(_LEAVE, {"owner": principal.user_id, "id": id_})
 
 
 async def renew(
-    connection: AsyncConnection, ids: Sequence[UUID], *, process: UUID, lease_s: float
+    connection: Connection, ids: Sequence[UUID], *, process: UUID, lease_s: float
 ) -> None:
     """Renew connections of a process. A system transaction."""
     await connection.execute(_RENEW, {"ids": ids, "process": process, "lease_s": lease_s})
 
 
-async def forget_dead(connection: AsyncConnection, *, lease_s: float) -> int:
+async def forget_dead(connection: Connection, *, lease_s: float) -> int:
     """Forget connections of processes that died; returns how many. A system transaction."""
     return (await connection.execute(_FORGET, {"lease_s": lease_s})).rowcount

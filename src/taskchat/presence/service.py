@@ -3,9 +3,9 @@
 import contextlib
 from uuid import UUID
 
-from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.moments import new_id
+from taskchat.postgres.database import Database
 from taskchat.presence import repository
 from taskchat.principal import Principal
 

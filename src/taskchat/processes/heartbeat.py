@@ -17,8 +17,8 @@ from uuid import UUID
 
 import structlog
 
-from taskchat.database_connect import Connection, connect
-from taskchat.database_faults import DRIVER_FAULTS
+from taskchat.postgres.connect import Connection, connect
+from taskchat.postgres.faults import DRIVER_FAULTS
 from taskchat.processes import repository
 from taskchat.processes.repository import Lease
 from taskchat.telemetry import metrics

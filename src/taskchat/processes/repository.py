@@ -5,9 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.db import SYSTEM_ROLE
+from taskchat.postgres.database import SYSTEM_ROLE, Connection
 
 BEATS_A_LEASE: Final = 6
 """A few may be missed, and a death is noticed long before the lease ends."""
@@ -152,7 +151,7 @@ _FORGET = text(
 )
 
 
-async def forget_dead(connection: AsyncConnection) -> int:
+async def forget_dead(connection: Connection) -> int:
     """Forget processes that are no more; returns how many. A system transaction.
 
     One that was frozen all the time puts its row back as soon as it wakes.

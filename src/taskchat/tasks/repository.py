@@ -1,12 +1,12 @@
 """SQL of the tasks table. Every statement names the owner."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.auth.models import User
-from taskchat.db import AnyRow, table_of
+from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 from taskchat.tasks.models import Task
 from taskchat.tasks.schemas import TaskFilter, TaskOut
@@ -51,7 +51,7 @@ def _task(row: AnyRow) -> TaskOut:
 
 
 async def insert_task(
-    connection: AsyncConnection, principal: Principal, *, title: str, description: str
+    connection: Connection, principal: Principal, *, title: str, description: str
 ) -> TaskOut:
     """Add a task under the user's next number."""
     result = await connection.execute(
@@ -61,9 +61,7 @@ async def insert_task(
     return _task(result.one())
 
 
-async def find_task(
-    connection: AsyncConnection, principal: Principal, task_id: int
-) -> TaskOut | None:
+async def find_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:
     """The principal's task of that number, if there is one."""
     result = await connection.execute(_FIND, {"owner": principal.user_id, "task_id": task_id})
     row = result.one_or_none()
@@ -71,7 +69,7 @@ async def find_task(
 
 
 async def list_tasks(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     *,
     status: TaskFilter,
@@ -90,9 +88,11 @@ async def list_tasks(
     return [_task(row) for row in await connection.execute(statement)]
 
 
-async def count_tasks(
-    connection: AsyncConnection, principal: Principal, *, status: TaskFilter
-) -> int:
+OPEN_TASKS: Final = "(SELECT count(*) FROM tasks WHERE user_id = :owner AND NOT completed)"
+"""A column of a statement: how many tasks its owner has to do."""
+
+
+async def count_tasks(connection: Connection, principal: Principal, *, status: TaskFilter) -> int:
     """How many tasks the filter fits."""
     statement = (
         select(func.count()).select_from(_tasks).where(_tasks.c.user_id == principal.user_id)
@@ -103,7 +103,7 @@ async def count_tasks(
 
 
 async def change_task(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     task_id: int,
     *,
@@ -124,9 +124,7 @@ async def change_task(
     return _task(row) if row else None
 
 
-async def delete_task(
-    connection: AsyncConnection, principal: Principal, task_id: int
-) -> TaskOut | None:
+async def delete_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:
     """Delete a task and return what it was; None when there is no such task."""
     result = await connection.execute(_DELETE, {"owner": principal.user_id, "task_id": task_id})
     row = result.one_or_none()

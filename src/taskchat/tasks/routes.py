@@ -6,10 +6,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query, Response
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import NotFound
-from taskchat.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
-from taskchat.requests import AcceptsJson, body_schema, json_body
+from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
+from taskchat.http.requests import AcceptsJson, body_schema, json_body
 from taskchat.tasks import service
 from taskchat.tasks.schemas import NewTask, TaskChange, TaskFilter, TaskOut
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.tasks import repository
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
@@ -31,7 +30,7 @@ class InvalidTask(InvalidRequest):
 
 
 async def add_task(
-    connection: AsyncConnection, principal: Principal, *, title: str, description: str = ""
+    connection: Connection, principal: Principal, *, title: str, description: str = ""
 ) -> TaskOut:
     """Add a pending task.
 
@@ -47,7 +46,7 @@ async def add_task(
 
 
 async def list_tasks(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     *,
     status: TaskFilter = "all",
@@ -60,14 +59,12 @@ async def list_tasks(
     )
 
 
-async def count_tasks(
-    connection: AsyncConnection, principal: Principal, *, status: TaskFilter
-) -> int:
+async def count_tasks(connection: Connection, principal: Principal, *, status: TaskFilter) -> int:
     """How many tasks the filter fits."""
     return await repository.count_tasks(connection, principal, status=status)
 
 
-async def read_task(connection: AsyncConnection, principal: Principal, task_id: int) -> TaskOut:
+async def read_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut:
     """One task.
 
     Raises:
@@ -84,7 +81,7 @@ async def read_task(connection: AsyncConnection, principal: Principal, task_id: 
 
 
 async def change_task(
-    connection: AsyncConnection,
+    connection: Connection,
     principal: Principal,
     task_id: int,
     *,
@@ -117,7 +114,7 @@ async def change_task(
     return task
 
 
-async def delete_task(connection: AsyncConnection, principal: Principal, task_id: int) -> TaskOut:
+async def delete_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut:
     """Delete a task for good; its number is not given again.
 
     Raises:

@@ -17,8 +17,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.tasks import service
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
@@ -53,7 +53,7 @@ class TaskList(BaseModel):
 
 
 Result = TypeVar("Result", bound=BaseModel)
-Effect = Callable[[AsyncConnection, Principal], Awaitable[Result]]
+Effect = Callable[[Connection, Principal], Awaitable[Result]]
 
 
 class ToolFailure(Exception):
@@ -92,7 +92,7 @@ def calling_as(caller: ToolCaller) -> Iterator[None]:
 
 
 async def _perform(effect: Effect[Result], result_type: type[Result]) -> Result:
-    async def explained(connection: AsyncConnection, principal: Principal) -> Result:
+    async def explained(connection: Connection, principal: Principal) -> Result:
         try:
             return await effect(connection, principal)
         except service.TaskNotFound as error:
@@ -143,7 +143,7 @@ Description = Annotated[
 async def add_task(title: Title, description: Description = None) -> TaskDone:
     """Add a task to the list. Returns its number."""
 
-    async def effect(connection: AsyncConnection, principal: Principal) -> TaskDone:
+    async def effect(connection: Connection, principal: Principal) -> TaskDone:
         task = await service.add_task(
             connection, principal, title=title, description=description or ""
         )
@@ -160,7 +160,7 @@ async def list_tasks(
 ) -> TaskList:
     """Show the tasks with their numbers, oldest first."""
 
-    async def effect(connection: AsyncConnection, principal: Principal) -> TaskList:
+    async def effect(connection: Connection, principal: Principal) -> TaskList:
         tasks = await service.list_tasks(connection, principal, status=status, limit=LISTED_MAX)
         total = len(tasks)
         if total == LISTED_MAX:
@@ -184,7 +184,7 @@ async def list_tasks(
 async def complete_task(task_id: TaskId) -> TaskDone:
     """Mark a task as done."""
 
-    async def effect(connection: AsyncConnection, principal: Principal) -> TaskDone:
+    async def effect(connection: Connection, principal: Principal) -> TaskDone:
         task = await service.change_task(connection, principal, task_id, completed=True)
         return TaskDone(task_id=task.id, status="completed", title=task.title)
 
@@ -194,7 +194,7 @@ async def complete_task(task_id: TaskId) -> TaskDone:
 async def delete_task(task_id: TaskId) -> TaskDone:
     """Remove a task from the list for good."""
 
-    async def effect(connection: AsyncConnection, principal: Principal) -> TaskDone:
+    async def effect(connection: Connection, principal: Principal) -> TaskDone:
         task = await service.delete_task(connection, principal, task_id)
         return TaskDone(task_id=task.id, status="deleted", title=task.title)
 
@@ -208,7 +208,7 @@ async def update_task(
 ) -> TaskDone:
     """Change a task's title, its description, or both. What is not given stays."""
 
-    async def effect(connection: AsyncConnection, principal: Principal) -> TaskDone:
+    async def effect(connection: Connection, principal: Principal) -> TaskDone:
         task = await service.change_task(
             connection, principal, task_id, title=title, description=description
         )

@@ -6,10 +6,10 @@ import sys
 import click
 
 
-def say(text: str) -> None:
-    """Print a line. That nobody listens any more is no reason to stop serving."""
+def say(text: str, *, error: bool = False) -> None:
+    """Print a line, errors on stderr. That nobody listens any more is no reason to stop serving."""
     try:
-        click.echo(text)
+        click.echo(text, err=error)
     except (OSError, ValueError):
         # What was not taken stays in the stream, and would fail once more at exit.
         if sys.stdout is not None:

@@ -7,10 +7,10 @@ import structlog
 
 from taskchat.assistant.record import Answer
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
-from taskchat.limits.buckets import LimiterFailed, limiter_failed
-from taskchat.line import Precedence
+from taskchat.limits.buckets import limiter_failed
+from taskchat.limits.repository import LimiterFailed
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
-from taskchat.turns.claims import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventWriter
 from taskchat.turns.jobs import Job
@@ -18,6 +18,7 @@ from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.resume import StartedTurn
 from taskchat.turns.settle import priced, settle_completed, settle_failed
 from taskchat.turns.states import TurnRef, TurnState
+from taskchat.turns.store.claim import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.summary import sum_up
 from taskchat.usage.repository import count_apart
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from taskchat.assistant.run import Needs
 from taskchat.conversations.past import PastTurn, Summary, find_summary, past_turns
+from taskchat.postgres.database import Connection
 from taskchat.tasks.repository import count_tasks
 from taskchat.turns.states import TurnRef
 
@@ -26,7 +25,7 @@ class Background:
     open_tasks: int | None = None
 
 
-async def read_background(connection: AsyncConnection, turn: TurnRef, needs: Needs) -> Background:
+async def read_background(connection: Connection, turn: TurnRef, needs: Needs) -> Background:
     """Read it for a turn whose earlier ones are all over."""
     open_tasks = None
     if needs.open_tasks:
@@ -35,7 +34,7 @@ async def read_background(connection: AsyncConnection, turn: TurnRef, needs: Nee
 
 
 async def read_past(
-    connection: AsyncConnection, turn: TurnRef, needs: Needs
+    connection: Connection, turn: TurnRef, needs: Needs
 ) -> tuple[Sequence[PastTurn], Summary | None]:
     """What was said before: the history, newest first, and what is kept of the time before it.
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from taskchat.assistant.circumstances import Circumstances
 from taskchat.assistant.run import Needs
+from taskchat.conversations import repository as conversations
 from taskchat.conversations.schemas import MessageOut
-from taskchat.db import Database
 from taskchat.errors import (
     ConversationBusy,
     ConversationEnded,
@@ -23,8 +21,9 @@ from taskchat.errors import (
 )
 from taskchat.limits.buckets import RateLevel, RateLimits
 from taskchat.moments import new_id, utc_now
-from taskchat.principal import Principal
-from taskchat.turns import repository
+from taskchat.postgres.database import Connection, Database
+from taskchat.principal import Channel, Principal
+from taskchat.turns import store
 from taskchat.turns.background import Background, read_past
 from taskchat.turns.events import AgentState, AgentStatus, StoredEvent, TurnStarted, stored
 from taskchat.turns.states import Claim, TurnRef, TurnState
@@ -46,7 +45,7 @@ class NewMessage:
     Attributes:
         content: Trimmed and checked.
         conversation_id: The conversation to go on with; None starts one.
-        channel: rest, sse or websocket.
+        channel: How it came in.
         idempotency_key: The caller's, where there is one.
         request_id: For the error, if it comes to one.
         circumstances: What is known of who says it.
@@ -54,7 +53,7 @@ class NewMessage:
 
     content: str
     conversation_id: UUID | None
-    channel: str
+    channel: Channel
     idempotency_key: str | None
     request_id: str
     circumstances: Circumstances = NOTHING_KNOWN
@@ -137,7 +136,7 @@ async def begin(
     try:
         async with database.transaction(principal) as connection:
             if message.idempotency_key is not None:
-                known = await repository.find_by_key(connection, principal, message.idempotency_key)
+                known = await store.find.by_key(connection, principal, message.idempotency_key)
                 if known is not None:
                     return _same_body(known, message)
             if draining():
@@ -150,7 +149,7 @@ async def begin(
                 )
             waiting = 0
             if message.conversation_id is not None:
-                waiting = await repository.count_waiting(
+                waiting = await store.begin.count_waiting(
                     connection, principal, turn.conversation_id
                 )
             if waiting > queue_max:
@@ -168,7 +167,7 @@ async def begin(
                 tool_calls=[],
             )
             events = _first_events(turn, message, said, starts=waiting == 0)
-            inserted = await repository.insert_turn(
+            inserted = await store.begin.insert_turn(
                 connection,
                 turn,
                 channel=message.channel,
@@ -214,13 +213,11 @@ def _first_events(
     return [started, stored(AgentStatus, turn, 2, said.created_at, status=status)]
 
 
-async def _numbered(
-    connection: AsyncConnection, principal: Principal, message: NewMessage
-) -> TurnRef:
+async def _numbered(connection: Connection, principal: Principal, message: NewMessage) -> TurnRef:
     """The next turn of the conversation that the message belongs to, which is locked now."""
     if message.conversation_id is None:
         conversation_id = new_id()
-        number = await repository.insert_conversation(
+        number = await conversations.insert_conversation(
             connection,
             principal,
             conversation_id,
@@ -228,9 +225,9 @@ async def _numbered(
         )
         return TurnRef(principal, new_id(), conversation_id, number)
     conversation_id = message.conversation_id
-    next_number = await repository.next_number(connection, principal, conversation_id)
+    next_number = await conversations.next_number(connection, principal, conversation_id)
     if next_number is None:
-        if await repository.conversation_exists(connection, principal, conversation_id):
+        if await conversations.conversation_exists(connection, principal, conversation_id):
             raise ConversationEnded(conversation_id=conversation_id)
         raise NotFound(
             f"No conversation {conversation_id}. Leave conversation_id out to start one.",
@@ -242,7 +239,7 @@ async def _numbered(
 async def _taken(database: Database, principal: Principal, message: NewMessage) -> TurnState:
     assert message.idempotency_key is not None  # noqa: S101 - only a key can be taken
     async with database.transaction(principal) as connection:
-        known = await repository.find_by_key(connection, principal, message.idempotency_key)
+        known = await store.find.by_key(connection, principal, message.idempotency_key)
     if known is None:
         # It was there a moment ago; its conversation has been deleted since.
         raise TurnInProgress(retry_after_s=1)
@@ -251,7 +248,10 @@ async def _taken(database: Database, principal: Principal, message: NewMessage) 
 
 def _same_body(known: TurnState, message: NewMessage) -> TurnState:
     said = [message]
-    if message.channel == "websocket" and message.conversation_id == known.turn.conversation_id:
+    if (
+        message.channel is Channel.WEBSOCKET
+        and message.conversation_id == known.turn.conversation_id
+    ):
         # A socket has its conversation by the time it repeats the message that began it.
         said.append(replace(message, conversation_id=None))
     if known.fingerprint not in [one.fingerprint for one in said]:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from taskchat.assistant.run import Assistant
-from taskchat.db import Database
 from taskchat.limits.buckets import RateLimits
-from taskchat.prices import Prices
+from taskchat.postgres.database import Database
 from taskchat.processes.repository import Lease
 from taskchat.settings import Settings
+from taskchat.settings.prices import Prices
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.wakeups import Wakeups

@@ -8,9 +8,9 @@ from typing import Final
 import structlog
 
 from taskchat.errors import DatabaseError, NotFound
-from taskchat.line import Precedence
+from taskchat.postgres.line import Precedence
 from taskchat.telemetry import metrics
-from taskchat.turns import claims
+from taskchat.turns import store
 from taskchat.turns.attempt import run_turn
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.jobs import Job
@@ -100,7 +100,7 @@ async def give_back(held: Claim, deps: TurnDeps) -> None:
                     async with deps.database.transaction(
                         held.turn.principal, Precedence.ACCEPTED
                     ) as connection:
-                        await claims.give_back(connection, held)
+                        await store.claim.give_back(connection, held)
                 except DatabaseError:
                     await asyncio.sleep(GIVE_BACK_S)
                 else:

@@ -14,12 +14,12 @@ from uuid import UUID
 
 import structlog
 
-from taskchat.db import Database
 from taskchat.errors import DatabaseError
 from taskchat.moments import utc_now
+from taskchat.postgres.database import Database
 from taskchat.texts import scrubbed
 from taskchat.time_limits import uncounted
-from taskchat.turns import event_rows
+from taskchat.turns import store
 from taskchat.turns.events import (
     STREAMING,
     AgentState,
@@ -133,7 +133,7 @@ class EventLog:
             again_s = self.interval_s
             try:
                 async with self.database.system_transaction() as connection:
-                    written = await event_rows.append(
+                    written = await store.events.append(
                         connection,
                         [(writer.held, events) for writer, events in batches],
                         process=self.process,

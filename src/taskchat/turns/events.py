@@ -36,6 +36,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+from taskchat.principal import ChannelName
 from taskchat.turns.schemas import ChatAnswer, ErrorBody
 from taskchat.turns.states import TurnRef
 
@@ -55,7 +56,7 @@ class TurnStarted(EventBase):
 
     type: Literal["turn_started"] = "turn_started"
     number: int = Field(description="The turn's place in the conversation, from 1.")
-    channel: Literal["rest", "sse", "websocket"]
+    channel: ChannelName
     message_id: UUID
     content: str
 

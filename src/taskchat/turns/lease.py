@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from taskchat.periodic import every
-from taskchat.turns import claims
+from taskchat.turns import store
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.drive import adopt_turn
 
@@ -36,7 +36,7 @@ async def stop_lost_runs(deps: TurnDeps) -> None:
     if not held:
         return
     async with deps.database.system_transaction() as connection:
-        still_held = await claims.still_held(connection, held.values())
+        still_held = await store.claim.still_held(connection, held.values())
     for turn_id in held.keys() - still_held:
         job = deps.jobs.get(turn_id)
         if job is not None and job.attempt == held[turn_id][1]:
@@ -48,7 +48,7 @@ async def sweep_lost_turns(deps: TurnDeps) -> None:
     found = ADOPTED_AT_ONCE
     while found == ADOPTED_AT_ONCE and not deps.jobs.draining:
         async with deps.database.system_transaction() as connection:
-            adopted = await claims.adopt(
+            adopted = await store.claim.adopt(
                 connection,
                 process=deps.process,
                 lease=deps.lease,
@@ -65,6 +65,6 @@ async def sweep_lost_turns(deps: TurnDeps) -> None:
 async def release_turns(deps: TurnDeps) -> None:
     """Hand over what is unfinished, so that others take it up at once."""
     async with deps.database.system_transaction() as connection:
-        released = await claims.release(connection, process=deps.process)
+        released = await store.claim.release(connection, process=deps.process)
     if released:
         log.info("lease.released", turns=released)

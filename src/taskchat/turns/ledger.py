@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from taskchat.assistant.offline.manner import Manner
 from taskchat.assistant.record import Answer
 from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
-from taskchat.db import Database
 from taskchat.errors import ModelError
-from taskchat.line import Precedence
+from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.tasks.tools import Effect, Result, ToolFailure
-from taskchat.turns import record
+from taskchat.turns import store
 from taskchat.turns.event_log import EventWriter
 from taskchat.turns.events import OpenAICall, OpenAIResponse, ToolCallEvent, ToolResultEvent
 from taskchat.turns.states import Claim
@@ -60,7 +57,7 @@ class TurnLedger:
         self.calls = dict(calls)
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
-        self.manner = Manner.parse(manner) if manner else None
+        self.manner = manner
         self.asked: str | None = self.answers[-1].model if self.answers else None
         self._database = database
         self._kept = len(self.answers)
@@ -69,7 +66,7 @@ class TurnLedger:
     @property
     def streams(self) -> bool:
         """Whether somebody reads along: then the model's text is wanted as it comes."""
-        return self.held.channel != "rest"
+        return self.held.channel.streams
 
     def asking(self, model: str) -> None:
         """Note that a model is being asked."""
@@ -169,13 +166,13 @@ class TurnLedger:
             )
         self._committed(call, recorded)
 
-    async def _fence(self, connection: AsyncConnection) -> None:
-        if not await record.still_ours(connection, self.held):
+    async def _fence(self, connection: Connection) -> None:
+        if not await store.record.still_ours(connection, self.held):
             raise TurnLost
 
     async def _record(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         call: "LedgerCall",
         result: dict[str, Any],
         status: ToolCallStatus,
@@ -191,7 +188,7 @@ class TurnLedger:
             duration_ms=duration_ms,
             is_error=status != "completed",
         )
-        executed_at = await record.insert_call(
+        executed_at = await store.record.insert_call(
             connection,
             self.held.turn,
             {
@@ -216,11 +213,11 @@ class TurnLedger:
             executed_at=executed_at,
         )
 
-    async def _keep_answers(self, connection: AsyncConnection) -> None:
+    async def _keep_answers(self, connection: Connection) -> None:
         """Keep what the model decided with the first commit that follows from it."""
         unkept = self.answers[self._kept :]
         if unkept:
-            await record.insert_answers(
+            await store.record.insert_answers(
                 connection,
                 self.held.turn,
                 [

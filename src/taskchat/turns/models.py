@@ -1,5 +1,6 @@
 """The turn's own rows: its state machine, and what the model decided in it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -21,17 +22,17 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from taskchat.principal import Channel
+
 UNFINISHED: Final = ("queued", "running", "awaiting_feedback")
 """States in which a turn holds up the ones behind it."""
 
 STATUSES: Final = (*UNFINISHED, "completed", "failed", "cancelled")
 
-CHANNELS: Final = ("rest", "sse", "websocket")
-"""How the user's message came in; a new channel is a new value, not a new table."""
 
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+def one_of(column: str, values: Iterable[str]) -> str:
+    """A condition of SQL."""
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
 class Turn(SQLModel, table=True):
@@ -49,8 +50,8 @@ class Turn(SQLModel, table=True):
             ondelete="CASCADE",
         ),
         UniqueConstraint("user_id", "conversation_id", "number"),
-        CheckConstraint(_one_of("status", STATUSES), name="status"),
-        CheckConstraint(_one_of("channel", CHANNELS), name="channel"),
+        CheckConstraint(one_of("status", STATUSES), name="status"),
+        CheckConstraint(one_of("channel", Channel), name="channel"),
         CheckConstraint("number >= 1", name="number"),
         Index(
             "turns_user_id_idempotency_key_key",
@@ -64,7 +65,7 @@ class Turn(SQLModel, table=True):
             "user_id",
             "conversation_id",
             "number",
-            postgresql_where=text(_one_of("status", UNFINISHED)),
+            postgresql_where=text(one_of("status", UNFINISHED)),
         ),
         Index(
             "turns_lease_expires_at_idx",

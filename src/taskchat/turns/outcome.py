@@ -1,8 +1,7 @@
 """How a turn ended, as it is stored and as it is told again: the same bytes every time."""
 
-from taskchat.conversations.repository import Place, messages_before
+from taskchat.conversations.messages import Place, messages_before
 from taskchat.conversations.schemas import MessageOut
-from taskchat.db import Database
 from taskchat.errors import (
     InternalError,
     ModelError,
@@ -10,7 +9,8 @@ from taskchat.errors import (
     ServiceError,
     TurnCancelled,
 )
-from taskchat.line import Precedence
+from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
 from taskchat.turns.schemas import (
     MESSAGES_SHOWN_MAX,
     ChatAnswer,

@@ -4,29 +4,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
-
-from taskchat.conversations.models import Message
-from taskchat.db import AnyRow, Database, table_of
 from taskchat.errors import NotFound
+from taskchat.postgres.database import AnyRow, Database
 from taskchat.principal import Principal
-from taskchat.turns import record
-from taskchat.turns.models import Turn
+from taskchat.turns import store
 from taskchat.turns.schemas import ErrorBody, TurnOut, Usage
 from taskchat.turns.states import TurnRef
 from taskchat.usage.repository import calls_of
 from taskchat.usage.schemas import ModelCallOut
-
-_turns = table_of(Turn)
-_messages = table_of(Message)
-_TURN = select(_turns).where(
-    _turns.c.user_id == bindparam("owner"), _turns.c.id == bindparam("turn")
-)
-_TEXTS = (
-    select(_messages.c.content)
-    .where(_messages.c.user_id == bindparam("owner"), _messages.c.turn_id == bindparam("turn"))
-    .order_by(_messages.c.position)
-)
 
 
 async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> TurnOut:
@@ -35,13 +20,12 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
     Raises:
         NotFound: the principal has none of that id.
     """
-    values = {"owner": principal.user_id, "turn": turn_id}
     async with database.transaction(principal) as connection:
-        row = (await connection.execute(_TURN, values)).one_or_none()
+        row = await store.find.whole(connection, principal, turn_id)
         if row is None:
             raise NotFound(f"No turn {turn_id}.")
-        texts = list((await connection.execute(_TEXTS, values)).scalars())
-        calls = await record.recorded_calls(
+        texts = await store.find.texts(connection, principal, turn_id)
+        calls = await store.record.recorded_calls(
             connection, TurnRef(principal, row.id, row.conversation_id, row.number)
         )
         asked = await calls_of(connection, principal, row.id)

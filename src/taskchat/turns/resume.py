@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from taskchat.assistant.circumstances import Circumstances
+from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.prompt import PromptFacts
 from taskchat.assistant.record import Answer
 from taskchat.assistant.run import Needs, PendingCall
-from taskchat.assistant.soundness import arguments_in
 from taskchat.conversations.history import (
     InputItem,
     model_input,
@@ -19,10 +17,10 @@ from taskchat.conversations.history import (
     user_item,
 )
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
-from taskchat.db import Database
-from taskchat.line import Precedence
+from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.line import Precedence
 from taskchat.processes.repository import Lease
-from taskchat.turns import claims, event_rows, record, repository
+from taskchat.turns import store
 from taskchat.turns.background import Background, read_background
 from taskchat.turns.begin import AT_ONCE, Begun
 from taskchat.turns.events import STREAMING, AgentState
@@ -153,9 +151,9 @@ async def claim_turn(
         DatabaseError: the outcome is unknown; the lease decides.
     """
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        held = await claims.claim(connection, turn, process=process, lease=lease)
+        held = await store.claim.claim(connection, turn, process=process, lease=lease)
         if held is None:
-            return await repository.find_by_id(connection, turn.principal, turn.id)
+            return await store.find.by_id(connection, turn.principal, turn.id)
         return await _read(connection, held, needs)
 
 
@@ -165,19 +163,19 @@ async def read_adopted(database: Database, held: Claim, *, needs: Needs) -> Star
         return await _read(connection, held, needs)
 
 
-async def _read(connection: AsyncConnection, held: Claim, needs: Needs) -> StartedTurn:
+async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTurn:
     turn = held.turn
-    said = await record.user_message(connection, turn)
+    said = await store.record.user_message(connection, turn)
     background = await read_background(connection, turn, needs)
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     if held.attempt > 1:
-        answers = await record.recorded_answers(connection, turn)
-        calls = await record.recorded_calls(connection, turn)
+        answers = await store.record.recorded_answers(connection, turn)
+        calls = await store.record.recorded_calls(connection, turn)
     message = MessageOut(
         id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
     )
-    seq, type_ = await event_rows.last_event(connection, turn)
+    seq, type_ = await store.events.last_event(connection, turn)
     return StartedTurn(
         held,
         message,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.principal import ChannelName
 from taskchat.texts import is_storable, is_visible, uuid_of
 from taskchat.usage.schemas import Dollars, ModelCallOut
 
@@ -97,7 +98,7 @@ class TurnOut(BaseModel):
     id: UUID
     conversation_id: UUID
     number: int = Field(description="Its place in the conversation, from 1, without gaps.")
-    channel: Literal["rest", "sse", "websocket"]
+    channel: ChannelName
     status: TurnStatus
     message: str
     reply: str | None

@@ -6,16 +6,14 @@ Fenced like every write of a run: a process that lost the turn settles nothing.
 import functools
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
-from taskchat.db import Database
 from taskchat.errors import ServiceError, TurnCancelled
-from taskchat.line import Precedence
 from taskchat.moments import new_id, utc_now
-from taskchat.prices import Prices, cost_of
-from taskchat.turns import end_rows, event_rows, record
+from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.line import Precedence
+from taskchat.settings.prices import Prices, cost_of
+from taskchat.turns import store
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.events import AssistantReply, completed, failed
 from taskchat.turns.ledger import TurnLedger, TurnLost
@@ -55,7 +53,7 @@ async def settle_completed(
         events.add_made(functools.partial(completed, result=result))
         async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             await _settle(connection, ledger, prices, "completed", result)
-            await end_rows.insert_reply(
+            await store.settle.insert_reply(
                 connection,
                 turn,
                 message_id=message.id,
@@ -89,7 +87,7 @@ async def settle_failed(
     ):
         if events.closed:
             # The run ended in the middle of a commit: only the log knows what it holds.
-            last = await event_rows.last_event_held(connection, ledger.held)
+            last = await store.events.last_event_held(connection, ledger.held)
             if last is None:
                 raise TurnLost
             events.anew(*last)
@@ -99,14 +97,14 @@ async def settle_failed(
 
 
 async def _settle(
-    connection: AsyncConnection,
+    connection: Connection,
     ledger: TurnLedger,
     prices: Prices,
     status: str,
     result: str,
 ) -> None:
     model = ledger.answers[-1].model if ledger.answers else None
-    settled = await end_rows.settle(
+    settled = await store.settle.settle(
         connection,
         ledger.held,
         status=status,
@@ -133,15 +131,15 @@ async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: st
     """
     body = failure_body(TurnCancelled(), turn, request_id=request_id)
     async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        if not await end_rows.cancel(connection, turn, result=body.model_dump_json()):
+        if not await store.settle.cancel(connection, turn, result=body.model_dump_json()):
             return False
         # Whoever ran it writes no more: what it has done can be read, and its number.
-        answers = await record.recorded_answers(connection, turn)
+        answers = await store.record.recorded_answers(connection, turn)
         if answers:
-            await end_rows.keep_usage(connection, turn, priced(answers, prices))
-        seq, _ = await event_rows.last_event(connection, turn)
+            await store.settle.keep_usage(connection, turn, priced(answers, prices))
+        seq, _ = await store.events.last_event(connection, turn)
         last = failed(turn, seq + 1, utc_now(), body=body)
-        await event_rows.conclude(connection, turn, last, process=log.process)
+        await store.events.conclude(connection, turn, last, process=log.process)
     log.publish(turn, [last])
     return True
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from taskchat.principal import Principal
+from taskchat.principal import Channel, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Claim:
     turn: TurnRef
     attempt: int
     deaths: int
-    channel: str
+    channel: Channel
     taken: Takeover | None = None
 
 

@@ -4,14 +4,13 @@ Whoever sums up covers a little more than has fallen out, so that not every turn
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from taskchat.assistant.offline.manner import Manner
-from taskchat.assistant.record import Answer, RecordedCall
+from taskchat.assistant.record import Answer, AnswersOnly
 from taskchat.assistant.run import Needs
-from taskchat.conversations.history import InputItem, fitting_turns, turn_items
+from taskchat.conversations.history import fitting_turns, turn_items
 from taskchat.conversations.past import (
     PastTurn,
     Summary,
@@ -21,7 +20,7 @@ from taskchat.conversations.past import (
     turns_between,
 )
 from taskchat.errors import ServiceError
-from taskchat.line import Precedence
+from taskchat.postgres.line import Precedence
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.states import TurnRef
 
@@ -31,46 +30,6 @@ SUMMARY_CHARS_MAX: Final = 4000
 """What a model writes beyond this is cut: it goes in front of every later turn."""
 
 
-class SummaryRecord:
-    """The record of a run that belongs to no turn: nobody watches, and nothing is done in it.
-
-    Attributes:
-        answers: What was answered, for what it cost.
-    """
-
-    streams = False
-    manner: Manner | None = None
-    history: Sequence[InputItem] = ()
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-        self.broken: Exception | None = None
-
-    def asking(self, model: str) -> None:
-        """Nobody is told."""
-
-    def heard(self, delta: str) -> None:
-        """Nobody listens."""
-
-    def thought(self, delta: str) -> None:
-        """Nobody listens."""
-
-    def broke_off(self) -> None:
-        """There was nothing to take back."""
-
-    def answered(self, answer: Answer) -> None:
-        """Keep what it cost."""
-        self.answers.append(answer)
-
-    def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> RecordedCall:
-        """There are no tools to call.
-
-        Raises:
-            AssertionError: always.
-        """
-        raise AssertionError("a summary is made without tools")
-
-
 async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
     """Keep in short what no longer fits the history after a turn, if anything does.
 
@@ -78,7 +37,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
         What models answered for it.
     """
     needs = deps.assistant.needs
-    record = SummaryRecord()
+    record = AnswersOnly()
     try:
         async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
             kept = await find_summary(connection, turn.principal, turn.conversation_id)

@@ -21,10 +21,11 @@ from taskchat.errors import (
     TurnInProgress,
     TurnNotCancellable,
 )
-from taskchat.limits.buckets import LimiterFailed, RateLevel, RateLimits, limiter_failed
+from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed
+from taskchat.limits.repository import LimiterFailed
 from taskchat.principal import Principal
 from taskchat.settings import Settings
-from taskchat.turns import repository
+from taskchat.turns import store
 from taskchat.turns.begin import Begun, NewMessage, begin
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.drive import see_through
@@ -54,21 +55,6 @@ class AcceptedTurn:
     job: Job | None
     replayed: bool
     rate: RateLevel | None
-
-
-async def take_turn(message: NewMessage, *, principal: Principal, deps: TurnDeps) -> TurnState:
-    """Answer one user message: begin, run, settle.
-
-    No transaction is open while the model thinks: a run takes seconds and would hold a pooled
-    connection for all of them.
-
-    Returns:
-        How the turn ended.
-
-    Raises:
-        ServiceError: as `begin`; or that the wait ran out, while the turn goes on.
-    """
-    return await ended_turn(await accept_turn(message, principal=principal, deps=deps), deps)
 
 
 async def accept_turn(
@@ -205,7 +191,7 @@ async def cancel_turn(
         TurnNotCancellable: it is over.
     """
     async with deps.database.transaction(principal) as connection:
-        state = await repository.find_by_id(connection, principal, turn_id)
+        state = await store.find.by_id(connection, principal, turn_id)
     if state is None:
         raise NotFound(f"No turn {turn_id}.")
     turn = state.turn

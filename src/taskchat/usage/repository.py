@@ -4,13 +4,12 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.db import AnyRow, table_of
+from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 from taskchat.usage.models import ModelCall, UsageDay
 
@@ -39,42 +38,50 @@ class Call:
     cost: Decimal | None
 
 
-_COUNT: Final = (
-    "INSERT INTO usage_days AS d (user_id, day, model, turns, model_calls,"
-    " input_tokens, cached_input_tokens, output_tokens, cost, unpriced_calls)"
-    " SELECT {turn}.user_id, (now() AT TIME ZONE 'UTC')::date, u.* FROM {turn},"
-    " unnest(CAST(:day_models AS text[]), CAST(:day_turns AS bigint[]),"
-    " CAST(:day_calls AS bigint[]), CAST(:day_inputs AS bigint[]), CAST(:day_cached AS bigint[]),"
-    " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
-    " CAST(:day_unpriced AS bigint[])) AS u(model)"
-    # Rows are taken in one order, so that no two turns wait for each other in a circle.
-    " ORDER BY u.model ON CONFLICT (user_id, day, model) DO UPDATE SET turns = d.turns"
-    " + excluded.turns, model_calls = d.model_calls + excluded.model_calls,"
-    " input_tokens = d.input_tokens + excluded.input_tokens,"
-    " cached_input_tokens = d.cached_input_tokens + excluded.cached_input_tokens,"
-    " output_tokens = d.output_tokens + excluded.output_tokens, cost = d.cost + excluded.cost,"
-    " unpriced_calls = d.unpriced_calls + excluded.unpriced_calls"
-)
-_COUNT_APART = text(
-    "WITH whose AS (SELECT CAST(:owner AS text) AS user_id) " + _COUNT.format(turn="whose")
-)
+def _count(of: str) -> str:
+    return (
+        "INSERT INTO usage_days AS d (user_id, day, model, turns, model_calls,"
+        " input_tokens, cached_input_tokens, output_tokens, cost, unpriced_calls)"
+        f" SELECT {of}.user_id, (now() AT TIME ZONE 'UTC')::date, u.* FROM {of},"
+        " unnest(CAST(:day_models AS text[]), CAST(:day_turns AS bigint[]),"
+        " CAST(:day_calls AS bigint[]), CAST(:day_inputs AS bigint[]),"
+        " CAST(:day_cached AS bigint[]),"
+        " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
+        " CAST(:day_unpriced AS bigint[])) AS u(model)"
+        # Rows are taken in one order, so that no two turns wait for each other in a circle.
+        " ORDER BY u.model ON CONFLICT (user_id, day, model) DO UPDATE SET turns = d.turns"
+        " + excluded.turns, model_calls = d.model_calls + excluded.model_calls,"
+        " input_tokens = d.input_tokens + excluded.input_tokens,"
+        " cached_input_tokens = d.cached_input_tokens + excluded.cached_input_tokens,"
+        " output_tokens = d.output_tokens + excluded.output_tokens, cost = d.cost + excluded.cost,"
+        " unpriced_calls = d.unpriced_calls + excluded.unpriced_calls"
+    )
 
-RECORD_USAGE: Final = (
-    "called AS (INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens,"
-    " cached_input_tokens, output_tokens, duration_ms, cost)"
-    " SELECT {turn}.user_id, {turn}.id, c.number, c.model, c.input_tokens, c.cached_input_tokens,"
-    " c.output_tokens, c.duration_ms, c.cost FROM {turn}, unnest(CAST(:call_models AS text[]),"
-    " CAST(:call_inputs AS int[]), CAST(:call_cached AS int[]), CAST(:call_outputs AS int[]),"
-    " CAST(:call_durations AS int[]), CAST(:call_costs AS numeric[])) WITH ORDINALITY"
-    " AS c(model, input_tokens, cached_input_tokens, output_tokens, duration_ms, cost, number)),"
-    " counted AS (" + _COUNT + ")"
-)
-"""Two parts of a statement that has one row of `turns`, and none of a turn that is another's by
-now: format them with that row's name."""
+
+_COUNT_APART = text("WITH whose AS (SELECT CAST(:owner AS text) AS user_id) " + _count("whose"))
+
+
+def record_usage(turn: str) -> str:
+    """Two parts of a statement that has one row of `turns` under this name.
+
+    Or none, where the turn is another's by now.
+    """
+    return (
+        "called AS (INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens,"
+        " cached_input_tokens, output_tokens, duration_ms, cost)"
+        f" SELECT {turn}.user_id, {turn}.id, c.number, c.model, c.input_tokens,"
+        " c.cached_input_tokens,"
+        f" c.output_tokens, c.duration_ms, c.cost FROM {turn}, unnest(CAST(:call_models AS text[]),"
+        " CAST(:call_inputs AS int[]), CAST(:call_cached AS int[]), CAST(:call_outputs AS int[]),"
+        " CAST(:call_durations AS int[]), CAST(:call_costs AS numeric[])) WITH ORDINALITY"
+        " AS c(model, input_tokens, cached_input_tokens, output_tokens, duration_ms, cost,"
+        " number)),"
+        " counted AS (" + _count(turn) + ")"
+    )
 
 
 def usage_values(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
-    """What `RECORD_USAGE` takes.
+    """What `record_usage` takes.
 
     Args:
         calls: Of the turn, in order.
@@ -108,9 +115,7 @@ def _counters(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
     }
 
 
-async def count_apart(
-    connection: AsyncConnection, principal: Principal, calls: Sequence[Call]
-) -> None:
+async def count_apart(connection: Connection, principal: Principal, calls: Sequence[Call]) -> None:
     """Count model calls that belong to no turn."""
     await connection.execute(
         _COUNT_APART, {"owner": principal.user_id, **_counters(calls, counted_for=None)}
@@ -132,16 +137,14 @@ _DAYS = (
 )
 
 
-async def calls_of(
-    connection: AsyncConnection, principal: Principal, turn_id: UUID
-) -> Sequence[AnyRow]:
+async def calls_of(connection: Connection, principal: Principal, turn_id: UUID) -> Sequence[AnyRow]:
     """The model calls of one of the principal's turns, in order."""
     rows = await connection.execute(_CALLS, {"owner": principal.user_id, "turn": turn_id})
     return rows.all()
 
 
 async def days_between(
-    connection: AsyncConnection, principal: Principal, first: datetime.date, last: datetime.date
+    connection: Connection, principal: Principal, first: datetime.date, last: datetime.date
 ) -> Sequence[AnyRow]:
     """What the principal used from one day to another, newest day first, models by name."""
     rows = await connection.execute(

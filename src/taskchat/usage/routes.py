@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.db import AnyRow
-from taskchat.dependencies import CurrentDatabase
 from taskchat.errors import Detail, InvalidRequest
+from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.requests import AcceptsJson
 from taskchat.moments import utc_now
-from taskchat.requests import AcceptsJson
+from taskchat.postgres.database import AnyRow
 from taskchat.usage import repository
 from taskchat.usage.schemas import Counts, DayUsage, ModelUsage, UsageOut
 

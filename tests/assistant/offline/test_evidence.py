@@ -2,19 +2,19 @@
 
 import pytest
 
-from taskchat.assistant.offline.assignments import assigned_in
-from taskchat.assistant.offline.evidence import weighed
-from taskchat.assistant.offline.frames import ability_of
-from taskchat.assistant.offline.history import Turn
-from taskchat.assistant.offline.intents import Add, Change, Edit, Intent, Say, Show
-from taskchat.assistant.offline.listings import listing_of
-from taskchat.assistant.offline.matching import Memory, Task
-from taskchat.assistant.offline.normalise import text_of, tokens_of
-from taskchat.assistant.offline.replacements import corrections_in, replacements_in
-from taskchat.assistant.offline.second import SAID_CHARS_MAX, drafted
-from taskchat.assistant.offline.segments import segments_of
-from taskchat.assistant.offline.signs import denied, sign_of
-from taskchat.assistant.offline.understand import understand
+from taskchat_offline.assignments import assigned_in
+from taskchat_offline.evidence import weighed
+from taskchat_offline.frames import ability_of
+from taskchat_offline.history import Turn
+from taskchat_offline.intents import Add, Change, Edit, Intent, Say, Show
+from taskchat_offline.listings import listing_of
+from taskchat_offline.matching import Memory, Task
+from taskchat_offline.normalise import text_of, tokens_of
+from taskchat_offline.replacements import corrections_in, replacements_in
+from taskchat_offline.second import SAID_CHARS_MAX, drafted
+from taskchat_offline.segments import segments_of
+from taskchat_offline.signs import denied, sign_of
+from taskchat_offline.understand import understand
 
 TASKS = [Task(1, "Wax the skis"), Task(2, "Call Ida"), Task(3, "Back up the laptop")]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import AppMaker
 from tests.factories import Person
 
-from taskchat.assistant.offline.manner import REFUSAL, Manner, MannerError
+from taskchat.assistant.models.manner import REFUSAL, Manner, MannerError
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,10 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-from taskchat.assistant.offline.history import turns_of
-from taskchat.assistant.offline.lexicon import (
-    ADD,
-    CHANGE,
-    DELETE,
-    DONE,
-    LIST_WORDS,
-    OPEN,
-    ORDINALS,
-)
-from taskchat.assistant.offline.model import OfflineModel
-from taskchat.assistant.offline.plan import CALLS_MAX, Next, next_step
+from taskchat.assistant.models.offline import OfflineModel
+from taskchat_offline.history import turns_of
+from taskchat_offline.lexicon import ADD, CHANGE, DELETE, DONE, LIST_WORDS, OPEN, ORDINALS
+from taskchat_offline.plan import CALLS_MAX, Next, next_step
 
 ALL = frozenset({"add_task", "list_tasks", "complete_task", "delete_task", "update_task"})
 

@@ -13,7 +13,7 @@ from agents.models.interface import ModelTracing
 from agents.tool import FunctionTool, Tool
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
 
-from taskchat.assistant.offline.model import OfflineModel
+from taskchat.assistant.models.offline import OfflineModel
 
 DATA = Path(__file__).parent / "data"
 MODEL_CALLS_MAX = 6

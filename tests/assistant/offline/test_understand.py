@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from taskchat.assistant.offline.exchanging import exchanged
-from taskchat.assistant.offline.intents import Add, Change, Edit, Offer, Reword, Say, Show
-from taskchat.assistant.offline.matching import Memory, Task, resolve
-from taskchat.assistant.offline.normalise import corrected, stem, tokens_of
-from taskchat.assistant.offline.references import reference_of
-from taskchat.assistant.offline.understand import understand
+from taskchat_offline.exchanging import exchanged
+from taskchat_offline.intents import Add, Change, Edit, Offer, Reword, Say, Show
+from taskchat_offline.matching import Memory, Task, resolve
+from taskchat_offline.normalise import corrected, stem, tokens_of
+from taskchat_offline.references import reference_of
+from taskchat_offline.understand import understand
 
 CPU_MS_MAX = 5000
 """Far above what these texts take (50 ms), on any machine; backtracking would take minutes."""

@@ -1,0 +1,1 @@
+"""The models: which, in what order, and what becomes of their answers."""

@@ -1,0 +1,171 @@
+"""One attempt at one model: asked as its record wants it, and its answer made sound.
+
+Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
+"""
+
+import functools
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agents import Model, ModelResponse, ModelSettings
+from agents.exceptions import AgentsException
+from agents.items import TResponseInputItem
+from agents.usage import Usage
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFailedEvent,
+    ResponseIncompleteEvent,
+    ResponseReasoningSummaryTextDeltaEvent,
+    ResponseReasoningTextDeltaEvent,
+    ResponseRefusalDeltaEvent,
+    ResponseTextDeltaEvent,
+)
+
+from taskchat.assistant.models.soundness import (
+    is_nothing,
+    made_sound,
+    readable_by,
+    readable_by_any,
+    text_of,
+    thought_in,
+)
+from taskchat.assistant.models.speech import Speech
+from taskchat.assistant.models.wire import BrokeOff
+from taskchat.assistant.record import ModelRecord
+from taskchat.settings import OFFLINE
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """One link of the chain.
+
+    Attributes:
+        name: As in `TASKCHAT_MODEL`.
+        model: The SDK's model.
+        settings: What this model needs beyond the agent's own settings.
+    """
+
+    name: str
+    model: Model
+    settings: ModelSettings = field(default_factory=ModelSettings)
+
+
+class ModelFailed(AgentsException):
+    """A model did not answer; the cause says what it did instead."""
+
+
+class AnsweredNothing(ModelFailed):
+    """A model answered with neither a word to read nor a call to make."""
+
+
+class Attempt:
+    """One model, asked once.
+
+    Args:
+        named: Which.
+        record: Of the run.
+    """
+
+    def __init__(self, named: NamedModel, record: ModelRecord) -> None:
+        self._named = named
+        self._record = record
+
+    async def answer(
+        self,
+        system_instructions: str | None,
+        items: list[TResponseInputItem],
+        model_settings: ModelSettings,
+        *args: Any,
+        **kwargs: Any,
+    ) -> ModelResponse:
+        """What the model answers, sound enough for a record.
+
+        Raises:
+            AnsweredNothing: it did.
+            ModelFailed: anything else that a model can do wrong.
+        """
+        name, record = self._named.name, self._record
+        # Repeats are the chain's business, and its policy no data for a model.
+        settings = replace(model_settings.resolve(self._named.settings), retry=None)
+        speech = Speech(
+            say=record.heard if record.streams else _unheard,
+            think=record.thought,
+            void=record.broke_off,
+            # What is part of this process thinks nothing, and repeats what people write.
+            thinks=name != OFFLINE,
+            is_quoted=functools.partial(_is_quoted, items),
+        )
+        try:
+            asked = readable_by_any(readable_by(name, items, record.answers))
+            if record.streams:
+                response = await self._streamed(
+                    speech, system_instructions, asked, settings, *args, **kwargs
+                )
+            else:
+                response = await self._named.model.get_response(
+                    system_instructions, asked, settings, *args, **kwargs
+                )
+                record.thought(thought_in(response.output))
+            speech.end(text_of(response.output))
+            response.output = made_sound(response.output, items, speech.said)
+        except Exception as error:
+            # Whatever it is: a vendor's error, a socket's, JSON that is none, an SDK that meets
+            # what it never saw. It is the model's, and another one may do better.
+            raise ModelFailed(f"{name}: {type(error).__name__}") from error
+        if is_nothing(response.output):
+            raise AnsweredNothing(f"{name} answered nothing")
+        return response
+
+    async def _streamed(self, speech: Speech, *args: Any, **kwargs: Any) -> ModelResponse:
+        answer: Response | None = None
+        thought = False
+        events = self._named.model.stream_response(*args, **kwargs)
+        try:
+            async for event in events:
+                if isinstance(event, ResponseTextDeltaEvent | ResponseRefusalDeltaEvent):
+                    speech.hear(event.delta, event.output_index)
+                elif isinstance(
+                    event, ResponseReasoningTextDeltaEvent | ResponseReasoningSummaryTextDeltaEvent
+                ):
+                    thought = True
+                    self._record.thought(event.delta)
+                elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
+                    # An answer that was cut at its longest is short, not wrong.
+                    answer = event.response
+                    break
+                elif isinstance(event, ResponseFailedEvent):
+                    raise BrokeOff("The answer ended as failed.")
+        finally:
+            if isinstance(events, AsyncGenerator):
+                # Its connection is given back now, and not when it happens to be collected.
+                await events.aclose()
+        if answer is None:
+            raise BrokeOff("The answer broke off.")
+        if not thought:
+            self._record.thought(thought_in(answer.output))
+        return _response(answer)
+
+
+def _unheard(_text: str) -> None:
+    """Nobody reads along."""
+
+
+def _is_quoted(items: Iterable[TResponseInputItem], text: str) -> bool:
+    """Whether the person, or a tool, has said it."""
+    return any(
+        text in str(item.get("output") or (item.get("role") == "user" and item.get("content")))
+        for item in items
+    )
+
+
+def _response(answer: Response) -> ModelResponse:
+    usage, used = Usage(requests=1), answer.usage
+    if used:
+        # Not every vendor that speaks this interface says all of it.
+        usage.input_tokens, usage.output_tokens = used.input_tokens or 0, used.output_tokens or 0
+        usage.input_tokens_details = getattr(used, "input_tokens_details", None) or (
+            usage.input_tokens_details
+        )
+    return ModelResponse(output=answer.output, usage=usage, response_id=answer.id)

@@ -1,0 +1,278 @@
+"""The chain of models as one model: repeats, time limits, fallback, and who is left alone.
+
+Repeats and the time of an attempt are the SDK's: it calls `get_response` once for every attempt,
+and asks our policy whether there is to be another. The policy is where the chain moves on.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import structlog
+from agents import Model, ModelResponse, ModelSettings, Tool
+from agents.exceptions import AgentsException, ModelTimeoutError
+from agents.items import TResponseInputItem, TResponseStreamEvent
+from agents.retry import (
+    ModelRetryAdvice,
+    ModelRetryAdviceRequest,
+    ModelRetrySettings,
+    RetryDecision,
+    RetryPolicyContext,
+)
+
+from taskchat.assistant.models.asking import AnsweredNothing, Attempt, ModelFailed, NamedModel
+from taskchat.assistant.models.breaker import CircuitBreaker
+from taskchat.assistant.models.counting import TokenCount, bytes_of
+from taskchat.assistant.models.repeats import wait_before_repeat
+from taskchat.assistant.record import Answer, model_record
+from taskchat.conversations.history import InputItem
+from taskchat.errors import ModelError, RunTimeout, ServiceError
+from taskchat.settings import OFFLINE, Settings
+from taskchat.telemetry import metrics
+
+log = structlog.get_logger()
+
+REQUESTS_OWN_FAULT: Final = frozenset({400, 413, 422})
+"""Statuses that say nothing about the model: another request may well be answered."""
+
+CALL_TOKENS_MAX: Final = 10_000_000
+"""More than a model reads or writes at once; what a careless vendor counts must fit the record."""
+
+
+class AllRest(AgentsException):
+    """Every model of the chain is left alone at the moment; none was asked."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """How far one run is with its models.
+
+    Attributes:
+        at: The model that it is at: what has failed once in a turn is not asked again in it.
+        repeats: How often that one has been asked again for the answer at hand.
+        attempt: What was asked last; None where nobody could be.
+        failure: What the run fails with if nobody answers.
+    """
+
+    at: int = 0
+    repeats: int = 0
+    attempt: Attempt | None = None
+    failure: ServiceError | None = None
+
+
+_run: ContextVar[_Run] = ContextVar("model_chain_run")
+
+
+class ModelChain(Model):
+    """Models in order of preference, as one. Every answer is recorded before the SDK sees it.
+
+    The history is put in front of a run's input here and not before the run: the SDK walks and
+    copies its whole input several times at every model call.
+
+    Args:
+        models: At least one, the preferred first.
+        settings: Limits.
+    """
+
+    def __init__(self, models: Sequence[NamedModel], settings: Settings) -> None:
+        self._models = models
+        self._repeats_max = settings.model_retries_max
+        self._wait_s_max = settings.model_retry_wait_max_s
+        self._breakers = [
+            CircuitBreaker(
+                named.name,
+                # What is part of this process can't be away.
+                failures_max=0 if named.name == OFFLINE else settings.breaker_failures,
+                open_s=settings.breaker_open_s,
+            )
+            for named in models
+        ]
+        self._counts = [TokenCount() for _ in models]
+        self.settings = ModelSettings(
+            timeout=settings.model_timeout_s,
+            retry=ModelRetrySettings(
+                max_retries=len(models) * (self._repeats_max + 1),
+                policy=self._decide,
+            ),
+        )
+        """What the SDK does around every attempt; for the run's configuration."""
+
+    @property
+    def bytes_per_token(self) -> float:
+        """As the strictest of the models counts: which of them answers shows only when asked."""
+        return min(count.bytes_per_token for count in self._counts)
+
+    @contextlib.contextmanager
+    def running(self, answers: Sequence[Answer]) -> Iterator[None]:
+        """Bind one run's way along the chain. It begins where the turn has come to already.
+
+        Args:
+            answers: What has been answered in the turn.
+
+        Raises:
+            RunTimeout: the last model took too long.
+            ModelError: no model answered.
+        """
+        last = answers[-1].model if answers else None
+        at = next((i for i, named in enumerate(self._models) if named.name == last), 0)
+        run = _Run(at)
+        token = _run.set(run)
+        try:
+            yield
+        except Exception as error:
+            if run.failure is not None:
+                raise run.failure from error
+            raise
+        finally:
+            _run.reset(token)
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        *args: Any,
+        **kwargs: Any,
+    ) -> ModelResponse:
+        """Ask the model that the run is at: one attempt.
+
+        Raises:
+            ModelFailed: it did not answer.
+            AllRest: none of those that are left may be asked.
+        """
+        run, record = _run.get(), model_record()
+        named, breaker = self._admitted(run)
+        items = with_history(input)
+        record.asking(named.name)
+        run.attempt = Attempt(named, record)
+        began = time.monotonic()
+        try:
+            response = await run.attempt.answer(
+                system_instructions, items, model_settings, tools, *args, **kwargs
+            )
+        except BaseException:
+            # How it went is for the policy to say; a run that is cancelled says nothing.
+            breaker.left()
+            raise
+        breaker.succeeded()
+        run.failure, run.repeats = None, 0
+        took_s = time.monotonic() - began
+        if response.usage.input_tokens:
+            self._counts[run.at].note(
+                bytes_of(system_instructions, items, tools),
+                response.usage.input_tokens,
+            )
+        metrics.MODEL_SECONDS.labels(named.name).observe(took_s)
+        _note(named, response, duration_ms=round(took_s * 1000))
+        return response
+
+    def _admitted(self, run: _Run) -> tuple[NamedModel, CircuitBreaker]:
+        for at in range(run.at, len(self._models)):
+            if self._breakers[at].admits():
+                if at != run.at:
+                    run.at, run.repeats = at, 0
+                return self._models[at], self._breakers[at]
+        run.attempt = None
+        rests_s = min(breaker.rests_s for breaker in self._breakers[run.at :])
+        run.failure = run.failure or ModelError(retry_after_s=int(rests_s) + 1)
+        raise AllRest
+
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """What the model that failed says of a repeat."""
+        cause = request.error.__cause__
+        if isinstance(cause, Exception):
+            request = dataclasses.replace(request, error=cause)
+        return self._models[_run.get().at].model.get_retry_advice(request)
+
+    async def _decide(self, context: RetryPolicyContext) -> bool | RetryDecision:
+        """Whether the SDK makes another attempt: at the same model, or at the next one."""
+        run = _run.get()
+        if run.attempt is None or not isinstance(context.error, ModelFailed | ModelTimeoutError):
+            # Nobody was asked; or it is a fault of ours, which no other model mends.
+            return False
+        timed_out = isinstance(context.error, ModelTimeoutError) or context.normalized.is_timeout
+        run.failure = _failure(context.error, timed_out=timed_out)
+        self._note_failure(run, context, timed_out=timed_out)
+        # Its readers may have seen half an answer; another would not continue it.
+        model_record().broke_off()
+        if not timed_out:
+            decision = await self._repeat(run, context)
+            if decision is not None:
+                return decision
+        run.at, run.repeats = run.at + 1, 0
+        return run.at < len(self._models) and RetryDecision(retry=True, delay=0)
+
+    async def _repeat(self, run: _Run, context: RetryPolicyContext) -> RetryDecision | None:
+        wait = await wait_before_repeat(context, run.repeats)
+        if wait is None:
+            return None
+        breaker = self._breakers[run.at]
+        if wait.asked_for and wait.seconds > self._wait_s_max:
+            breaker.rest(wait.seconds)
+            return None
+        if run.repeats >= self._repeats_max or breaker.rests_s > 0:
+            return None
+        run.repeats += 1
+        return RetryDecision(retry=True, delay=wait.seconds)
+
+    def _note_failure(self, run: _Run, context: RetryPolicyContext, *, timed_out: bool) -> None:
+        name, cause = self._models[run.at].name, context.error.__cause__ or context.error
+        status = context.normalized.status_code
+        reason = "timeout" if timed_out else str(status or type(cause).__name__)
+        log.warning("model.failed", model=name, reason=reason, repeats=run.repeats)
+        metrics.MODEL_FAILURES.labels(name, reason).inc()
+        if status not in REQUESTS_OWN_FAULT:
+            self._breakers[run.at].failed()
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        """Not a way to ask this model: a run asks once, and its record hears the text.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError
+
+
+def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputItem]:
+    """The whole input of a model: what was said before this turn, then this turn."""
+    turn = [{"role": "user", "content": input}] if isinstance(input, str) else input
+    return cast("list[TResponseInputItem]", [*model_record().history, *turn])
+
+
+def _failure(error: Exception, *, timed_out: bool) -> ServiceError:
+    if timed_out:
+        return RunTimeout()
+    if isinstance(error, AnsweredNothing):
+        return ModelError("The language model answered nothing; send the message again.")
+    return ModelError()
+
+
+def _note(named: NamedModel, response: ModelResponse, *, duration_ms: int) -> None:
+    used = response.usage
+    input_tokens = _counted(used.input_tokens)
+    cached = getattr(used.input_tokens_details, "cached_tokens", None)
+    answer = Answer(
+        model=named.name,
+        items=[cast("InputItem", item) for item in response.to_input_items()],
+        input_tokens=input_tokens,
+        output_tokens=_counted(used.output_tokens),
+        cached_input_tokens=min(_counted(cached), input_tokens),
+        duration_ms=duration_ms,
+    )
+    for direction, tokens in (
+        ("input", answer.input_tokens),
+        ("cached_input", answer.cached_input_tokens),
+        ("output", answer.output_tokens),
+    ):
+        metrics.MODEL_TOKENS.labels(named.name, direction).inc(tokens)
+    model_record().answered(answer)
+
+
+def _counted(tokens: int | None) -> int:
+    """What a vendor counted, as far as it makes sense."""
+    return min(max(tokens or 0, 0), CALL_TOKENS_MAX)

@@ -1,0 +1,339 @@
+"""The commands. Machine output on stdout, logs on stderr.
+
+Exit codes: 0 done, or a service that was told to stop; 1 failed or found something wrong; 2 wrong
+usage or configuration; 128 and more, broken off by a signal: 130 is Ctrl-C.
+"""
+
+import asyncio
+import contextlib
+import errno
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from taskchat import __version__
+from taskchat.commands.durations import Duration
+from taskchat.commands.local import DEV_DATA_DIR, local_secret
+from taskchat.errors import DatabaseError, DatabaseRefused
+from taskchat.refusals import CannotStart, refusal_of
+from taskchat.settings import Settings, load_settings
+from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
+
+# The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
+# that each command imports what it runs.
+if TYPE_CHECKING:
+    import socket
+
+    from taskchat.postgres.migrations import Schema
+
+BAD_CONFIGURATION = 2
+
+WORKERS_MAX = 256
+"""More than one machine has processors for."""
+
+
+class Commands(click.Group):
+    """The commands, each of which says in one sentence why it can't do its work."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run one."""
+        try:
+            return super().invoke(ctx)
+        except BaseException as error:
+            code = exit_code()
+            if code is not None:
+                sys.exit(code)
+            # A reader of stdout that has gone is click's to handle.
+            gone = isinstance(error, OSError) and error.errno == errno.EPIPE
+            if gone or not isinstance(error, CannotStart | OSError):
+                raise
+            refusal = refusal_of(error)
+            _refuse(str(refusal), refusal.exit_code)
+
+
+def _refuse(sentence: str, code: int = BAD_CONFIGURATION) -> NoReturn:
+    # A folder's name may hold a line end.
+    click.echo(f"taskchat: {' '.join(sentence.splitlines())}", err=True)
+    sys.exit(code)
+
+
+def _listen(host: str, port: int) -> "socket.socket":
+    from taskchat.serving.server import listen
+
+    try:
+        return listen(host, port)
+    # A name that is none fails before it is looked up.
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "that is no name of a host"
+        reason = reason.partition(" (while")[0]
+        _refuse(f"can't listen on {host}:{port}: {reason}; try another --port or --host", 1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """A chat API for a to-do list, on Postgres alone."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A letter that the terminal lacks must not cost the line.
+            stream.reconfigure(errors="backslashreplace")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port to bind; 0 picks one.",
+)
+@click.option("--reload", is_flag=True, help="Start anew whenever the code changes.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Where the embedded Postgres and the secret are kept. [default: {DEV_DATA_DIR}]",
+)
+@click.option("--ephemeral", is_flag=True, help="A data folder that is removed at exit.")
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write url, token, user_id, database_url and pid here as JSON once it serves.",
+)
+def dev(
+    host: str,
+    port: int,
+    reload: bool,
+    data_dir: Path | None,
+    ephemeral: bool,
+    ready_file: Path | None,
+) -> None:
+    """Serve with nothing configured: embedded Postgres, offline model, a ready token."""
+    if ephemeral and data_dir is not None:
+        raise click.UsageError("--ephemeral makes its own folder; leave --data-dir out.")
+    if ready_file is not None:
+        _check_ready_file(ready_file)
+    settings = load_settings()
+    _check_agent(settings)
+    from taskchat.commands.dev import DevServer
+    from taskchat.telemetry.logs import configure_logs
+
+    configure_logs(settings)
+    end_on_signals(BROKEN_OFF)
+    with _listen(host, port) as sock:
+        DevServer(
+            settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
+        ).run(reload=reload)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port to bind; 0 picks one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    help="Processes to serve with.",
+)
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve in production: DATABASE_URL and a JWT setting are needed."""
+    settings = load_settings()
+    if settings.database_url is None:
+        _refuse("set DATABASE_URL to the Postgres to use, as postgresql://user:password@host/name")
+    if not settings.has_identity:
+        _refuse("set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified")
+    _check_agent(settings)
+    from taskchat.serving.server import run
+    from taskchat.telemetry.console import say
+    from taskchat.telemetry.logs import configure_logs
+
+    configure_logs(settings)
+    # Where the database is away, it may come up later; until then /readyz says so.
+    with contextlib.suppress(DatabaseError):
+        schema = _schema(settings)
+        if schema.problem is not None:
+            _refuse(schema.problem, 1)
+    with _listen(host, port) as sock:
+        run(settings, sock, workers=workers, announce=say)
+
+
+def _check_ready_file(path: Path) -> None:
+    """A file from before must not tell that this one serves, and it must be possible to write."""
+    try:
+        path.unlink(missing_ok=True)
+        # Beside it: whoever waits for the file must not take an empty one for it.
+        probe = path.with_name(f"{path.name}.partial")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        _refuse(f"--ready-file {path}: {error.strerror}")
+
+
+def _check_agent(settings: Settings) -> None:
+    from taskchat.assistant.instructions import load_agent_config
+    from taskchat.assistant.models.names import model_names
+
+    model_names(settings, load_agent_config(settings))
+
+
+def _schema(settings: Settings) -> "Schema":
+    """How the database's schema stands, or the end with one sentence."""
+    from taskchat.postgres.database import Database
+    from taskchat.postgres.faults import ServerError, reason_of
+    from taskchat.postgres.migrations import schema_of
+
+    assert settings.database_url is not None  # noqa: S101 - checked by the callers
+    url = settings.database_url.get_secret_value()
+
+    async def ask() -> "Schema":
+        database = Database(url, settings)
+        try:
+            return await schema_of(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(ask())
+    except (ServerError, DatabaseRefused) as error:
+        reason = reason_of(error.__cause__ or error)
+        _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Only say whether it is needed: exit 1 when behind.")
+def migrate(check: bool) -> None:
+    """Apply the migrations that the database lacks."""
+    settings = load_settings()
+    if settings.database_url is None or settings.direct_url is None:
+        _refuse("set DATABASE_URL to the Postgres to migrate")
+    from taskchat.postgres.migrations import head, upgrade
+
+    if not check:
+        upgrade(
+            settings.direct_url.get_secret_value(),
+            settings=settings,
+            tell=lambda line: click.echo(line, err=True),
+        )
+        click.echo(f"at {head()}")
+        return
+    try:
+        schema = _schema(settings)
+    except DatabaseError as error:
+        _refuse(error.message, 1)
+    click.echo(f"at {schema.revision}, head is {head()}")
+    if schema.problem is not None:
+        _refuse(schema.problem, 1)
+
+
+@main.command()
+@click.argument("user_id")
+@click.option(
+    "--ttl", type=Duration(), default="1h", show_default=True, help="As 90s, 15m, 1h, 7d."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEV_DATA_DIR,
+    show_default=True,
+    help="Of the dev server whose secret signs, where TASKCHAT_JWT_SECRET is unset.",
+)
+def token(user_id: str, ttl: int, data_dir: Path) -> None:
+    """Print a signed token for USER_ID and nothing else."""
+    settings = load_settings()
+    secret = local_secret(settings, data_dir)
+    if secret is None:
+        _refuse(
+            "no signing secret here: set TASKCHAT_JWT_SECRET, or run taskchat dev once; tokens of "
+            "an identity provider come from it alone"
+        )
+    from taskchat.auth.tokens import issue_token
+
+    try:
+        printed = issue_token(
+            user_id,
+            secret=secret,
+            ttl_s=ttl,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+        )
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="USER_ID") from error
+    click.echo(printed)
+
+
+@main.command()
+def doctor() -> None:
+    """Check database, migrations, keys, model and clock."""
+    from taskchat.commands.doctor import examine
+
+    findings = asyncio.run(examine(load_settings()))
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.text}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Only say whether they differ: exit 1 when they do.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="contracts",
+    show_default=True,
+    help="Where the files are.",
+)
+def contracts(check: bool, folder: Path) -> None:
+    """Write contracts/*.json from the running code."""
+    from taskchat.commands import contracts as files
+
+    wanted = asyncio.run(files.contracts())
+    if not check:
+        files.write(folder, wanted)
+        click.echo("\n".join(str(folder / name) for name in wanted))
+        return
+    differing = files.differing(folder, wanted)
+    if differing:
+        _refuse(f"{', '.join(differing)}: out of date; run taskchat contracts", 1)
+
+
+@main.command(name="eval")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--at-once", default=4, show_default=True, help="Cases that run beside each other.")
+@click.option("--least", default=0.0, help="Exit 1 below this share of right cases, such as 0.97.")
+def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
+    """Run a file of phrasings against the configured model, and print the score.
+
+    Each case is a conversation of a user of its own, through the whole service, on an embedded
+    Postgres that is removed at the end.
+    """
+    from taskchat.commands.evaluation.cases import CasesError, read_cases
+    from taskchat.commands.evaluation.report import as_data, as_text
+
+    settings = load_settings()
+    _check_agent(settings)
+    try:
+        cases = read_cases(file)
+    except CasesError as error:
+        _refuse(str(error))
+    from taskchat.commands.evaluation.place import evaluated
+    from taskchat.telemetry.logs import configure_logs
+
+    end_on_signals(BROKEN_OFF)
+    # A miss is told by the report; the log would only stand in its way.
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    with click.progressbar(length=len(cases), label="Cases", file=sys.stderr) as bar:
+        report = evaluated(cases, settings, at_once=at_once, progress=lambda _: bar.update(1))
+    click.echo(as_data(report) if as_json else as_text(report))
+    if report.intents["all"].share < least:
+        sys.exit(1)

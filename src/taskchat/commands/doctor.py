@@ -1,0 +1,122 @@
+"""Whether this installation can work: one line a check, each failure with its mend."""
+
+from dataclasses import dataclass
+
+from openai import OpenAIError
+
+from taskchat.assistant.instructions import load_agent_config
+from taskchat.assistant.models.names import extra_of, model_names
+from taskchat.assistant.models.vendor import vendor_client
+from taskchat.auth.tokens import TokenVerifier
+from taskchat.errors import DatabaseError
+from taskchat.moments import utc_now
+from taskchat.postgres.database import Database
+from taskchat.postgres.faults import FAULTS, reason_of
+from taskchat.postgres.migrations import schema_of
+from taskchat.refusals import refusal_of
+from taskchat.settings import OFFLINE, Settings
+
+POSTGRES_MIN = 15
+"""The oldest server that is tried."""
+
+CLOCK_S = 5.0
+"""Tokens are refused by this clock; much more than a network's delay is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check that the earlier ones leave a chance."""
+    findings = []
+    for name, check in (("tokens", _identity), ("database", _database), ("model", _model)):
+        try:
+            findings += await check(settings)
+        except Exception as error:
+            findings.append(Finding(name, False, str(refusal_of(error))))
+    return findings
+
+
+async def _identity(settings: Settings) -> list[Finding]:
+    if not settings.has_identity:
+        return [Finding("tokens", False, "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL")]
+    # Built as the service builds it: the environment may not allow a client for the keys.
+    await TokenVerifier(settings).close()
+    kinds = []
+    if settings.jwt_secret:
+        kinds.append("HS256 with a shared secret")
+    if settings.jwt_jwks_url:
+        kinds.append(f"public keys from {settings.jwt_jwks_url}")
+    return [Finding("tokens", True, " and ".join(kinds))]
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    if settings.database_url is None:
+        text = "DATABASE_URL is not set; set it, or use taskchat dev"
+        return [Finding("database", False, text)]
+    database = Database(settings.database_url.get_secret_value(), settings)
+    try:
+        return await _found_in(database)
+    finally:
+        await database.close()
+
+
+async def _found_in(database: Database) -> list[Finding]:
+    try:
+        version, now = await database.version()
+    except FAULTS as error:
+        return [
+            Finding("database", False, f"{reason_of(error)}; check DATABASE_URL and the server")
+        ]
+    findings = [
+        Finding("database", True, f"PostgreSQL {version}")
+        if version >= POSTGRES_MIN
+        else Finding("database", False, f"PostgreSQL {version}; {POSTGRES_MIN} is the oldest")
+    ]
+    try:
+        schema = await schema_of(database)
+    except (DatabaseError, *FAULTS) as error:
+        reason = reason_of(error.__cause__ or error)
+        findings.append(Finding("migrations", False, f"{reason}; check the server, then try again"))
+    else:
+        findings.append(
+            Finding("migrations", True, f"at {schema.revision}")
+            if schema.problem is None
+            else Finding("migrations", False, schema.problem)
+        )
+    off = abs((utc_now() - now).total_seconds())
+    findings.append(
+        Finding("clock", True, f"{off:.1f} s from the database's")
+        if off <= CLOCK_S
+        else Finding("clock", False, f"{off:.0f} s from the database's; synchronise it")
+    )
+    return findings
+
+
+async def _model(settings: Settings) -> list[Finding]:
+    findings = []
+    for name in model_names(settings, load_agent_config(settings)):
+        if name == OFFLINE:
+            findings.append(Finding("model", True, "offline, built in"))
+            continue
+        if extra_of(name):
+            findings.append(Finding("model", True, f"{name}: not asked, its vendor is another"))
+            continue
+        async with vendor_client(settings, timeout=5) as client:
+            try:
+                await client.models.retrieve(name)
+            except OpenAIError as error:
+                text = (
+                    f"{name}: {type(error).__name__}; check OPENAI_API_KEY, OPENAI_BASE_URL and "
+                    "TASKCHAT_MODEL"
+                )
+                findings.append(Finding("model", False, text))
+            else:
+                findings.append(Finding("model", True, name))
+    return findings

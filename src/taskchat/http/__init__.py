@@ -1,0 +1,1 @@
+"""The frame of every HTTP answer: gate, bodies, errors, cursors, health."""

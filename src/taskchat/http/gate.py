@@ -1,0 +1,225 @@
+"""What every request passes first: an id, limits on its headers, a deadline for its body.
+
+Pure ASGI: nothing is buffered, and a stream stays a stream.
+"""
+
+import asyncio
+import re
+import time
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from taskchat.errors import (
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    RequestTimeout,
+    ServiceError,
+    ShuttingDown,
+)
+from taskchat.http.headers import METHODS, REQUEST_HEADERS, REQUEST_ID_HEADER, RESPONSE_HEADERS
+from taskchat.http.problems import render
+from taskchat.http.requests import BODY_KEY, accept_of, request_id_of
+from taskchat.settings import Settings
+from taskchat.settings.origins import ANY, Origins
+
+log = structlog.get_logger()
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+"""Answers are one person's: no cache keeps them and no browser guesses their type."""
+
+LAST_LOOK_S: Final = 0.1
+"""How much longer a client is waited for when its time is over, once. A loop that was busy finds
+its timers run out before it has read what arrived meanwhile."""
+
+TARGET_TOO_LONG: Final = "The address is too long; send less in its path and query."
+"""An address has the limit that all headers have together."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+PREFLIGHT_MAX_AGE_S: Final = 600
+"""For how long a browser need not ask again; a change of the list takes no longer."""
+
+
+def page_headers(origins: Origins, origin: str | None) -> dict[str, str]:
+    """What lets a page read an answer.
+
+    Args:
+        origins: Those that may.
+        origin: The page's; None where no browser asks, or none that says so.
+    """
+    if origins.any:
+        shown = {"Access-Control-Allow-Origin": ANY}
+    elif origin is not None and origins.allow(origin):
+        shown = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    else:
+        return {"Vary": "Origin"} if origins else {}
+    return {**shown, "Access-Control-Expose-Headers": ", ".join(RESPONSE_HEADERS)}
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    asks = "origin" in headers and "access-control-request-method" in headers
+    return bool(scope["method"] == "OPTIONS" and asks)
+
+
+def _preflight(origins: Origins, headers: Headers) -> Response:
+    """What a browser is told before it sends a page's request, whatever the address.
+
+    Raises:
+        InvalidRequest: such a request is not for pages.
+    """
+    if not origins.allow(headers["origin"]):
+        raise InvalidRequest(
+            "Pages of this origin may not use the service; see TASKCHAT_ALLOWED_ORIGINS."
+        )
+    wanted = ",".join(headers.getlist("access-control-request-headers")).lower().split(",")
+    known = {"", *(name.lower() for name in REQUEST_HEADERS)}
+    answer = {
+        "Access-Control-Allow-Methods": ", ".join(METHODS),
+        "Access-Control-Allow-Headers": ", ".join(REQUEST_HEADERS),
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+    }
+    if headers["access-control-request-method"] not in METHODS or not known.issuperset(
+        name.strip() for name in wanted
+    ):
+        error = InvalidRequest(f"A page may send {', '.join(METHODS)} with the headers allowed.")
+        error.headers = answer
+        raise error
+    return Response(status_code=200, headers=answer)
+
+
+class RequestGate:
+    """The outermost layer; the last place where an exception can become an answer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, within its limits."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope[BODY_KEY] = self._settings.body_bytes_max
+        request_id = request_id_of(scope)
+        # What GET says of itself, HEAD says too, only without the body.
+        only_head = scope["method"] == "HEAD"
+        asked = Headers(scope=scope)
+        for_pages = page_headers(self._settings.origins, asked.get("origin"))
+        if only_head:
+            scope = {**scope, "method": "GET"}
+        begun = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                # An error that is told again brings the id under which it happened.
+                headers.setdefault(REQUEST_ID_HEADER, request_id)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                for name, value in for_pages.items():
+                    headers[name] = value
+                await send(message)
+                if only_head:
+                    # At once, so that a stream ends here as if its reader had gone.
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif not only_head:
+                await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                self._check_headers(scope)
+                if _is_preflight(scope, asked):
+                    response = _preflight(self._settings.origins, asked)
+                    await response(scope, receive, send_with_id)
+                    return
+                self._check_target(scope)
+                await self.app(scope, self._timed(receive), send_with_id)
+            except ServiceError as error:
+                if begun:
+                    raise
+                response = render(error, request_id=request_id, accept=accept_of(scope))
+                await response(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                # The server stops and gives up on what still waits. Without an answer of ours it
+                # would make up one of its own.
+                if not begun:
+                    stopping = ShuttingDown(retry_after_s=1)
+                    response = render(stopping, request_id=request_id, accept=accept_of(scope))
+                    await response(scope, receive, send_with_id)
+                raise
+            except Exception:
+                log.exception("request.crashed")
+                if begun:
+                    raise
+                response = render(InternalError(), request_id=request_id, accept=accept_of(scope))
+                await response(scope, receive, send_with_id)
+
+    def _check_headers(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        size = sum(len(name) + len(value) for name, value in headers)
+        if len(headers) > self._settings.header_count_max or size > self._settings.header_bytes_max:
+            raise HeadersTooLarge
+        names = [name for name, _ in headers]
+        # Two readings of where the body ends are one too many: this is how requests are smuggled.
+        if b"content-length" in names and b"transfer-encoding" in names:
+            raise InvalidRequest("Send Content-Length or Transfer-Encoding, not both.")
+
+    def _check_target(self, scope: Scope) -> None:
+        """An address has one spelling, as far as routes can tell.
+
+        The router sees the decoded path: to it `a%2Fchat` is the chat of `a`, and a line's end
+        behind a path is no part of it.
+        """
+        raw: bytes = scope.get("raw_path") or b""
+        if len(raw) + len(scope["query_string"]) > self._settings.header_bytes_max:
+            raise InvalidRequest(TARGET_TOO_LONG)
+        if b"%" not in raw:
+            return
+        decoded = unquote_to_bytes(raw)
+        try:
+            path = decoded.decode()
+        except UnicodeDecodeError:
+            raise NotFound from None
+        if _CONTROL.search(path) or decoded.count(b"/") != raw.count(b"/"):
+            raise NotFound
+
+    def _timed(self, receive: Receive) -> Receive:
+        deadline = time.monotonic() + self._settings.body_timeout_s
+        complete = looked = False
+
+        async def receive_in_time() -> Message:
+            nonlocal complete, looked
+            if complete:
+                return await receive()
+            try:
+                try:
+                    async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                        message = await receive()
+                except TimeoutError:
+                    if looked:
+                        raise
+                    looked = True
+                    async with asyncio.timeout(LAST_LOOK_S):
+                        message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise
+            except TimeoutError as error:
+                raise RequestTimeout from error
+            complete = not message.get("more_body", False)
+            return message
+
+        return receive_in_time

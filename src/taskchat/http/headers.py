@@ -1,0 +1,57 @@
+"""Headers and methods that mean something here: what pages of other origins may use of them."""
+
+from typing import Final
+
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
+
+LAST_EVENT_HEADER: Final = "Last-Event-ID"
+
+TIME_ZONE_HEADER: Final = "Time-Zone"
+"""As GitHub's API has it; HTTP itself has none."""
+
+OFFLINE_HEADER: Final = "Offline-Model"
+"""How the built-in model is to behave for this message, for those who build against it."""
+
+LANGUAGE_HEADER: Final = "Accept-Language"
+"""HTTP's own."""
+
+HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
+"""What a request may leave out and get wrong."""
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+"""Names the request in every answer, for whoever reads our logs."""
+
+REPLAYED_HEADER: Final = "Idempotent-Replayed"
+"""Says that an answer was given before, to the same Idempotency-Key."""
+
+RATE_HEADERS: Final = {
+    "X-RateLimit-Limit": "Turns a minute that the tightest of the user's limits allows.",
+    "X-RateLimit-Remaining": "How many of them are left.",
+    "X-RateLimit-Reset": "When all of them are back, in seconds since 1970.",
+}
+"""What every answer to a message carries."""
+
+RESPONSE_HEADERS: Final = (
+    REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
+    "Retry-After",
+    "WWW-Authenticate",
+    "Allow",
+    *RATE_HEADERS,
+)
+"""Headers of answers that a client acts on."""
+
+REQUEST_HEADERS: Final = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    IDEMPOTENCY_HEADER,
+    TIME_ZONE_HEADER,
+    LANGUAGE_HEADER,
+    OFFLINE_HEADER,
+    LAST_EVENT_HEADER,
+)
+"""Headers of requests that mean something here."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+"""Of requests; what an address does not take it answers with 405."""

@@ -1,0 +1,227 @@
+"""What a request brings besides its parameters: an id, a body within its limits, wanted forms."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
+
+from taskchat.errors import (
+    Detail,
+    InvalidRequest,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+from taskchat.moments import new_id
+from taskchat.texts import DuplicateName, unique_names
+
+REQUEST_ID_KEY: Final = "taskchat.request_id"
+"""Where the id stands in a request's scope."""
+
+BODY_KEY: Final = "taskchat.body_bytes_max"
+"""Where the limit of a body stands in a request's scope."""
+
+JSON: Final = "application/json"
+"""What every answer under /api can be."""
+
+PROBLEM: Final = "application/problem+json"
+"""The form of RFC 9457 for errors, for those who ask for it."""
+
+_QUALITY: Final = re.compile(r"q\s*=\s*([01]?(?:\.\d{0,3})?)")
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of a request: made once, told in every error, written in every log line."""
+    if REQUEST_ID_KEY not in scope:
+        scope[REQUEST_ID_KEY] = str(new_id())
+    return str(scope[REQUEST_ID_KEY])
+
+
+async def current_request_id(request: Request) -> str:
+    """The id of this request."""
+    return request_id_of(request.scope)
+
+
+RequestId = Annotated[str, Depends(current_request_id)]
+
+
+def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """A dependency that reads the body as strict JSON.
+
+    FastAPI's own reading answers 500 to NaN, to lone surrogates and to deep nesting, because its
+    error echoes the input; and nothing in it refuses duplicate keys.
+    """
+
+    async def read(request: Request) -> Body:
+        require_json(request)
+        raw = await _read(request)
+        return parse(model, raw)
+
+    return read
+
+
+def require_json(request: Request) -> None:
+    """Refuse what is not plain JSON.
+
+    Raises:
+        UnsupportedMediaType: another media type, several, or an encoding.
+    """
+    content_types = request.headers.getlist("content-type")
+    encodings = request.headers.getlist("content-encoding")
+    if len(content_types) != 1 or any(name.lower() != "identity" for name in encodings):
+        raise UnsupportedMediaType
+    media_type, _, parameters = content_types[0].partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    if media_type.strip().lower() != JSON or charset not in {"", "charset=utf-8"}:
+        raise UnsupportedMediaType
+
+
+async def _read(request: Request) -> bytes:
+    limit = int(request.scope[BODY_KEY])
+    declared = request.headers.get("content-length", "").lstrip("0")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > limit):
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except ClientDisconnect:
+        # Nobody reads this answer; it is here so that a client that left is not a crash of ours.
+        raise InvalidRequest("The body ended early; send all of it.") from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body may have {limit} bytes at most; send less.")
+
+
+def parse(model: type[Body], raw: bytes) -> Body:
+    """JSON text as a model; every error names its field and none holds a value.
+
+    Raises:
+        InvalidRequest: not JSON, not the model, or a key twice.
+    """
+    if not raw:
+        raise InvalidRequest(
+            "The body is empty; send a JSON object.",
+            details=[Detail("body", "is empty")],
+        )
+    try:
+        value = model.model_validate_json(raw)
+    except ValidationError as error:
+        raise InvalidRequest(details=_details(error)) from None
+    # Only what the strict parser took, nesting and numbers included, is parsed once more.
+    if not has_unique_keys(raw):
+        raise InvalidRequest(details=[Detail("body", "has a key more than once")])
+    return value
+
+
+def _details(error: ValidationError) -> list[Detail]:
+    details = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        # A key that is not ours is the caller's text, and isn't told back.
+        known = problem["type"] != "extra_forbidden"
+        where = [str(part) for part in problem["loc"]] if known else []
+        if problem["type"] == "json_invalid":
+            details.append(Detail("body", "is not valid JSON"))
+        elif not known:
+            details.append(Detail("body", "has a key that is not part of the contract"))
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            details.append(Detail(".".join(where) or "body", message[:1].lower() + message[1:]))
+    return details
+
+
+def has_unique_keys(raw: bytes | str) -> bool:
+    """Whether no object of a JSON text, which a strict parser took, has a key twice."""
+    try:
+        json.loads(raw, object_pairs_hook=unique_names)
+    except DuplicateName:
+        return False
+    return True
+
+
+def accept_of(scope: Scope) -> str:
+    """What a request accepts; empty where it doesn't say."""
+    return ", ".join(Headers(scope=scope).getlist("accept"))
+
+
+def weights(header: str) -> Iterator[tuple[str, float | None]]:
+    """What a header of the Accept kind names, and how much each is wanted.
+
+    Yields:
+        A name, and its weight from 0 to 1; None where it has one that can't be read.
+
+    Source: RFC 9110, section 12.4.2.
+    """
+    for part in header.split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weight: float | None = 1.0
+        for parameter in parameters:
+            if parameter.lower().startswith("q"):
+                found = _QUALITY.fullmatch(parameter.lower())
+                is_number = found and found[1] not in {"", "."}
+                weight = min(1.0, float(found[1])) if found and is_number else None
+        yield name, weight
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a media type is wanted, from 0 to 1; the most specific range decides.
+
+    Args:
+        accept: As `accept_of` gives it; empty accepts everything.
+        media_type: Such as `application/json`.
+
+    Source: RFC 9110, section 12.5.1.
+    """
+    if not accept:
+        return 1.0
+    ranges = {
+        media_range.lower(): 1.0 if weight is None else weight
+        for media_range, weight in weights(accept)
+    }
+    everything = ranges.get("*/*", ranges.get("*", 0.0))
+    kind = media_type.partition("/")[0]
+    return ranges.get(media_type, ranges.get(f"{kind}/*", everything))
+
+
+def prefers_problem(accept: str) -> bool:
+    """Whether errors are wanted by RFC 9457: named, and no less than our own form."""
+    if PROBLEM not in accept.lower():
+        return False
+    wanted = quality(accept, PROBLEM)
+    return wanted > 0 and wanted >= quality(accept, JSON)
+
+
+async def require_json_accepted(request: Request) -> None:
+    """Refuse a request that takes nothing this service can give.
+
+    Raises:
+        NotAcceptable: neither our JSON nor, in case of an error, RFC 9457's is accepted.
+    """
+    accept = accept_of(request.scope)
+    if not quality(accept, JSON) and not prefers_problem(accept):
+        raise NotAcceptable
+
+
+AcceptsJson = Depends(require_json_accepted)
+
+
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI part for a body that `json_body` reads."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": model.model_json_schema()}},
+        }
+    }

@@ -1,0 +1,158 @@
+"""Connecting to the database: one way, for the pool, for LISTEN and for migrations."""
+
+import asyncio
+import random
+import socket
+import ssl
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from taskchat.moments import new_id
+from taskchat.settings.database_url import DatabaseAddress, KeepAlive, is_socket, parse_address
+
+_ELSEWHERE: Final = (
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,
+)
+"""Failures after which another host may do; a server that refuses the login is the right one."""
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]
+    """The driver's connection, which keeps its socket at hand."""
+
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
+        super().__init__(protocol, transport, *rest)
+        self.socket: socket.socket = transport.get_extra_info("socket")
+
+    def keep_alive(self, wanted: KeepAlive) -> None:
+        """Have the kernel ask a silent peer whether it is there."""
+        if self.socket.family == socket.AF_UNIX:
+            return
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", wanted.idle_s),
+            # What other systems call the same.
+            ("TCP_KEEPALIVE", wanted.idle_s),
+            ("TCP_KEEPINTVL", wanted.interval_s),
+            ("TCP_KEEPCNT", wanted.count),
+            ("TCP_USER_TIMEOUT", wanted.user_timeout_ms),
+        ):
+            if value is not None and hasattr(socket, name):
+                self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def open_engine(
+    url: str, *, pooled: bool = False, command_timeout_s: float | None = None, **options: Any
+) -> AsyncEngine:
+    """An engine whose connections are made by `connect`.
+
+    Args:
+        url: As in `DATABASE_URL`.
+        pooled: Whether a transaction pooler stands before the database, though the address may not
+            say so.
+        command_timeout_s: For each statement; None waits for ever.
+        options: Of SQLAlchemy's engine.
+
+    Raises:
+        ValueError: as `parse_address`.
+    """
+    address = parse_address(url)
+
+    async def connect_to_it(**of_the_driver: Any) -> Connection:
+        return await _connect(address, command_timeout=command_timeout_s, **of_the_driver)
+
+    connect_args: dict[str, Any] = {"async_creator_fn": connect_to_it}
+    if pooled or address.pooled:
+        # The next statement may meet another server process, which has not heard of what was
+        # prepared here.
+        connect_args |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"taskchat_{new_id().hex}",
+        }
+    elif address.statement_cache is not None:
+        connect_args |= {
+            "statement_cache_size": address.statement_cache,
+            "prepared_statement_cache_size": address.statement_cache,
+        }
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        # An error's text may reach a log, and parameters are what people wrote.
+        hide_parameters=True,
+        connect_args=connect_args,
+        **options,
+    )
+
+
+async def connect(url: str, *, command_timeout_s: float, **options: Any) -> Connection:
+    """A connection to the first host that will do.
+
+    Args:
+        url: As in `DATABASE_URL`.
+        command_timeout_s: For each statement; the driver's own default is for ever.
+        options: What the driver is told besides.
+
+    Raises:
+        OSError: no host answers, or none in time.
+        asyncpg.PostgresError: the server refuses.
+        asyncpg.InternalClientError: no host takes writes, or one was cut in mid-sentence.
+    """
+    return await _connect(parse_address(url), command_timeout=command_timeout_s, **options)
+
+
+async def _connect(address: DatabaseAddress, **options: Any) -> Connection:
+    hosts = list(address.hosts)
+    if address.shuffled:
+        random.shuffle(hosts)
+    failures: list[Exception] = []
+    for host, port in hosts:
+        try:
+            return await _connect_to(host, port, address, options)
+        except _ELSEWHERE as error:
+            failures.append(error)
+    raise failures[-1]
+
+
+async def _connect_to(
+    host: str, port: int, address: DatabaseAddress, options: dict[str, Any]
+) -> Connection:
+    """Try one host with TLS and without, as far as both are allowed."""
+    refusals: list[Exception] = []
+    for tls in (None,) if is_socket(host) else address.tls:
+        try:
+            connection: Connection = await asyncpg.connect(
+                host=host,
+                port=port,
+                user=address.user,
+                password=address.password,
+                database=address.dbname,
+                ssl=tls or False,
+                direct_tls=address.direct_tls and tls is not None,
+                server_settings=dict(address.server_settings),
+                timeout=address.connect_timeout_s,
+                connection_class=Connection,
+                **address.options,
+                **options,
+            )
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+            if not _may_be_about_tls(error):
+                raise
+            refusals.append(error)
+        else:
+            if address.keep_alive is not None:
+                connection.keep_alive(address.keep_alive)
+            return connection
+    raise refusals[-1]
+
+
+def _may_be_about_tls(error: Exception) -> bool:
+    """Whether the server said no to this attempt, and might not to one with or without TLS."""
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return not isinstance(error, asyncpg.InvalidPasswordError)
+    # The driver has no type of its own for a server that knows no TLS.
+    return type(error) is ConnectionError or isinstance(error, ssl.SSLError | ConnectionResetError)

@@ -1,0 +1,98 @@
+"""Which error of the database means what: it passes, the connection is lost, or it is our bug."""
+
+from typing import Final
+
+from asyncpg import InterfaceError as DriverError
+from asyncpg import InternalClientError, PostgresError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from taskchat.errors import DatabaseError, DatabaseRefused, DatabaseUnwritable
+
+ServerError = DBAPIError
+"""What a statement raises that the server refused, or that lost it."""
+
+FAULTS: Final = (DBAPIError, PoolTimeoutError, OSError, InternalClientError)
+"""All that a statement or an attempt to connect may raise."""
+
+DRIVER_FAULTS: Final = (OSError, PostgresError, DriverError, InternalClientError)
+"""The same of the bare driver; the last is what it raises when it is cut in mid-message."""
+
+READ_ONLY: Final = "25006"
+"""read_only_sql_transaction: a standby, a primary that was demoted, or one that was told so."""
+
+_PASSING: Final = (
+    "08",  # the connection
+    READ_ONLY,
+    "25P03",  # idle_in_transaction_session_timeout
+    "25P04",  # transaction_timeout
+    "40",  # serialization_failure, deadlock_detected
+    "53",  # no disk, no memory, no connections
+    "55P03",  # lock_not_available: lock_timeout
+    "57",  # somebody stopped the statement, the session or the server
+    "58",  # the server's own system calls
+    "XX",  # the server's own bugs, broken files, and what poolers say of a server that is away
+)
+"""SQLSTATEs, or their classes, of what passes without a change here."""
+
+_REFUSING: Final = ("28", "3D")
+"""The login or the database is not there, or not for us."""
+
+_UNWRITABLE: Final = (READ_ONLY, "53100", "58030")
+"""The server answers and can't write: read-only, a full disk, a broken one."""
+
+_ENDING: Final = ("08", READ_ONLY, "25P03", "25P04", "57P")
+"""After these a connection is of no use: it is gone, or leads to a server that is the wrong one."""
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The server's code of an error; None where the server said nothing."""
+    state = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+    return str(state) if state else None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a repeat may succeed: the server was away, or could not, or a time limit struck."""
+    state = sqlstate_of(error)
+    if state is not None:
+        return state.startswith(_PASSING)
+    return not isinstance(error, DBAPIError) or is_lost(error)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection that raised this is of no further use.
+
+    No answer in time counts: what dropped this one without a word has dropped the others too.
+    """
+    state = sqlstate_of(error)
+    if state is not None:
+        return state.startswith(_ENDING)
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        # SQLAlchemy's error was made from the driver's.
+        error = getattr(error.orig, "__cause__", None) or error
+    if isinstance(error, DriverError):
+        return not isinstance(error, ValueError | TypeError)
+    return isinstance(error, OSError | InternalClientError)
+
+
+def fault_of(error: BaseException) -> DatabaseError | None:
+    """The answer that an error is; None when it is a bug of ours."""
+    state = sqlstate_of(error) or ""
+    if state.startswith(_REFUSING):
+        return DatabaseRefused(retry_after_s=5)
+    if state.startswith(_UNWRITABLE):
+        return DatabaseUnwritable(retry_after_s=2)
+    return DatabaseError(retry_after_s=1) if is_transient(error) else None
+
+
+def reason_of(error: BaseException) -> str:
+    """The same for whoever runs the service, in a few words without a secret."""
+    driven = getattr(error, "orig", None) or error
+    if isinstance(driven, TimeoutError):
+        return "no answer in time"
+    if isinstance(driven, OSError):
+        return driven.strerror or str(driven) or type(driven).__name__
+    first = next(iter(str(driven).splitlines()), "")
+    return first.partition(": ")[2] if first.startswith("<class ") else first

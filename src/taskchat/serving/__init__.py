@@ -1,0 +1,1 @@
+"""Uvicorn, with its defaults mended: the only home of it."""

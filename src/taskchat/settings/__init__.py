@@ -1,0 +1,382 @@
+"""Every knob, built once and passed down. Related knobs are checked against each other."""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from dotenv.parser import parse_stream
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from taskchat.refusals import BadConfiguration
+from taskchat.settings.database_url import parse_address
+from taskchat.settings.origins import Origins, origins_of
+from taskchat.settings.prices import FREE, Prices, parse_prices
+
+OFFLINE = "offline"
+"""Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
+
+JWT_SECRET_BYTES_MIN = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
+
+ENV_FILE = Path(".env")
+ENV_FILE_ENCODING = "utf-8-sig"
+"""Some editors begin a file with a mark, which is no part of the first name in it."""
+
+
+def _given(value: object) -> object:
+    """An empty variable, as `.env.example` has them, counts as one that is not set."""
+    if isinstance(value, str) and not value.strip():
+        return None
+    return value or None
+
+
+def _one_line(value: object) -> object:
+    """A line end that came along with a copy is never meant, and every request would fail of it."""
+    value = _given(value)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
+        raise ValueError("take the line end, outer white space or invisible character out of it")
+    return value
+
+
+def _address(value: str | None) -> str | None:
+    if value is None:
+        return None
+    problem = "must be an address such as https://host.example.org/path"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        if ":" not in host:
+            host.encode("idna")
+    except ValueError as error:
+        raise ValueError(problem) from error
+    if parts.scheme not in ("http", "https") or not host or " " in value:
+        raise ValueError(problem)
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+OptionalText = Annotated[str | None, BeforeValidator(_given)]
+OptionalLine = Annotated[str | None, BeforeValidator(_one_line)]
+OptionalAddress = Annotated[OptionalLine, AfterValidator(_address)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_one_line)]
+
+
+class Settings(BaseSettings):
+    """What can be configured. Names of the ecosystem are bare, ours begin with TASKCHAT_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TASKCHAT_",
+        env_file=ENV_FILE,
+        env_file_encoding=ENV_FILE_ENCODING,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        # What is refused may be a password.
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    # --- where the data is ---
+    database_url: OptionalSecret = Field(None, validation_alias=AliasChoices("DATABASE_URL"))
+    """Postgres 15 or newer, as postgresql://user:password@host/name. `serve` needs it; without it
+    `dev` starts an embedded one."""
+    database_direct_url: OptionalSecret = None
+    """The same database without a transaction pooler in between, for LISTEN and for migrations.
+    Needed where DATABASE_URL is such a pooler; else DATABASE_URL serves for both."""
+    db_pool_size: int = Field(10, ge=1, le=1000)
+    """Connections of one process. A turn holds one for milliseconds, never while a model thinks."""
+    db_line_max: int = Field(2000, ge=0, le=100_000)
+    """Requests that may wait in line for one of them; one more is answered 503 before anything of
+    it is stored. What belongs to accepted turns always may."""
+    migration_lock_timeout_s: Seconds = 2
+    """The longest a migration waits for a table, with whoever comes later waiting behind it; then
+    it lets go and tries again. Shorter than the limit of a statement: the service only waits."""
+    migration_attempts: int = Field(10, ge=1, le=1000)
+    """How often it is tried, with pauses of up to 15 s between, before `migrate` fails."""
+    migration_statement_timeout_s: float = Field(600, gt=0, le=86_400)
+    """The longest one statement of a migration may take."""
+
+    # --- which model answers ---
+    openai_api_key: OptionalSecret = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
+    """Key of OpenAI, or of whoever speaks its API at OPENAI_BASE_URL."""
+    openai_base_url: OptionalAddress = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL"))
+    """Base address of an OpenAI-compatible service; unset means OpenAI itself."""
+    openai_api: Literal["responses", "chat_completions"] = "responses"
+    """Which of OpenAI's two interfaces is spoken; other vendors mostly have chat_completions."""
+    model: OptionalText = None
+    """A comma-separated chain of models, the first preferred; “offline” is the built-in one. Unset
+    means the model of contracts/agent-config.yaml where OPENAI_API_KEY is set, else “offline”."""
+    model_prices: OptionalText = None
+    """What models cost, as JSON, in US dollars per million tokens: {"gpt-5.6-luna": {"input": 1.25,
+    "cached_input": 0.125, "output": 10}}. Without cached_input all input costs the same. Calls of a
+    model that has no price are counted without a cost; “offline” costs nothing."""
+    agent_config_path: OptionalText = None
+    """Another file in place of contracts/agent-config.yaml. It is read again when it changes."""
+    offline_manner: OptionalText = None
+    """How the offline model behaves, for building front ends: `delay=2, pace=0.05, fail=error`."""
+    offline_header: bool = False
+    """Whether a message may say so for itself, by the Offline-Model header; `dev` allows it."""
+
+    # --- who the caller is ---
+    jwt_secret: OptionalSecret = None
+    """Shared secret of HS256 tokens, at least 32 bytes. `serve` needs this or a JWKS address."""
+    jwt_jwks_url: OptionalAddress = None
+    """Where the public keys of EdDSA, ES256 or RS256 tokens are published."""
+    jwt_issuer: OptionalLine = None
+    """The `iss` a token must carry; unset means any."""
+    jwt_audience: OptionalLine = None
+    """The `aud` a token must carry; unset means any."""
+
+    allowed_origins: OptionalText = None
+    """Comma-separated origins of pages, such as https://app.example.org, that browsers may use this
+    service from, by HTTP and by WebSocket; https://*.example.org is any below that host, * any at
+    all. The service's own origin always may."""
+
+    # --- times, each inside the next ---
+    statement_timeout_s: Seconds = 5
+    """The longest one SQL statement may take; Postgres' own default is for ever."""
+    pool_timeout_s: Seconds = 5
+    """How long a request waits in a line for connections that does not move before it answers 503.
+    In one that moves it waits for its turn."""
+    tool_timeout_s: Seconds = 10
+    """The longest one tool call may take."""
+    lease_s: Seconds = 15
+    """How long a process keeps its turns without a sign of life. It gives six in that time, from a
+    thread of its own; one whose session with the database ended loses them after a third of it."""
+    lease_grace_s: Seconds = 15
+    """How much longer it keeps them while that session is open: slow is not dead. A process whose
+    event loop does not answer for longer than this stops renewing its lease."""
+    model_timeout_s: Seconds = 30
+    """The longest one attempt at a model call may take; the client's own default is 600."""
+    queue_timeout_s: Seconds = 55
+    """How long a request waits for earlier turns of its conversation, or for the turn that holds
+    its Idempotency-Key, before it answers 409. The turn itself stays queued and is answered."""
+    run_timeout_s: Seconds = 60
+    """The longest one run of the agent may take, all its model and tool calls included."""
+    drain_timeout_s: Seconds = 65
+    """How long a stopping process finishes its turns before it hands the rest over."""
+
+    # --- limits ---
+    message_chars_max: int = Field(5000, ge=1, le=100_000)
+    """Characters of one message, after trimming."""
+    body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
+    """Bytes of one request body; 5,000 emoji fit three times over."""
+    header_count_max: int = Field(100, ge=10, le=1000)
+    """Headers of one request."""
+    header_bytes_max: int = Field(16_384, ge=1024, le=65_536)
+    """Bytes of all headers of one request, names and values."""
+    header_timeout_s: Seconds = 10
+    """The longest the headers of a request may take to arrive, and a new connection to begin."""
+    body_timeout_s: Seconds = 30
+    """The longest a request body may take to arrive."""
+    model_retries_max: int = Field(2, ge=0, le=10)
+    """How often a model call is made again at the same model after a failure that may pass: 408,
+    409, 429, 5xx, a broken connection. Then the next model of the chain is asked."""
+    model_retry_wait_max_s: float = Field(5, ge=0, le=3600)
+    """The longest that a turn waits because a vendor said Retry-After; where it says more, the next
+    model is asked at once."""
+    breaker_failures: int = Field(5, ge=0, le=1000)
+    """Failures in a row after which a process leaves a model alone; 0 switches this off."""
+    breaker_open_s: Seconds = 30
+    """How long it is left alone before one call is let through to see whether it is back."""
+    model_calls_max: int = Field(10, ge=1, le=100)
+    """Model calls of one turn; a run that needs more has lost its way."""
+    tool_calls_max: int = Field(200, ge=1, le=1000)
+    """Tool calls of one turn. “Delete them all” is one call a task."""
+    history_tokens_max: int = Field(8000, ge=0, le=1_000_000)
+    """Budget of the history given to a model, in tokens; whole turns, the newest first."""
+    history_turns_max: int = Field(100, ge=0, le=1000)
+    """The most turns of history that are read at all; keeps a long conversation as fast as a short
+    one."""
+    history_summary: bool = False
+    """Whether what no longer fits the history is kept in short: one more model call now and then,
+    made after a turn and never in its way."""
+    queue_max: int = Field(200, ge=0, le=10_000)
+    """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
+    idempotency_retention_h: int = Field(24, ge=24, le=8760)
+    """Hours for which an Idempotency-Key answers with its first turn."""
+
+    # --- rate limits, of one user; 0 switches one off ---
+    rate_user_per_minute: int = Field(30, ge=0, le=1_000_000)
+    """Turns a minute in all. A bucket of that many, refilled evenly."""
+    rate_conversation_per_minute: int = Field(10, ge=0, le=1_000_000)
+    """Turns a minute in one conversation."""
+    rate_channel_per_minute: int = Field(20, ge=0, le=1_000_000)
+    """Turns a minute by one channel: rest, sse or websocket."""
+    rate_tokens_per_minute: int = Field(100_000, ge=0, le=1_000_000_000)
+    """Model tokens a minute, input and output. They are counted when a turn is over; what was
+    overdrawn has to be refilled before the next one begins."""
+
+    # --- live: events, streams and sockets ---
+    event_interval_s: float = Field(0.05, gt=0, le=10)
+    """How often at most a turn's streamed text is written as an event. What comes first is written
+    at once; every other event within a few milliseconds."""
+    event_retention_h: int = Field(24, ge=1, le=8760)
+    """Hours for which the events of a finished turn can be read again; its end always can."""
+    sse_ping_s: Seconds = 15
+    """Seconds of silence after which an event stream carries a comment, lest a proxy close it."""
+    websocket_connections_max: int = Field(5, ge=1, le=1000)
+    """WebSockets of one user, over all processes; one more is closed with 4029."""
+    websocket_probe_s: Seconds = 2
+    """Seconds that the sockets of a user who has no place left have to answer a ping; those that
+    answer none are closed with 4008 and don't count."""
+    websocket_frame_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
+    """Bytes of one message from a client; a longer one closes the socket with 1009."""
+    websocket_frames_per_minute: int = Field(300, ge=0, le=1_000_000)
+    """Messages of any type that one socket may send in a minute; more are refused by an error
+    frame. 0 switches this off."""
+    websocket_queue_max: int = Field(1000, ge=10, le=100_000)
+    """Frames that wait to be sent on one socket; a reader that lets more pile up is closed with
+    1013 and can resume."""
+    websocket_ping_s: Seconds = 30
+    """Seconds between the server's pings; a peer that answers none for as long is gone."""
+    websocket_idle_timeout_s: Seconds = 600
+    """Seconds without a message from the client, and without a turn under way, after which a
+    socket is closed with 4008."""
+
+    # --- running it ---
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe log line that is written, to stderr."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How logs look; auto is console on a terminal and JSON elsewhere."""
+
+    @model_validator(mode="after")
+    def _secret_is_long_enough(self) -> Self:
+        secret = self.jwt_secret
+        if secret and len(secret.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+            raise ValueError(
+                f"TASKCHAT_JWT_SECRET needs at least {JWT_SECRET_BYTES_MIN} bytes; "
+                'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return self
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            parse_address(value.get_secret_value())
+        return value
+
+    @field_validator("openai_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value() if value else ""
+        if not key.isascii() or " " in key:
+            raise ValueError("there is a character in it that no key has; copy it again")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        if value is not None:
+            origins_of(value)
+        return value
+
+    @field_validator("model_prices")
+    @classmethod
+    def _are_prices(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_prices(value)
+        return value
+
+    @model_validator(mode="after")
+    def _times_are_nested(self) -> Self:
+        """An inner limit must strike before the outer one, or its error is never seen."""
+        for inner, comparison, outer in (
+            ("statement_timeout_s", "<=", "pool_timeout_s"),
+            ("pool_timeout_s", "<", "tool_timeout_s"),
+            ("tool_timeout_s", "<", "model_timeout_s"),
+            ("model_timeout_s", "<", "run_timeout_s"),
+            ("queue_timeout_s", "<", "run_timeout_s"),
+            ("run_timeout_s", "<", "drain_timeout_s"),
+        ):
+            low, high = getattr(self, inner), getattr(self, outer)
+            if low > high or (comparison == "<" and low == high):
+                raise ValueError(
+                    f"TASKCHAT_{inner.upper()} ({low:g}) must be {comparison} "
+                    f"TASKCHAT_{outer.upper()} ({high:g})"
+                )
+        return self
+
+    @property
+    def model_chain(self) -> list[str]:
+        """Names of `TASKCHAT_MODEL`, the preferred first; empty when it is unset."""
+        return [name.strip() for name in (self.model or "").split(",") if name.strip()]
+
+    @property
+    def prices(self) -> Prices:
+        """The prices of `TASKCHAT_MODEL_PRICES`; the built-in model costs nothing unless listed."""
+        return {OFFLINE: FREE, **parse_prices(self.model_prices or "{}")}
+
+    @property
+    def direct_url(self) -> SecretStr | None:
+        """The address for LISTEN and migrations."""
+        return self.database_direct_url or self.database_url
+
+    @property
+    def origins(self) -> Origins:
+        """The origins of `TASKCHAT_ALLOWED_ORIGINS`."""
+        return origins_of(self.allowed_origins or "")
+
+    @functools.cached_property
+    def has_identity(self) -> bool:
+        """Whether any token at all could be verified."""
+        return bool(self.jwt_secret or self.jwt_jwks_url)
+
+
+def load_settings() -> Settings:
+    """The settings of the environment and of `.env`.
+
+    Raises:
+        BadConfiguration: one of them is out of its bound, or the file can't be read.
+    """
+    try:
+        _check_env_file()
+        return Settings()
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = variable_name(str(problem["loc"][0])) if problem["loc"] else ""
+        text = problem["msg"].removeprefix("Value error, ")
+        raise BadConfiguration(
+            f"{where}: {text}" if where and where not in text else text
+        ) from None
+    except OSError as error:
+        raise BadConfiguration(f"{ENV_FILE.absolute()}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfiguration(f"{ENV_FILE.absolute()} is no text in UTF-8") from error
+
+
+def _check_env_file() -> None:
+    """A line that is none would be left out with a warning, and the setting with it."""
+    if not ENV_FILE.is_file():
+        return
+    with ENV_FILE.open(encoding=ENV_FILE_ENCODING) as file:
+        for binding in parse_stream(file):
+            if binding.error:
+                line = binding.original.line
+                raise BadConfiguration(f"{ENV_FILE.absolute()}, line {line}: write NAME=value")
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a setting: `lease_s` is TASKCHAT_LEASE_S.
+
+    Also takes a variable's own name, by which pydantic calls a setting that has an alias.
+    """
+    if field not in Settings.model_fields:
+        return field
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"TASKCHAT_{field.upper()}"

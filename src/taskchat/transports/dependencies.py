@@ -1,0 +1,76 @@
+"""What every way in is given of the app."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+
+from taskchat.auth.dependencies import Authenticator
+from taskchat.errors import NotFound
+from taskchat.http.dependencies import given
+from taskchat.limits.buckets import RateLimits
+from taskchat.live.feed import Feed
+from taskchat.postgres.database import Database
+from taskchat.presence.service import Presence
+from taskchat.settings import Settings
+from taskchat.texts import uuid_of
+from taskchat.transports.socket.connections import Connections
+from taskchat.transports.socket.ghosts import Ghosts
+from taskchat.turns.deps import TurnDeps
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDeps:
+    """What streams and sockets need.
+
+    Attributes:
+        authenticator: Who comes.
+        turns: What takes and runs turns.
+        feed: What happens in conversations.
+        presence: Who is connected, told to other processes.
+        connections: The WebSockets of this process.
+        ghosts: Which of a user's WebSockets are not alive.
+    """
+
+    authenticator: Authenticator
+    turns: TurnDeps
+    feed: Feed
+    presence: Presence
+    connections: Connections
+    ghosts: Ghosts
+
+    @property
+    def settings(self) -> Settings:
+        """Limits."""
+        return self.turns.settings
+
+    @property
+    def database(self) -> Database:
+        """Where events are."""
+        return self.turns.database
+
+    @property
+    def limits(self) -> RateLimits:
+        """How much a user may ask for."""
+        return self.turns.limits
+
+
+CurrentTurns = Annotated[TurnDeps, Depends(given(TurnDeps))]
+
+CurrentLive = Annotated[LiveDeps, Depends(given(LiveDeps))]
+
+
+async def path_turn_id(turn_id: str) -> UUID:
+    """The id in a path, in the one spelling that it has.
+
+    Raises:
+        NotFound: nothing that a turn could be called.
+    """
+    parsed = uuid_of(turn_id)
+    if parsed is None:
+        raise NotFound("No such turn.")
+    return parsed
+
+
+TurnId = Annotated[UUID, Depends(path_turn_id)]

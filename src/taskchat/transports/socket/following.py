@@ -1,0 +1,169 @@
+"""One socket's view of its conversation: everything once, in order, from the place it asks for."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Final
+from uuid import UUID
+
+from taskchat.errors import DatabaseError
+from taskchat.live.feed import Feed, Tail
+from taskchat.live.rows import Place, events_since
+from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
+from taskchat.principal import Principal
+from taskchat.transports.socket.connections import Connection
+from taskchat.turns.events import StoredEvent
+from taskchat.turns.store.events import EVENTS_MAX
+
+SETTLE_S: Final = 1.0
+"""How long events of turns that were under way before wait for a client's first frame: one that
+comes back resumes first, from however far away, and would otherwise get later events before those
+that it missed."""
+
+RETRY_S: Final = 0.5
+"""Between attempts to read what a client has missed while the database is away."""
+
+
+class Following:
+    """What a socket is told of the conversation that it follows.
+
+    Args:
+        connection: Where frames go.
+        principal: Whose conversation it is.
+        database: Where past events are.
+        feed: How new ones are heard of.
+
+    Attributes:
+        told_at: When something last happened in it, by the loop's clock.
+    """
+
+    def __init__(
+        self, connection: Connection, principal: Principal, database: Database, feed: Feed
+    ) -> None:
+        self._connection = connection
+        self._principal = principal
+        self._database = database
+        self._feed = feed
+        self._follows = contextlib.ExitStack()
+        self._tail: Tail | None = None
+        self._place = Place(1)
+        self._behind, self._missed = True, False
+        self._catching_up = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self.told_at = float("-inf")
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a turn of the conversation is unfinished."""
+        return self._tail is not None and self._tail.under_way
+
+    async def begin(self, conversation_id: UUID) -> None:
+        """Hear of everything that happens from now on, to `tell` it a moment later."""
+        await self._follow(conversation_id)
+        assert self._tail is not None  # noqa: S101 - just set
+        self._place = self._tail.place.copy()
+
+    def tell(self) -> None:
+        """Send what has happened and what will; behind the socket's first frame."""
+        if self._tail is not None:
+            self._start(self._settle_in())
+
+    def settle(self) -> None:
+        """The client has said something: if it wanted to go back, it has said so."""
+        self._settled.set()
+
+    async def begin_at(self, conversation_id: UUID, turn_number: int) -> None:
+        """Follow a conversation from the beginning of one of its turns."""
+        self._settled.set()
+        await self._follow(conversation_id)
+        self._place = Place(turn_number)
+        await self._catch_up()
+
+    async def go_back(self, turn_number: int, seq: int, only_end: StoredEvent | None) -> None:
+        """Tell again what followed an event, and go on from there.
+
+        Args:
+            turn_number: Its turn.
+            seq: Its place in it.
+            only_end: The last event of that turn, where nothing else of it is left to tell.
+        """
+        self._behind = True
+        self._settled.set()
+        async with self._catching_up:
+            self._behind = True
+            self._place = self._place.rewound(turn_number, seq)
+            if only_end is not None:
+                if only_end.seq > seq:
+                    self._connection.send_text(only_end.data)
+                self._place.note([only_end])
+        await self._catch_up()
+
+    async def close(self) -> None:
+        """Hear nothing more."""
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        self._follows.close()
+
+    async def _follow(self, conversation_id: UUID) -> None:
+        self._behind = True
+        self._connection.conversation_id = conversation_id
+        self._tail = self._follows.enter_context(
+            self._feed.following(self._principal, conversation_id, self._told, noted=True)
+        )
+        await self._tail.ready.wait()
+
+    def _told(self, events: Sequence[StoredEvent]) -> None:
+        self.told_at = asyncio.get_running_loop().time()
+        if self._behind:
+            self._missed = True
+            return
+        fresh = self._place.take(events)
+        if fresh is None:
+            self._behind = True
+            self._start(self._catch_up())
+            return
+        for event in fresh:
+            self._connection.send_text(event.data)
+
+    async def _settle_in(self) -> None:
+        """Go on from where the conversation stood, unless the client goes back first."""
+        if self._place.seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await self._settled.wait()
+        if self._behind:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Send all that followed the place; from there on it is live, without gap or repetition."""
+        conversation_id = self._connection.conversation_id
+        assert conversation_id is not None  # noqa: S101 - it is followed
+        async with self._catching_up:
+            self._missed = True
+            while self._missed and not self._connection.gone.is_set():
+                self._missed = False
+                try:
+                    async with self._database.transaction(
+                        self._principal, Precedence.ACCEPTED
+                    ) as connection:
+                        events = await events_since(
+                            connection, self._principal, conversation_id, self._place
+                        )
+                except DatabaseError:
+                    await asyncio.sleep(RETRY_S)
+                    self._missed = True
+                    continue
+                for event in events:
+                    await self._connection.room()
+                    self._connection.send_text(event.data)
+                self._place.note(events)
+                self._missed = self._missed or len(events) == EVENTS_MAX
+            self._behind = False
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        job = asyncio.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)

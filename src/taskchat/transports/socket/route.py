@@ -1,0 +1,274 @@
+"""`/ws/chat/{conversation_id}`: who may come in, and how long a socket stays.
+
+Refusals are accepted first and then closed: a browser that is refused before sees 1006 and nothing
+else.
+"""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, WebSocket
+
+from taskchat.auth.tokens import VerifiedToken
+from taskchat.conversations.repository import find_conversation
+from taskchat.errors import DatabaseError, InvalidAuth, InvalidRequest
+from taskchat.http.dependencies import part_of
+from taskchat.live.rows import unfinished_turns
+from taskchat.moments import new_id
+from taskchat.principal import Principal
+from taskchat.settings.origins import Origins, origin_of
+from taskchat.texts import uuid_of
+from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.hints import read_circumstances
+from taskchat.transports.socket.connections import Connection, shutdown_notice
+from taskchat.transports.socket.following import Following
+from taskchat.transports.socket.frames import Connected
+from taskchat.transports.socket.ghosts import PEER_KEY
+from taskchat.transports.socket.session import Session, error_frame
+
+router = APIRouter()
+
+SUBPROTOCOL: Final = "taskchat"
+"""What a client may offer besides its token, and is answered then."""
+
+BEARER_PREFIX: Final = "taskchat.bearer."
+"""Of the subprotocol that carries a token: browsers can set no header."""
+
+NEW: Final = "new"
+"""In the address, in place of a conversation that does not exist yet."""
+
+TIMER_MAX_S: Final = 7 * 86_400.0
+"""No timer is set for longer."""
+
+NO_CONVERSATION: Final = "No such conversation; connect to “new” to start one."
+
+
+class Closed(Exception):
+    """The socket is to be closed.
+
+    Attributes:
+        code: With this.
+        reason: And this, for whoever debugs the client.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code, self.reason = code, reason
+        super().__init__(reason)
+
+
+@router.websocket("/ws/chat/{conversation_id}")
+async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
+    """A conversation, live."""
+    live = part_of(websocket.app, LiveDeps)
+    tokens, subprotocol = offered(websocket)
+    await websocket.accept(subprotocol=subprotocol)
+    connection = Connection(websocket.send, queue_max=live.settings.websocket_queue_max)
+    with (
+        structlog.contextvars.bound_contextvars(request_id=str(new_id())),
+        live.connections.holding(connection),
+    ):
+        try:
+            if not origin_is_allowed(websocket, live.settings.origins):
+                raise Closed(4003, "This page's origin is not allowed to connect.")
+            verified = await _verified(live, tokens)
+            if live.connections.stopping:
+                connection.send(shutdown_notice())
+                raise Closed(1012, "This server restarts; connect again.")
+            principal = await live.authenticator.known(verified.principal)
+            await _attend(websocket, connection, live, verified, principal, conversation_id)
+        except Closed as closed:
+            connection.close(closed.code, closed.reason)
+        except DatabaseError as error:
+            connection.send(error_frame(error))
+            connection.close(1013, "The database is away or too busy; connect again soon.")
+        await connection.finished()
+
+
+@router.websocket("/{path:path}")
+async def no_socket(websocket: WebSocket) -> None:
+    """Any other address: a browser is told nothing of a handshake that was refused."""
+    # A browser that offered subprotocols takes an answer without one for a failure.
+    await websocket.accept(subprotocol=offered(websocket)[1])
+    await websocket.close(4004, "There is no socket here; connect to /ws/chat/new.")
+
+
+async def _attend(
+    websocket: WebSocket,
+    connection: Connection,
+    live: LiveDeps,
+    verified: VerifiedToken,
+    principal: Principal,
+    address: str,
+) -> None:
+    """Everything between the admission of a socket and its end."""
+    try:
+        circumstances = read_circumstances(
+            websocket.headers,
+            websocket.query_params,
+            manner_allowed=live.settings.offline_header,
+        )
+    except InvalidRequest as error:
+        connection.send(error_frame(error))
+        raise Closed(1008, error.message) from None
+    conversation_id = await _conversation(live, principal, address)
+    presence_id = await live.ghosts.join(principal, conversation_id)
+    if presence_id is None:
+        most = live.settings.websocket_connections_max
+        sentence = f"{most} sockets of one user may be open; close another one first."
+        connection.send(error_frame(code="MAX_CONNECTIONS", sentence=sentence))
+        raise Closed(4029, sentence)
+    following = Following(connection, principal, live.database, live.feed)
+    session = Session(connection, principal, presence_id, following, circumstances, live)
+    expiry = asyncio.get_running_loop().call_later(
+        min(max(0.0, verified.expires_at - time.time()), TIMER_MAX_S),
+        functools.partial(connection.close, 4001, "The token has expired; connect with a new one."),
+    )
+    try:
+        unfinished: list[UUID] = []
+        if conversation_id is not None:
+            await following.begin(conversation_id)
+            async with live.database.transaction(principal) as transaction:
+                unfinished = await unfinished_turns(transaction, principal, conversation_id)
+        connection.send(
+            Connected(
+                user_id=principal.user_id,
+                conversation_id=conversation_id,
+                unfinished_turns=unfinished,
+            )
+        )
+        connection.greeted = True
+        if live.connections.stopping:
+            # It was announced while this socket was being admitted.
+            connection.send(shutdown_notice())
+        following.tell()
+        peer = websocket.scope.get("state", {}).get(PEER_KEY)
+        with live.ghosts.watching(principal, presence_id, connection, peer):
+            await _listen(websocket, session, live.settings.websocket_idle_timeout_s)
+    finally:
+        expiry.cancel()
+        await following.close()
+        await live.presence.leave(principal, presence_id)
+
+
+async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float) -> None:
+    """Hear the client's frames one after another, until it leaves or has nothing more to say."""
+    idleness = Idleness(session, idle_timeout_s)
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                session.connection.lost()
+                return
+            text = message.get("text")
+            if text is None:
+                raise Closed(1003, "Send JSON as text frames.")
+            with idleness.hearing():
+                await session.hear(text)
+    finally:
+        idleness.stop()
+
+
+class Idleness:
+    """Closes a socket on which nothing was said or told for too long, and nothing is under way.
+
+    One timer a socket, set anew when it fires and not at every frame.
+
+    Args:
+        session: The socket's.
+        timeout_s: How long is too long.
+    """
+
+    def __init__(self, session: Session, timeout_s: float) -> None:
+        self._session = session
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(timeout_s, self._look)
+        self._heard_at = self._loop.time()
+        self._hearing = False
+
+    @contextlib.contextmanager
+    def hearing(self) -> Iterator[None]:
+        """The client has said something, which is acted on inside the block."""
+        self._hearing = True
+        try:
+            yield
+        finally:
+            self._hearing, self._heard_at = False, self._loop.time()
+
+    def stop(self) -> None:
+        """The socket is closed."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        last = max(self._heard_at, self._session.told_at)
+        left_s = last + self._timeout_s - self._loop.time()
+        if left_s <= 0 and not (self._hearing or self._session.under_way):
+            self._session.connection.close(4008, "Nothing was said for too long; connect again.")
+        else:
+            again_s = left_s if left_s > 0 else self._timeout_s
+            self._timer = self._loop.call_later(again_s, self._look)
+
+
+def offered(websocket: WebSocket) -> tuple[list[str], str | None]:
+    """The tokens that a client brings, and the subprotocol to answer."""
+    tokens = []
+    for value in websocket.headers.getlist("authorization"):
+        scheme, _, token = value.partition(" ")
+        tokens.append(token.strip() if scheme.lower() == "bearer" else "")
+    protocols: list[str] = websocket.scope.get("subprotocols") or []
+    bearers = [name for name in protocols if name.startswith(BEARER_PREFIX)]
+    tokens += [name.removeprefix(BEARER_PREFIX) for name in bearers]
+    tokens += websocket.query_params.getlist("token")
+    chosen = SUBPROTOCOL if SUBPROTOCOL in protocols else next(iter(bearers), None)
+    return tokens, chosen
+
+
+async def _verified(live: LiveDeps, tokens: list[str]) -> VerifiedToken:
+    if len(tokens) != 1:
+        raise Closed(4001, "Bring one token: by header, by subprotocol or by ?token=.")
+    try:
+        return await live.authenticator.verified(tokens[0])
+    except InvalidAuth as error:
+        raise Closed(4001, "The token is not valid; get a new one.") from error
+
+
+def origin_is_allowed(websocket: WebSocket, origins: Origins) -> bool:
+    """Whether a page of this origin may connect.
+
+    What is no browser sends no origin, and a browser can't leave it out. A page of the service's
+    own is always allowed.
+    """
+    given = websocket.headers.getlist("origin")
+    if not given:
+        return True
+    if len(given) > 1:
+        return False
+    return origins.allow(given[0]) or _is_own(given[0], websocket.headers.get("host", ""))
+
+
+def _is_own(origin: str, host: str) -> bool:
+    scheme, _, _ = origin.partition("://")
+    try:
+        return origin_of(origin) == origin_of(f"{scheme}://{host}")
+    except ValueError:
+        return False
+
+
+async def _conversation(live: LiveDeps, principal: Principal, address: str) -> UUID | None:
+    """The conversation that an address names; None for one that is still to begin."""
+    if address == NEW:
+        return None
+    conversation_id = uuid_of(address)
+    if conversation_id is None:
+        raise Closed(4004, NO_CONVERSATION)
+    async with live.database.transaction(principal) as transaction:
+        found = await find_conversation(transaction, principal, conversation_id)
+    if found is None:
+        raise Closed(4004, NO_CONVERSATION)
+    return conversation_id

@@ -1,0 +1,148 @@
+"""Events of a turn as a stream of server-sent events.
+
+    id: 7
+    event: stream_chunk
+    data: {"type":"stream_chunk","turn_id":"…",…}
+
+`id` is the event's seq: a client that reconnects sends the last one it has as `Last-Event-ID`. A
+comment every fifteen seconds keeps proxies from closing a silent stream.
+"""
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Final
+
+import structlog
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from taskchat.errors import DatabaseError, Detail, InvalidRequest, NotFound, ServiceError
+from taskchat.http.requests import JSON, quality
+from taskchat.live.reader import TurnReader, read_after
+from taskchat.telemetry import metrics
+from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.socket.frames import StreamError
+from taskchat.turns.events import StoredEvent
+from taskchat.turns.states import TurnRef
+
+log = structlog.get_logger()
+
+EVENT_STREAM: Final = "text/event-stream"
+
+RETRY_MS: Final = 1000
+"""After how long a client may reconnect."""
+
+HEADERS: Final = {
+    "Cache-Control": "no-cache, no-store",
+    # What nginx needs to hear, lest it keeps events until it has a bufferful.
+    "X-Accel-Buffering": "no",
+}
+
+_SEQ: Final = re.compile(r"[0-9]{1,9}")
+
+
+def prefers_stream(accept: str) -> bool:
+    """Whether a request wants events rather than JSON; JSON wins where both are wanted alike."""
+    return quality(accept, EVENT_STREAM) > quality(accept, JSON)
+
+
+async def last_event_id(request: Request) -> int:
+    """The Last-Event-ID header; 0 where there is none.
+
+    Raises:
+        InvalidRequest: no event ever had it.
+    """
+    given = request.headers.getlist("last-event-id")
+    if not given or given == [""]:
+        return 0
+    if len(given) > 1 or not _SEQ.fullmatch(given[0]):
+        problem = "must be the id of an event of this turn"
+        raise InvalidRequest(
+            f"The Last-Event-ID header {problem}.",
+            details=[Detail("header.Last-Event-ID", problem)],
+        )
+    return int(given[0])
+
+
+def stream(
+    live: LiveDeps,
+    turn: TurnRef,
+    *,
+    after: int,
+    is_over: bool,
+    request_id: str,
+    headers: dict[str, str],
+) -> Response:
+    """A turn's events from a place on, as they come; of one that is over, as they are kept."""
+    batches = _kept(live, turn, after) if is_over else _coming(live, turn, after)
+    return StreamingResponse(
+        _lines(batches, request_id),
+        headers=HEADERS | headers,
+        media_type=EVENT_STREAM,
+    )
+
+
+async def _kept(
+    live: LiveDeps, turn: TurnRef, after: int
+) -> AsyncGenerator[Sequence[StoredEvent], None]:
+    while events := await read_after(live.database, turn, after):
+        yield events
+        after = events[-1].seq
+
+
+async def _coming(
+    live: LiveDeps, turn: TurnRef, after: int
+) -> AsyncGenerator[Sequence[StoredEvent], None]:
+    reader = TurnReader(live.database, live.feed, turn, after=after)
+    async with _noted(live, turn) as noted:
+        events = reader.events(silence_s=live.settings.sse_ping_s, noted=noted)
+        async with contextlib.aclosing(events):
+            async for batch in events:
+                yield batch
+
+
+async def _lines(
+    batches: AsyncGenerator[Sequence[StoredEvent], None], request_id: str
+) -> AsyncIterator[bytes]:
+    yield format_sse_event(retry=RETRY_MS)
+    with metrics.EVENT_STREAMS.track_inprogress():
+        try:
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    yield _encoded(batch) if batch else KEEPALIVE_COMMENT
+        except (DatabaseError, NotFound) as error:
+            # The turn goes on; this stream doesn't, and says why.
+            yield _told(error, request_id)
+
+
+@contextlib.asynccontextmanager
+async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[bool]:
+    """Let other processes know of this reader, where one of them may run the turn.
+
+    Yields:
+        Whether they do.
+    """
+    job = live.turns.jobs.get(turn.id)
+    if job is not None and job.attempt is not None:
+        yield False
+        return
+    id_ = await live.presence.join(turn.principal, "sse", turn.conversation_id)
+    try:
+        yield True
+    finally:
+        if id_ is not None:
+            await live.presence.leave(turn.principal, id_)
+
+
+def _encoded(events: Sequence[StoredEvent]) -> bytes:
+    return b"".join(
+        format_sse_event(data_str=event.data, event=event.type, id=str(event.seq))
+        for event in events
+    )
+
+
+def _told(error: ServiceError, request_id: str) -> bytes:
+    told = StreamError(error_code=error.code, error=error.message, request_id=request_id)
+    return format_sse_event(data_str=told.model_dump_json(), event=told.type)

@@ -1,0 +1,173 @@
+"""The conversation as turns. Tool outputs are data: nothing in them is ever read as a request."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from taskchat_offline.likeness import plain
+from taskchat_offline.matching import Memory, Task, best_fits
+
+TURNS_BACK_MAX = 3
+"""A list shown longer ago no longer gives "the second one" its meaning."""
+
+CHANGING = frozenset({"add_task", "complete_task", "delete_task", "update_task"})
+"""The tools that change tasks."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One tool call and what came of it; `error` is the tool's sentence when it failed."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, object]
+    result: dict[str, object] | None = None
+    error: str = ""
+
+    @property
+    def task_id(self) -> int | None:
+        """The task that the call was about."""
+        for source in (self.result or {}, self.arguments):
+            value = source.get("task_id")
+            if isinstance(value, int):
+                return value
+        return None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the user said, the calls that followed, and the reply (empty while it runs)."""
+
+    said: str
+    steps: list[Step] = field(default_factory=list)
+    reply: str = ""
+
+
+def turns_of(items: str | Sequence[object]) -> list[Turn]:
+    """The turns in a model's input, oldest first; what comes before the first one is left out."""
+    if isinstance(items, str):
+        return [Turn(items)]
+    turns: list[Turn] = []
+    for item in items:
+        if not isinstance(item, Mapping):
+            continue
+        kind = item.get("type")
+        if kind in {None, "message"} and item.get("role") == "user":
+            turns.append(Turn(_text(item.get("content"))))
+        elif not turns:
+            continue
+        elif kind in {None, "message"} and item.get("role") == "assistant":
+            turns[-1].reply = _text(item.get("content"))
+        elif kind == "function_call":
+            turns[-1].steps.append(
+                Step(str(item.get("call_id")), str(item.get("name")), _json(item.get("arguments")))
+            )
+        elif kind == "function_call_output":
+            _record(turns[-1].steps, str(item.get("call_id")), item.get("output"))
+    return turns
+
+
+def _record(steps: Sequence[Step], call_id: str, output: object) -> None:
+    step = next((step for step in steps if step.call_id == call_id), None)
+    if step is None:
+        return
+    text = _text(output)
+    result = _json(text)
+    if {"task_id", "tasks"} & set(result):
+        step.result = result
+    else:
+        step.error = text.strip() or "The tool gave no answer."
+
+
+def _text(content: object) -> str:
+    if isinstance(content, str):
+        # The SDK hands on an MCP result as the JSON text of {"type": "text", "text": ...}.
+        if content.startswith(('{"type":', "[{")):
+            parsed = _parsed(content)
+            if isinstance(parsed, Mapping) and "text" in parsed:
+                return _text(parsed["text"])
+            if isinstance(parsed, list) and parsed and isinstance(parsed[0], Mapping):
+                return _text(parsed)
+        return content
+    if isinstance(content, Mapping):
+        return _text(content["text"]) if "text" in content else json.dumps(dict(content))
+    if isinstance(content, Sequence):
+        return "".join(_text(part) for part in content)
+    return ""
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _json(text: object) -> dict[str, object]:
+    parsed = _parsed(text) if isinstance(text, str) else text
+    return dict(parsed) if isinstance(parsed, Mapping) else {}
+
+
+def tasks_of(step: Step) -> list[Task]:
+    """The tasks in the answer of a `list_tasks` call."""
+    rows = (step.result or {}).get("tasks")
+    tasks: list[Task] = []
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and isinstance(row.get("id"), int):
+            tasks.append(
+                Task(
+                    id=int(row["id"]),
+                    title=str(row.get("title", "")),
+                    description=str(row.get("description") or ""),
+                    completed=bool(row.get("completed")),
+                )
+            )
+    return tasks
+
+
+def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
+    """What "it", "the second one" and "the one I just added" mean after these turns."""
+    focus: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
+    newest: int | None = None
+    for back, turn in enumerate(reversed(earlier)):
+        added = [s.task_id for s in turn.steps if s.name == "add_task" and s.result is not None]
+        if newest is None:
+            newest = next((task_id for task_id in reversed(added) if task_id is not None), None)
+        lines = _lines_shown(turn.reply)
+        if not focus:
+            focus = _changed(turn) or lines or _quoted(turn.reply, tasks)
+            if not focus and back < TURNS_BACK_MAX:
+                focus = _spoken_of(turn.said, tasks)
+        if not shown and back < TURNS_BACK_MAX:
+            shown = lines
+        if newest is not None and focus and shown:
+            break
+    return Memory(focus, shown, newest)
+
+
+def _changed(turn: Turn) -> tuple[int, ...]:
+    ids = [step.task_id for step in turn.steps if step.name in CHANGING and step.result is not None]
+    return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
+
+
+def _lines_shown(reply: str) -> tuple[int, ...]:
+    """The ids of a list in a reply, whose lines are like "3. [ ] Buy milk"."""
+    ids: list[int] = []
+    for line in reply.splitlines():
+        number, mark, _ = line.strip().partition(". [")
+        if mark and number.isdecimal() and len(number) < 10:
+            ids.append(int(number))
+    return tuple(ids)
+
+
+def _spoken_of(said: str, tasks: Sequence[Task]) -> tuple[int, ...]:
+    """The one task that the user's own words fit best: "should I delete the yoga task?"."""
+    found = best_fits(said, tasks, fit_min=0.01)
+    return (found[0].id,) if len(found) == 1 else ()
+
+
+def _quoted(reply: str, tasks: Sequence[Task]) -> tuple[int, ...]:
+    """The ids of tasks whose titles a reply names in curly quotes."""
+    named = {plain(piece.partition("”")[0]) for piece in reply.split("“")[1:51]}
+    return tuple(task.id for task in tasks if task.plain in named)

@@ -1,0 +1,230 @@
+"""What the assistant says. Every sentence is true of the calls that were made."""
+
+from collections.abc import Sequence
+
+from taskchat_offline.history import Step
+from taskchat_offline.intents import Say, Show
+from taskchat_offline.matching import Task
+
+NAMES_MAX = 8
+"""Titles named in one sentence; more are counted."""
+
+LINES_MAX = 100
+"""Tasks listed in one reply."""
+
+EXAMPLES = "“Add buy milk to my list”, “What's still pending?” or “Mark the rent task as done”"
+"""Three requests that work, for those whose request did not."""
+
+SEE_LIST = "Say “show my tasks” to see what is on it."
+"""What to do when a task was not found."""
+
+HELP = (
+    "I look after your to-do list. I can add tasks, show them, mark them as done, change their "
+    f"title or description, and delete them. Try {EXAMPLES}."
+)
+"""The answer to "what can you do?"."""
+
+_SAYINGS = {
+    "hello": f"Hello! I look after your to-do list. Try {EXAMPLES}.",
+    "thanks": "You're welcome! Tell me when there is anything else for your task list.",
+    "bye": "Goodbye! Your tasks will be here when you come back.",
+    "help": HELP,
+    "kept": "All right, I left that as it is. Nothing was changed.",
+    "noted": "All right, I changed nothing. Tell me when a task is done or should change.",
+    "undo": (
+        "I can't undo or restore things. I can add, show, complete, update or delete a task: "
+        "tell me which and I'll do it."
+    ),
+    "reopen": (
+        "I can't mark a task as not done. I can add it again as a new task, or delete it, "
+        "if you tell me to."
+    ),
+    "unsupported": HELP,
+    "nothing": "There is nothing to do for that.",
+    "yes": "Glad to help. What shall I do with your tasks?",
+    "no": "All right, I changed nothing.",
+    "hypothetical": (
+        "I changed nothing. When you want a task added, completed, changed or deleted, just say so."
+    ),
+    "unknown": f"I didn't understand that, so I changed nothing. Try {EXAMPLES}.",
+}
+
+_HOW = {
+    "add": "To add a task, say for example “Add buy milk to my list” or “Remind me to call Sam”.",
+    "delete": (
+        "To delete a task, name it or its number: “Delete the gym task” or “Remove task 2”."
+    ),
+    "complete": (
+        "To complete a task, say for example “Mark the rent task as done” or “Tick off task 2”."
+    ),
+    "update": (
+        "To change a task, say for example “Rename task 1 to Call Sam tonight” or "
+        "“Set the description of task 2 to bring photos”."
+    ),
+    "states": (
+        "Completing a task ticks it off and keeps it on your list; deleting a task removes it "
+        "for good. Nothing was changed."
+    ),
+    "list": "To see your tasks, say “Show my tasks”, “What's pending?” or “What have I finished?”.",
+}
+
+_WANTING = {
+    "add": "What should the task be?",
+    "delete": "Which task should I delete? Name it or give its number.",
+    "complete": "Which task is done? Name it or give its number.",
+    "update": "Which task should I change, and to what? For example: “Rename task 1 to Call Sam”.",
+}
+
+
+def saying(say: Say) -> str:
+    """The answer when nothing is to be done."""
+    if say.topic == "howto":
+        return _HOW.get(say.about, HELP)
+    if say.topic == "incomplete":
+        return _WANTING.get(say.about, HELP)
+    return _SAYINGS[say.topic]
+
+
+def named(title: str) -> str:
+    """A title as replies show it."""
+    return f"“{title}”"
+
+
+def joined(pieces: Sequence[str], last: str = "and") -> str:
+    """“a, b and c"; beyond `NAMES_MAX` the rest is counted."""
+    if len(pieces) > NAMES_MAX:
+        shown = ", ".join(pieces[:NAMES_MAX])
+        return f"{shown} and {len(pieces) - NAMES_MAX} more"
+    if len(pieces) < 2:
+        return "".join(pieces)
+    return f"{', '.join(pieces[:-1])} {last} {pieces[-1]}"
+
+
+def line(task: Task) -> str:
+    """A task on a line of a list: id, mark, title, description."""
+    mark = "x" if task.completed else " "
+    note = f" ({task.description})" if task.description else ""
+    return f"{task.id}. [{mark}] {task.title}{note}"
+
+
+def listing(show: Show, tasks: Sequence[Task], total: int) -> str:
+    """The answer to a request to see tasks."""
+    kind = {"all": "", "pending": "pending ", "completed": "completed "}[show.status]
+    if not tasks:
+        if show.words:
+            return f"I found no {kind}task about {named(show.words)}."
+        if show.status == "all":
+            return "Your list is empty: you have no tasks."
+        return f"You have no {kind}tasks."
+    total = max(total, len(tasks))
+    noun = "task" if total == 1 else "tasks"
+    opening = f"You have {total} {kind}{noun}:" if show.counted else f"Your {kind}{noun}:"
+    if show.words:
+        opening = f"Your {kind}tasks about {named(show.words)}:"
+    lines = [line(task) for task in tasks[:LINES_MAX]]
+    if total > len(lines) and not show.words:
+        lines.append(f"... and {total - len(lines)} more.")
+    return "\n".join([opening, *lines])
+
+
+def which(verb: str, candidates: Sequence[Task]) -> str:
+    """Asks which of several tasks is meant."""
+    if not candidates:
+        return f"Which task should I {verb}? Your list holds none that fits."
+    rows = [line(task) for task in candidates[: NAMES_MAX * 2]]
+    return "\n".join([f"Which task should I {verb}? I found these:", *rows])
+
+
+def absent(names: Sequence[str]) -> str:
+    """Says that no task fits what was named."""
+    words = joined([name if name.startswith(_PLACED) else named(clipped(name)) for name in names])
+    return f"I couldn't find {words} on your list, so I changed nothing there. {SEE_LIST}"
+
+
+_PLACED = ("task ", "number ", "that one")
+
+
+def clipped(text: str) -> str:
+    """A text short enough to be quoted in a sentence."""
+    return text if len(text) <= 80 else text[:79].rstrip() + "…"
+
+
+def state(tasks: Sequence[Task]) -> str:
+    """The answer to "is it done?" and "did I add it?"."""
+    sentences = []
+    for task in tasks[:NAMES_MAX]:
+        status = "done" if task.completed else "still pending"
+        note = f" Description: {task.description}." if task.description else ""
+        sentences.append(f"{named(task.title)} is on your list as task {task.id}, {status}.{note}")
+    return " ".join(sentences)
+
+
+def outcome(steps: Sequence[Step], known: Sequence[Task]) -> str:
+    """What the calls did, in the order made, calls of one kind told together."""
+    sentences: list[str] = []
+    before = {task.id: task for task in known}
+    groups: list[tuple[str, list[Step]]] = []
+    for step in steps:
+        kind = "error" if step.result is None else step.name
+        if (
+            groups
+            and groups[-1][0] == kind
+            and kind in {"add_task", "complete_task", "delete_task"}
+        ):
+            groups[-1][1].append(step)
+        else:
+            groups.append((kind, [step]))
+    for kind, group in groups:
+        titles = joined([named(_title(step, before)) for step in group])
+        if kind == "add_task":
+            sentences.append(f"Added {titles}.")
+        elif kind == "delete_task":
+            sentences.append(f"Deleted {titles}.")
+        elif kind == "complete_task":
+            sentences.append(_completed(group, before))
+        elif kind == "update_task":
+            sentences.append(_updated(group[0], before))
+        else:
+            sentences.append(f"That didn't work: {clipped_error(group[0].error)}")
+    return " ".join(sentences)
+
+
+def _completed(steps: Sequence[Step], before: dict[int, Task]) -> str:
+    old = [s for s in steps if (task := before.get(s.task_id or 0)) is not None and task.completed]
+    new = [step for step in steps if step not in old]
+    sentences = []
+    if new:
+        sentences.append(f"Marked {joined([named(_title(s, before)) for s in new])} as done.")
+    if old:
+        verb = "was" if len(old) == 1 else "were"
+        sentences.append(f"{joined([named(_title(s, before)) for s in old])} {verb} already done.")
+    return " ".join(sentences)
+
+
+def _updated(step: Step, before: dict[int, Task]) -> str:
+    old = before.get(step.task_id or 0)
+    title = _title(step, before)
+    described = "description" in step.arguments
+    if old is not None and "title" in step.arguments and old.title != title:
+        renamed = f"Changed {named(old.title)} to {named(title)}"
+        return f"{renamed} and set its description." if described else f"{renamed}."
+    if described and not step.arguments["description"]:
+        return f"Removed the description of {named(title)}."
+    if described:
+        description = clipped(str(step.arguments["description"]))
+        return f"Set the description of {named(title)} to {named(description)}."
+    return f"Updated {named(title)}."
+
+
+def clipped_error(error: str) -> str:
+    """A tool's sentence, short enough for a reply."""
+    text = " ".join(error.split())
+    return text if len(text) <= 300 else text[:299].rstrip() + "…"
+
+
+def _title(step: Step, before: dict[int, Task]) -> str:
+    title = (step.result or {}).get("title") or step.arguments.get("title")
+    if isinstance(title, str) and title:
+        return title
+    task = before.get(step.task_id or 0)
+    return task.title if task is not None else f"task {step.task_id}"
