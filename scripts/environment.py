@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 TOP: Final = Path(__file__).resolve().parent.parent
@@ -45,8 +46,10 @@ def main(locks: list[str]) -> None:
     Args:
         locks: Files beside the Makefile, the first first.
     """
-    # Stopped from the keyboard it just ends; without its stamp the environment is made anew.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Stopped it just ends; without its stamp the environment is made anew.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
     # Two of them at once take turns.
     turn = os.open(TOP, os.O_RDONLY)
     with contextlib.suppress(OSError):  # not every network share can lock
@@ -118,10 +121,31 @@ def make() -> None:
     command.chmod(0o755)
 
 
+running: list[subprocess.Popen[bytes]] = []
+"""The command that is being run."""
+
+
+def end(number: int, _frame: FrameType | None) -> None:
+    """End as the signal would, and the command that is being run first."""
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def run(*command: str | Path) -> None:
-    """Run a command to its end; ours is the same where it fails."""
+    """Run a command to its end; ours is the same where it fails.
+
+    A terminal's Ctrl-C is for us: a Python that is just beginning would answer it by a traceback.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    code = subprocess.run(command, cwd=TOP, env=kept | {"PIP_USER": "0"}, check=False).returncode
+    with subprocess.Popen(
+        command, cwd=TOP, env=kept | {"PIP_USER": "0"}, start_new_session=True
+    ) as process:
+        running[:] = [process]
+        code = process.wait()
+    running.clear()
     if code:
         sys.exit(code if code > 0 else 1)
 
