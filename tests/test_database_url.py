@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from taskchat.settings import Settings
-from taskchat.settings.database_url import IGNORED, ONLY, USED, DatabaseAddress, parse_address
+from taskchat.settings.database_url import DatabaseAddress, parse_address
+from taskchat.settings.libpq import IGNORED, ONLY, USED
 
 Check = Callable[[DatabaseAddress], bool]
 

@@ -132,7 +132,7 @@ class RateLimits:
 
         Args:
             connection: The principal's.
-            principal: Whose.
+            principal: Whose buckets they are.
             conversation_id: Whose limit to tell as well.
             channels: Whose limits to tell.
         """

@@ -55,7 +55,7 @@ async def change(
 
     Args:
         connection: The principal's.
-        principal: Whose.
+        principal: Whose buckets they are.
         limits: By scope, a minute's worth.
         costs: By scope, how much is spent.
 

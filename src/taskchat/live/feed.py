@@ -77,7 +77,7 @@ class Feed:
 
         Args:
             principal: Whose it is.
-            conversation_id: Which.
+            conversation_id: The conversation to follow.
             follower: Who is told.
             noted: Whether other processes know that it is followed here, and so notify.
         """

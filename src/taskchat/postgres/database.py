@@ -99,7 +99,7 @@ class Database:
         Commits when the block ends, rolls back when it raises.
 
         Args:
-            principal: Whose.
+            principal: Whose rows it may see and change.
             precedence: Who goes first where connections have to be waited for.
 
         Raises:

@@ -14,7 +14,7 @@ class Presence:
     """The connections of one process, on record for as long as it lives.
 
     Args:
-        database: Where.
+        database: Where all of it is kept.
         process: Which process.
         lease_s: How long its connections count without a sign of life.
         websockets_max: WebSockets of one user, over all processes.

@@ -114,7 +114,7 @@ def beat(process: UUID, *, lease: Lease, session: int | None, stuck: bool, timeo
     """A sign of life, as a script.
 
     Args:
-        process: Whose.
+        process: Who lives.
         lease: For how long it is good.
         session: What its session holds as a lock; None where it has none of its own.
         stuck: Whether its event loop answers no more: then its lease is not renewed.

@@ -72,7 +72,7 @@ class Begun:
     """A turn that is accepted: its message is committed.
 
     Attributes:
-        turn: Which.
+        turn: The turn by its ids.
         message: The user's, as stored.
         rate: The tightest of the user's rate limits; None where nothing is limited.
         events: What has been told of the turn so far.
@@ -109,7 +109,7 @@ async def begin(
     """Accept a message, in one transaction.
 
     Args:
-        database: Where.
+        database: Where all of it is kept.
         principal: Who says it.
         message: What.
         limits: What the turn counts against; None lets it in uncounted.

@@ -54,7 +54,7 @@ class EventLog:
     """The log of one process: collects what its turns have to tell, and writes it.
 
     Args:
-        database: Where.
+        database: Where all of it is kept.
         process: This process, which need not be notified of what it does itself.
         interval_s: How often at most a turn's text is written.
     """

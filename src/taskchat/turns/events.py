@@ -244,7 +244,7 @@ def completed(turn: TurnRef, seq: int, moment: datetime, *, result: str) -> Stor
     """The event of a turn that ended well.
 
     Args:
-        turn: Which.
+        turn: The turn by its ids.
         seq: Its place.
         moment: When.
         result: The JSON of the answer, put in as it is.
@@ -264,7 +264,7 @@ def failed(turn: TurnRef, seq: int, moment: datetime, *, body: ErrorBody) -> Sto
     """The event of a turn that ended otherwise.
 
     Args:
-        turn: Which.
+        turn: The turn by its ids.
         seq: Its place.
         moment: When.
         body: The error as it is stored with the turn.

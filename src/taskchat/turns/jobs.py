@@ -17,7 +17,7 @@ class Job:
     """One turn on its way to its end, run here or waited for.
 
     Attributes:
-        turn: Which.
+        turn: The turn by its ids.
         attempt: The attempt that runs here; None while none does.
         running: Set once the turn runs, here or elsewhere.
         settling: Whether the run is over and its end is being written.

@@ -31,7 +31,7 @@ class TurnLedger:
     """The record of one attempt at a turn.
 
     Args:
-        database: Where.
+        database: Where all of it is kept.
         held: The attempt.
         answers_kept: Answers on record from earlier attempts, with what they cost.
         events: What is told of it.

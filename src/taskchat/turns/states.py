@@ -35,7 +35,7 @@ class Claim:
     """A turn that this process runs now.
 
     Attributes:
-        turn: Which.
+        turn: The turn by its ids.
         attempt: The fencing token.
         deaths: How many processes died while they ran it, as far as is known.
         channel: How its message came in.
@@ -54,7 +54,7 @@ class TurnState:
     """How far a turn is.
 
     Attributes:
-        turn: Which.
+        turn: The turn by its ids.
         status: Its state.
         result: The JSON of the answer, or of the error, once it is over.
         fingerprint: Of the body that began it, where it came with a key.

@@ -43,7 +43,7 @@ class AcceptedTurn:
     """A turn that will be answered, whatever becomes of its client and its process.
 
     Attributes:
-        turn: Which.
+        turn: The turn by its ids.
         state: How it ended, where its key was used before and it is over.
         job: What sees it through here, where it is not over.
         replayed: Whether its key had been used before.

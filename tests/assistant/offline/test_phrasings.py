@@ -14,10 +14,10 @@ from agents.tool import FunctionTool, Tool
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
 
 from taskchat.assistant.models.offline import OfflineModel
+from taskchat.commands.evaluation.cases import Call, Case, made_call, problem_of, read_cases
 
 DATA = Path(__file__).parent / "data"
 MODEL_CALLS_MAX = 6
-ARTICLES = {"a", "an", "the", "my"}
 
 
 async def _never(context: Any, arguments: str) -> str:
@@ -77,11 +77,11 @@ class Desk:
         status = {"complete_task": "completed", "delete_task": "deleted"}.get(name, "updated")
         return json.dumps({"task_id": row.id, "status": status, "title": row.title})
 
-    async def say(self, text: str) -> tuple[list[dict[str, Any]], str]:
-        """One turn: the calls in the phrasing cases' form, and the reply."""
+    async def say(self, text: str) -> tuple[list[Call], str]:
+        """One turn: the calls as the judge compares them, and the reply."""
         titles = {row.id: row.title for row in self.rows}
         self.items.append({"role": "user", "content": text})
-        made: list[dict[str, Any]] = []
+        made: list[Call] = []
         for _ in range(MODEL_CALLS_MAX):
             response = await OfflineModel().get_response(
                 "instructions", self.items, ModelSettings(), TOOLS, None, [],
@@ -95,7 +95,7 @@ class Desk:
                 return made, "".join(getattr(part, "text", "") for part in message.content)
             for call in calls:
                 arguments = json.loads(call.arguments)
-                made.append(_as_case(call.name, arguments, titles))
+                made.append(made_call(call.name, arguments, titles))
                 self.items.append(
                     {"type": "function_call_output", "call_id": call.call_id,
                      "output": self.run(call.name, arguments)}
@@ -103,25 +103,8 @@ class Desk:
         raise AssertionError(f"the turn did not end: {text}")
 
 
-def _as_case(name: str, arguments: dict[str, Any], titles: dict[int, str]) -> dict[str, Any]:
-    rest = {key: value for key, value in arguments.items() if key != "task_id"}
-    if "task_id" in arguments:
-        rest["task"] = titles.get(arguments["task_id"], f"task {arguments['task_id']}")
-    return {"tool": name, **rest}
-
-
-def plain(text: str) -> str:
-    words = text.casefold().strip().strip("\"'“”‘’").rstrip(".,!?;: ").split()
-    return " ".join(words[1:] if words and words[0] in ARTICLES else words)
-
-
-def _comparable(call: dict[str, Any]) -> dict[str, Any]:
-    return {key: value if key == "tool" else plain(str(value)) for key, value in call.items()}
-
-
 def cases(name: str) -> list[Any]:
-    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
-    return [pytest.param(case, id=case["id"]) for case in map(json.loads, filter(None, lines))]
+    return [pytest.param(case, id=case.id) for case in read_cases(DATA / name)]
 
 
 FILES = (
@@ -136,16 +119,8 @@ FILES = (
 
 
 @pytest.mark.parametrize("case", [case for name in FILES for case in cases(name)])
-async def test_what_a_person_says_makes_the_calls_it_asks_for(case: dict[str, Any]) -> None:
-    desk = Desk(case["tasks"])
-    for turn in case["turns"]:
-        made, reply = await desk.say(turn["say"])
-        changes = [_comparable(call) for call in made if call["tool"] != "list_tasks"]
-        wanted = [_comparable(call) for call in turn["calls"] if call["tool"] != "list_tasks"]
-        assert changes == wanted, f"{turn['say']!r} -> {reply!r}"
-        for call in turn["calls"]:
-            if call["tool"] == "list_tasks":
-                assert {"tool": "list_tasks", "status": call["status"]} in made, turn["say"]
-        says = turn.get("says", [])
-        assert not says or any(piece.casefold() in reply.casefold() for piece in says), reply
-        assert reply
+async def test_what_a_person_says_makes_the_calls_it_asks_for(case: Case) -> None:
+    desk = Desk([task.model_dump() for task in case.tasks])
+    for turn in case.turns:
+        made, reply = await desk.say(turn.say)
+        assert problem_of(turn, made, reply) is None, f"{turn.say!r} -> {reply!r}"

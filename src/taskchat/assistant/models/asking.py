@@ -64,7 +64,7 @@ class Attempt:
     """One model, asked once.
 
     Args:
-        named: Which.
+        named: The model that is asked.
         record: Of the run.
     """
 

@@ -44,7 +44,7 @@ class Outcome:
     """What came of one case.
 
     Attributes:
-        case: Which.
+        case: What was run.
         miss: The first turn that came out otherwise; None where all are right.
         models: Who answered.
     """

@@ -96,7 +96,7 @@ async def insert_turn(
 
     Args:
         connection: The principal's.
-        turn: Which.
+        turn: The turn by its ids.
         channel: How the message came in.
         starts: Whether its run may begin.
         process: Who runs it then.
