@@ -263,3 +263,20 @@ async def test_a_hundred_transactions_share_ten_connections(database: Database) 
             return int(await connection.scalar(text("SELECT CAST(:v AS int)"), {"v": value}) or 0)
 
     assert await asyncio.gather(*(one(n) for n in range(100))) == list(range(100))
+
+
+async def test_with_a_users_row_goes_all_that_the_user_has(
+    offline_app: RunningApp, superuser: AsyncEngine
+) -> None:
+    person = await fill(offline_app)
+    stays = await fill(offline_app)
+    async with superuser.begin() as connection:
+        await connection.execute(text("DELETE FROM users WHERE id = :o"), {"o": person.user_id})
+    async with superuser.connect() as connection:
+        for table in set(TABLES) - set(NOBODYS):
+            owner = "id" if table == "users" else "user_id"
+            for user_id, left in ((person.user_id, False), (stays.user_id, True)):
+                count = await connection.scalar(
+                    text(f"SELECT count(*) FROM {table} WHERE {owner} = :o"), {"o": user_id}
+                )
+                assert bool(count) == left, table

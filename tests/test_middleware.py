@@ -4,8 +4,10 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from tests.factories import Person
 
 from taskchat.http.gate import RequestGate
 from taskchat.settings import Settings
@@ -44,3 +46,19 @@ async def test_a_request_that_the_server_gives_up_on_is_told_to_go_elsewhere() -
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
     assert json.loads(body["body"])["error_code"] == "shutting_down"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/openapi.json", "/api/{}/tasks", "/nowhere"])
+async def test_no_answer_is_kept_sniffed_or_named_to_another_page(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    person = Person()
+    answer = await client.get(path.format(person.user_id), headers=person.headers)
+    assert {
+        name: answer.headers[name]
+        for name in ("cache-control", "x-content-type-options", "referrer-policy")
+    } == {
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }

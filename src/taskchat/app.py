@@ -167,7 +167,7 @@ def _lifespan(
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
             await stack.enter_async_context(_at_work(live, listener, config_file))
-            stack.enter_context(drained_on_signals(lambda: drain(live)))
+            stack.enter_context(drained_on_signals(lambda: drain(live), turns.jobs.hurry))
             log.info("app.started", models=names, process=str(process))
             yield
         log.info("app.stopped")

@@ -69,13 +69,16 @@ def exit_code() -> int | None:
 
 
 @contextlib.contextmanager
-def drained_on_signals(drain: Callable[[], Awaitable[None]]) -> Iterator[None]:
+def drained_on_signals(
+    drain: Callable[[], Awaitable[None]], hurry: Callable[[], None]
+) -> Iterator[None]:
     """Inside the block, the first signal drains and only then reaches the server.
 
-    A second signal reaches it at once.
+    A second signal skips the drain.
 
     Args:
         drain: Returns in bounded time.
+        hurry: Makes a drain that is under way return at once.
     """
     if threading.current_thread() is not threading.main_thread():
         # Signals belong to the main thread; an app in another one is stopped by its test.
@@ -99,6 +102,7 @@ def drained_on_signals(drain: Callable[[], Awaitable[None]]) -> Iterator[None]:
 
     def begin(number: int) -> None:
         if jobs:
+            hurry()
             pass_on(number)
         else:
             jobs.append(asyncio.ensure_future(drain_then_pass_on(number)))

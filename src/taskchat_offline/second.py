@@ -18,7 +18,7 @@ from taskchat_offline.templates import fits_form, templated
 SAID_CHARS_MAX = 400
 """Longer messages are read by the grammar alone; evidence from so many words proves nothing."""
 
-_UNREAD = frozenset({"unknown", "noted", "incomplete", "hypothetical", "kept"})
+_UNREAD = frozenset({"unknown", "noted", "incomplete", "kept"})
 
 
 def may_be_doubted(said: str, intents: Sequence[Intent]) -> bool:

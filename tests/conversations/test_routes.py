@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker
 from tests.factories import Person, calls_tool, scripted
 
@@ -132,3 +134,28 @@ async def test_what_a_failed_turn_did_stands_on_the_users_message(
     assert message["role"] == "user"
     [call] = message["tool_calls"]
     assert call["parameters"] == {"title": "Done before the failure"}
+
+
+async def test_paused_conversations_are_listed_and_a_message_makes_one_active(
+    client: httpx.AsyncClient, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    paused, other = [
+        (await person.say(client, "hello")).json()["conversation_id"] for _ in range(2)
+    ]
+    async with superuser.begin() as connection:
+        await connection.execute(
+            text("UPDATE conversations SET status = 'paused' WHERE id = :id"), {"id": paused}
+        )
+
+    async def of(status: str) -> list[str]:
+        answer = await client.get(
+            f"/api/{person.user_id}/conversations",
+            params={"status": status},
+            headers=person.headers,
+        )
+        return [conversation["id"] for conversation in answer.json()["data"]]
+
+    assert (await of("paused"), await of("active")) == ([paused], [other])
+    assert (await person.say(client, "again", conversation_id=paused)).status_code == 200
+    assert (await of("paused"), await of("active")) == ([], [paused, other])

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,13 +11,15 @@ from pathlib import Path
 
 import httpx
 import jwt
+import psutil
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 from tests.assistant.vendor.endpoint import vendor
 from tests.conftest import JWT_SECRET
-from tests.e2e.processes import first_line, running, taskchat
+from tests.e2e.processes import WAIT_S, first_line, running, taskchat
+from tests.e2e.test_starting import until
 
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.migrations import head, upgrade
@@ -130,6 +134,37 @@ async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
             await engine.dispose()
 
 
+def test_a_worker_that_dies_is_replaced(tmp_path: Path, database_url: str) -> None:
+    env = {"DATABASE_URL": database_url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
+    with running("serve", "--port", "0", "--workers", "2", cwd=tmp_path, env=env) as process:
+        address = first_line(process).split()[-1]
+        parent = psutil.Process(process.pid)
+
+        def workers() -> set[int]:
+            children = parent.children()
+            return {one.pid for one in children if "--multiprocessing-fork" in one.cmdline()}
+
+        before = workers()
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: len(workers() - before) == 1, "another worker")
+        for _ in range(4):
+            assert httpx.get(f"{address}/livez", timeout=WAIT_S).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=WAIT_S)
+    assert said.count('"worker.died"') == 1
+
+
+def test_a_token_is_signed_with_the_secret_of_a_data_folder(tmp_path: Path) -> None:
+    secret = "s" * 40
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "jwt-secret").write_text(secret)
+    told = taskchat("token", "ann", "--data-dir", str(folder), cwd=tmp_path)
+    claims = jwt.decode(told.stdout.strip(), secret, algorithms=["HS256"])
+    assert claims["sub"] == "ann"
+
+
 def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) -> None:
     env = {"DATABASE_URL": database_url, "TASKCHAT_JWT_SECRET": JWT_SECRET}
     with running("serve", "--port", "0", "--workers", "2", cwd=tmp_path, env=env) as process:
@@ -159,6 +194,11 @@ def test_several_workers_serve_one_address(tmp_path: Path, database_url: str) ->
             "OPENAI_API_KEY",
         ),
         ({"TASKCHAT_RUN_TIMEOUT_S": "90"}, "TASKCHAT_DRAIN_TIMEOUT_S"),
+        ({"TASKCHAT_MODEL_TIMEOUT_S": "60"}, "TASKCHAT_RUN_TIMEOUT_S"),
+        ({"TASKCHAT_QUEUE_TIMEOUT_S": "60"}, "TASKCHAT_RUN_TIMEOUT_S"),
+        ({"TASKCHAT_TOOL_TIMEOUT_S": "31"}, "TASKCHAT_MODEL_TIMEOUT_S"),
+        ({"TASKCHAT_POOL_TIMEOUT_S": "11"}, "TASKCHAT_TOOL_TIMEOUT_S"),
+        ({"TASKCHAT_STATEMENT_TIMEOUT_S": "6"}, "TASKCHAT_POOL_TIMEOUT_S"),
         ({"TASKCHAT_LEASE_S": "soon"}, "TASKCHAT_LEASE_S"),
         ({"TASKCHAT_MODEL_PRICES": "{"}, "TASKCHAT_MODEL_PRICES"),
         (

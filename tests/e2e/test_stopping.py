@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.conftest import JWT_SECRET
 from tests.e2e.processes import WAIT_S, environment, ready, running
@@ -27,6 +29,29 @@ def test_every_signal_ends_a_server_and_what_it_started(
     assert '"app.draining"' in said
     assert '"app.stopped"' in said
     assert not [*temp.iterdir()]
+
+
+def test_a_second_signal_skips_the_drain(tmp_path: Path, database_url: str) -> None:
+    env = {"DATABASE_URL": database_url, "TASKCHAT_OFFLINE_MANNER": "fail=hang"}
+    long = {"RUN": "3000", "MODEL": "2900", "DRAIN": "3600"}
+    env |= {f"TASKCHAT_{name}_TIMEOUT_S": seconds for name, seconds in long.items()}
+    with running("dev", "--port", "0", "--ready-file", "r.json", cwd=tmp_path, env=env) as process:
+        told = ready(tmp_path / "r.json", process)
+        client = httpx.Client(
+            base_url=told["url"],
+            headers={"Authorization": f"Bearer {told['token']}"},
+            timeout=WAIT_S,
+        )
+        mine = f"/api/{told['user_id']}"
+        with client, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.post, f"{mine}/chat", json={"message": "hello"})
+            until(lambda: bool(client.get(f"{mine}/conversations").json()["data"]), "a turn runs")
+            process.send_signal(signal.SIGTERM)
+            until(lambda: client.get("/readyz").status_code == 503, "it drains")
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=WAIT_S)
+            assert process.returncode == 0, said
+            assert waiting.exception() is not None or waiting.result().status_code == 503
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

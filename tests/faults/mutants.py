@@ -104,7 +104,8 @@ def no_key() -> None:
     async def without_key(*args: Any, **kwargs: Any) -> Any:
         return await insert(*args, **{**kwargs, "key": None, "fingerprint": None})
 
-    swap(store.begin, find_by_key=unknown, insert_turn=without_key)
+    swap(store.find, by_key=unknown)
+    swap(store.begin, insert_turn=without_key)
 
 
 def old_snapshot() -> None:
@@ -138,7 +139,7 @@ def old_snapshot() -> None:
     async def stale(*_args: Any, **_kwargs: Any) -> Any:
         return read_before.get(())
 
-    swap(store.begin, next_number=numbered)
+    swap(conversations, next_number=numbered)
     swap(store.claim, claim=claimed)
     swap(background, past_turns=stale)
 
@@ -206,12 +207,13 @@ def unfenced_events() -> None:
 
 
 def counts_anew() -> None:
-    from taskchat.turns import resume
+    from taskchat.turns import resume, store
 
     async def none_yet(*_args: Any) -> tuple[int, str]:
         return 0, ""
 
-    swap(resume, event_rows=SimpleNamespace(last_event=none_yet))
+    events = SimpleNamespace(**{**vars(store.events), "last_event": none_yet})
+    swap(resume, store=SimpleNamespace(**{**vars(store), "events": events}))
 
 
 def open_text() -> None:
@@ -236,7 +238,8 @@ def frozen_is_dead() -> None:
     from taskchat.processes.repository import DEATHS
     from taskchat.turns import store
 
-    swap(store.claim, DEATHS=(*DEATHS, "silent"))
+    judged = {**store.claim._JUDGED, "deaths": (*DEATHS, "silent")}
+    swap(store.claim, _JUDGED=judged)
 
 
 def hasty() -> None:

@@ -3,11 +3,15 @@
 `make chaos` has the long storms and all the mutants.
 """
 
+import os
 from pathlib import Path
 
 import pytest
 from tests.faults.chaos import Plan, chaos, mutated
 from tests.faults.cluster import Cluster
+from tests.faults.mutants import MUTANTS
+from tests.faults.waiting import until
+from tests.nursery import NURSERY
 
 STORM = Plan(
     seconds=0,
@@ -40,6 +44,26 @@ async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder:
     assert outcome.violations == [], outcome.summary
     assert outcome.summary["by_status"].get("completed", 0) > 0, outcome.summary
     assert outcome.summary["failed_by_takeovers_alone"] == 0, outcome.summary
+
+
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+async def test_a_mutant_can_be_made(folder: Path, mutant: str) -> None:
+    """What it puts something else in the place of is there."""
+    with (folder / f"{mutant}.log").open("w") as log:
+        pid = NURSERY.start(
+            "tests.faults.serve_with_faults",
+            ["--version"],
+            env={**os.environ, "MUTANT": mutant},
+            folder=folder,
+            descriptors=(0, log.fileno(), log.fileno()),
+        )
+
+    async def ended() -> tuple[int] | None:
+        code = NURSERY.poll(pid)
+        return None if code is None else (code,)
+
+    [code] = await until(ended, within_s=60)
+    assert code == 0, (folder / f"{mutant}.log").read_text()
 
 
 @pytest.mark.parametrize(("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8})])

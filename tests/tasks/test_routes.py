@@ -98,3 +98,15 @@ async def test_a_number_that_no_task_has_is_not_found(
         method, f"/api/{person.user_id}/tasks/{number}", json=body, headers=person.headers
     )
     assert answer.status_code == 404
+
+
+async def test_a_null_in_a_change_is_as_if_it_were_not_given(client: httpx.AsyncClient) -> None:
+    person = Person()
+    task = (await add(client, person, title="Buy milk", description="2 litres")).json()
+    changed = await client.patch(
+        f"/api/{person.user_id}/tasks/1",
+        json={"title": None, "description": None, "completed": True},
+        headers=person.headers,
+    )
+    assert changed.status_code == 200, changed.text
+    assert changed.json() == {**task, "completed": True, "updated_at": changed.json()["updated_at"]}

@@ -18,10 +18,10 @@ class Job:
 
     Attributes:
         turn: The turn by its ids.
-        attempt: The attempt that runs here; None while none does.
+        attempt: The attempt that runs here; None if none does.
         running: Set once the turn runs, here or elsewhere.
-        settling: Whether the run is over and its end is being written.
-        task: What sees it through; its result is how the turn ended.
+        settling: Whether the run is over and its outcome is being written.
+        task: The task that sees the turn through; its result is how the turn ended.
     """
 
     def __init__(self, turn: TurnRef) -> None:
@@ -34,7 +34,7 @@ class Job:
         self._run: asyncio.Task[TurnState] | None = None
 
     async def run(self, held: Claim, work: Coroutine[Any, Any, TurnState]) -> TurnState | None:
-        """Do the work of one attempt; None when it was interrupted.
+        """Do the work of one attempt; None if it was interrupted.
 
         Cancelling the job cancels the work.
         """
@@ -78,7 +78,7 @@ class TurnJobs:
         turn: TurnRef,
         work: Callable[[Job], Coroutine[Any, Any, TurnState]],
     ) -> Job:
-        """Begin to see a turn through; one job a turn."""
+        """Begin to see a turn through; there is one job per turn."""
         job = Job(turn)
         job.task = asyncio.create_task(work(job), name=f"turn {turn.id}")
         self._jobs[turn.id] = job
@@ -91,17 +91,17 @@ class TurnJobs:
             return
         error = task.exception()
         if error is not None and not isinstance(error, ServiceError):
-            # Nobody waits for a turn that was taken over: this is the only place to say it.
+            # Nobody waits for a turn that was taken over: this is the only place to report it.
             log.error("turn.job_crashed", turn_id=str(turn_id), exc_info=error)
 
     def run_errand(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something for a turn whose job is over; the drain doesn't wait for it."""
+        """Do something for a turn whose job is over; draining doesn't wait for it."""
         errand = asyncio.create_task(work)
         self._errands.add(errand)
         errand.add_done_callback(self._errands.discard)
 
     def turn_ids(self) -> list[UUID]:
-        """The turns that are seen through here."""
+        """The turns that this process sees through."""
         return list(self._jobs)
 
     def held(self) -> Iterable[tuple[TurnRef, int]]:
@@ -114,10 +114,16 @@ class TurnJobs:
             if job.turn.number == number and job.turn.conversation_id == conversation_id:
                 job.interrupt()
 
-    async def drain(self, *, timeout_s: float) -> int:
-        """Take no more turns, finish those at hand, cancel what is left; returns how many were.
+    def hurry(self) -> None:
+        """Finish nothing more of what is being drained."""
+        self._drained_by = 0.0
+        for job in self._jobs.values():
+            job.task.cancel()
 
-        The time runs from the first call on: a second one, for what slipped in, has what is left.
+    async def drain(self, *, timeout_s: float) -> int:
+        """Take no more turns, finish the current ones and cancel the rest; returns how many.
+
+        The time runs from the first call on: a second call, for late turns, has what is left of it.
         """
         now = asyncio.get_running_loop().time()
         if not self.draining:
