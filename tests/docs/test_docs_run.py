@@ -38,7 +38,7 @@ from taskchat.errors import ServiceError
 from taskchat.postgres.connect import open_engine
 from taskchat.telemetry import metrics
 from taskchat.transports.socket.frames import ClientFrame, ServerFrame
-from taskchat.turns.events import EventBase
+from taskchat.turns.events import EventBase, StoredEvent
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PAGES = [
@@ -561,6 +561,42 @@ async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
         )
     finally:
         sys.setprofile(None)
+    assert list(entered) == modules, entered
+
+
+async def test_the_line_of_an_event_is_the_order_in_which_one_enters_the_modules(
+    offline_app: RunningApp,
+) -> None:
+    [line] = re.findall(r"^(`turns/ledger` → .*?`transports/sse`)$", read("README.md"), re.M | re.S)
+    modules = re.findall(r"`([a-z_/]+)`", line)
+    files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}
+    entered: dict[str, str] = {}
+
+    def holds(value: object, depth: int = 3) -> bool:
+        if isinstance(value, list | tuple) and depth:
+            return any(holds(part, depth - 1) for part in value)
+        return isinstance(value, StoredEvent) and value.type == "openai_call"
+
+    def note(frame: FrameType, event: str, result: object) -> None:
+        name = files.get(frame.f_code.co_filename)
+        if name is None or event not in {"call", "return"}:
+            return
+        # It begins when the model is about to be asked; from then on it is handed on.
+        given = [*frame.f_locals.values()] if event == "call" else [result]
+        if frame.f_code.co_name == "asking" or any(holds(value) for value in given):
+            entered.setdefault(name, frame.f_code.co_name)
+
+    person = Person()
+    sys.setprofile(note)
+    try:
+        answer = await offline_app.client.post(
+            person.chat_path,
+            json={"message": "Hello"},
+            headers=person.headers | {"Accept": "text/event-stream"},
+        )
+    finally:
+        sys.setprofile(None)
+    assert "event: openai_call" in answer.text
     assert list(entered) == modules, entered
 
 
