@@ -1,7 +1,7 @@
 """Runs migrations: one process at a time, and never in the way of one that serves.
 
-Each migration is a transaction of its own. One that waits for a table lets go before those who wait
-behind it notice, and is tried again.
+Each migration is a transaction of its own. One that waits for a table lets go before those who
+wait behind it notice, and tries again.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from taskchat.settings import Settings
 from taskchat.tables import metadata
 
 LOOK_S = 0.5
-"""How often a process that waits for another looks whether that one is done."""
+"""How often to check whether another process has finished migrating."""
 
 PAUSE_S = 1
-"""What holds a table may be gone by then; twice as long after each attempt."""
+"""Whatever holds a table may be gone by then; the pause doubles after each attempt."""
 
 PAUSE_MAX_S = 15
-"""A table that is busy for minutes need not be asked for more often."""
+"""A table that is busy for minutes need not be asked for more often than this."""
 
 NO_LIMIT = text(
     # The second is known from Postgres 17 on.
@@ -53,7 +53,7 @@ def settings() -> Settings:
 
 
 def database_url() -> str:
-    """What `taskchat migrate` hands over, else the environment's."""
+    """The address that `taskchat migrate` hands over, else the environment's."""
     given = context.config.attributes.get("url")
     if given is not None:
         return str(given)
@@ -74,9 +74,9 @@ def tell(line: str) -> None:
 async def alone(connection: AsyncConnection) -> None:
     """Wait until no other process migrates; the lock is kept until the transaction ends.
 
-    In a transaction, not in a session, which a transaction pooler would hand to others. By asking
-    again and again, because a statement that waits keeps a snapshot, and an index that the other
-    process makes concurrently waits for all snapshots.
+    The lock belongs to the transaction: a transaction pooler would hand the session to others. It
+    is polled for, because a statement that waits keeps a snapshot, and an index that the other
+    process builds concurrently waits for all snapshots.
     """
     told = False
     while True:
@@ -91,7 +91,7 @@ async def alone(connection: AsyncConnection) -> None:
 
 
 def lines(schema: Schema) -> Iterator[None]:
-    """Tell of each migration as it begins; advanced once before the first and once after each."""
+    """Report each migration as it begins; advanced once before the first and once after each."""
     lacking = list(context.script.iterate_revisions("head", schema.revision or "base"))
     for script in reversed(lacking):
         tell(f"Applying {script.revision}: {script.doc} …")
@@ -123,7 +123,7 @@ async def attempt(connection: AsyncConnection) -> None:
         # The server may be at the last commit of a process that was killed.
         await connection.execute(text("SELECT FROM alembic_version FOR UPDATE"))
         schema = await read_schema(connection)
-    # Alembic takes a connection's open transaction for somebody else's, and would commit nothing.
+    # Alembic takes a connection's open transaction for somebody else's, and would not commit it.
     await connection.commit()
     if schema.standing in {"newer", "unclear"}:
         raise SchemaError(schema.problem)

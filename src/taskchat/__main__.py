@@ -18,7 +18,7 @@ def run() -> None:
 
 
 def _break_off(number: int, _frame: FrameType | None) -> None:
-    # Nothing has been started that would have to be undone; an exception would have to find its
+    # Nothing has been started that would have to be undone, and an exception would have to find its
     # way out of whatever library is being imported.
     os._exit(128 + number)
 

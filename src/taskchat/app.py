@@ -103,7 +103,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # The commands see to it.
+        # The commands make sure of it.
         assert settings.database_url is not None  # noqa: S101
         assert settings.direct_url is not None  # noqa: S101
         async with contextlib.AsyncExitStack() as stack:
@@ -179,14 +179,14 @@ def _lifespan(
 async def _at_work(
     live: LiveDeps, listener: Listener, config_file: ConfigFile
 ) -> AsyncIterator[None]:
-    """What goes on beside the requests; at its end, what runs is finished or handed over."""
+    """The background work; when it ends, running turns are finished or handed over."""
     turns, settings = live.turns, live.settings
     turns.wakeups.on_over(turns.jobs.turn_over)
     turns.events.on_events(live.feed.published)
 
     def woken(payload: str) -> None:
         conversation_id = turns.wakeups.notified(payload)
-        # Cancelled elsewhere, perhaps: whoever follows it here need not wait for the next look.
+        # Perhaps cancelled elsewhere: whoever follows it here need not wait for the next look.
         live.feed.look_at(conversation_id)
 
     listener.on(WAKE_CHANNEL, woken)
@@ -232,7 +232,7 @@ async def drain(live: LiveDeps) -> None:
     live.connections.announce_shutdown()
     left = await turns.jobs.drain(timeout_s=turns.settings.drain_timeout_s)
     with contextlib.suppress(Exception):
-        # Without it others see that this process is gone: later, not never.
+        # Without it others still see that this process is gone, only later.
         await release_turns(turns)
     await live.feed.close()
     await live.ghosts.close()

@@ -1,4 +1,4 @@
-"""Everything that can be answered other than success, as one tree. No framework in it.
+"""Every answer other than success, as one tree of errors. It depends on no framework.
 
     ServiceError
     ├── InvalidRequest 400          ├── ConversationBusy 409
@@ -31,7 +31,7 @@ class Detail:
     """One field that was refused.
 
     Attributes:
-        field: Where, dotted: `message`, `header.Idempotency-Key`.
+        field: Its path: `message`, `header.Idempotency-Key`.
         problem: What is wrong with it, without the value.
     """
 
@@ -45,14 +45,14 @@ class ServiceError(Exception):
     Args:
         message: What to do next, in a sentence for a person.
         details: Refused fields, for `invalid_request`.
-        conversation_id: The conversation concerned, where there is one.
-        turn_id: The turn concerned, where one was accepted.
+        conversation_id: The conversation concerned, if there is one.
+        turn_id: The turn concerned, if one was accepted.
         retry_after_s: Seconds after which a repeat makes sense.
 
     Attributes:
-        request_id: Of the request that it first answered, where it is told again.
-        replayed: Whether it is the stored end of a turn, told again to a repeated key.
-        headers: What its answer carries besides.
+        request_id: Of the request that it first answered, if it is repeated.
+        replayed: Whether it is the stored end of a turn, repeated for a repeated key.
+        headers: Further headers of its answer.
     """
 
     status: ClassVar[int] = 500

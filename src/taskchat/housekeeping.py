@@ -1,4 +1,4 @@
-"""Forgetting what nobody will ask for again: keys, events, buckets, what the dead have left."""
+"""Deletes what nobody will ask for again: keys, events, buckets, what dead processes have left."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -11,14 +11,14 @@ from taskchat.settings import Settings
 from taskchat.turns import store
 
 ROWS_AT_ONCE: Final = 1000
-"""Rows forgotten in one transaction, so that none of them is long."""
+"""Rows deleted in one transaction, so that no transaction is long."""
 
 EVERY_S: Final = 300.0
-"""What lives five minutes longer than it must harms nobody."""
+"""It harms nobody if something lives five minutes longer than it must."""
 
 
 async def keep_house(database: Database, settings: Settings) -> None:
-    """Forget whatever is past its time."""
+    """Delete whatever is past its time."""
     await _all(
         database,
         lambda connection: store.claim.forget_keys(

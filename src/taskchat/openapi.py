@@ -31,7 +31,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
     errors.DatabaseError,
     errors.Overloaded,
 )
-"""What every route under /api may answer."""
+"""The errors that every route under /api may answer with."""
 
 WITH_BODY: tuple[type[ServiceError], ...] = (
     errors.RequestTimeout,
@@ -57,7 +57,7 @@ UNIONS: dict[str, TypeAdapter[Any]] = {
     "ClientFrame": CLIENT_FRAME,
     "ServerFrame": SERVER_FRAME,
 }
-"""What streams and sockets carry; OpenAPI has no place for sockets but its schemas."""
+"""What streams and sockets carry; for sockets OpenAPI has no place but its schemas."""
 
 STREAM_OF_EVENTS: dict[str, Any] = {
     "schema": {

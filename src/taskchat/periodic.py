@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Repeat some work for ever, jittered; a database that is away is no reason to stop."""
+    """Repeat some work for ever, jittered; it goes on even if the database is away."""
     while True:
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311
         try:
@@ -20,5 +20,5 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         except DatabaseError:
             log.warning("periodic.database_away", work=work.__name__)
         except Exception:
-            # Nobody would notice that this work is no longer done.
+            # Otherwise nobody would notice that this work is no longer done.
             log.exception("periodic.crashed", work=work.__name__)

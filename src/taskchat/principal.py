@@ -25,7 +25,7 @@ class Channel(StrEnum):
 
     @property
     def streams(self) -> bool:
-        """Whether who came by it reads along: then the model's text is wanted as it comes."""
+        """Whether the sender reads along: then the model's text is wanted as it comes."""
         return self is not Channel.REST
 
 

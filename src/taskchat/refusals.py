@@ -4,19 +4,19 @@ from typing import ClassVar
 
 
 class CannotStart(Exception):
-    """Something here is in the way; the message says what, and what to do."""
+    """Something prevents the start; the message says what, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
 
 class BadConfiguration(CannotStart):
-    """A setting or another variable of the environment is; the message names it."""
+    """A setting or another environment variable is wrong; the message names it."""
 
     exit_code = 2
 
 
 def refusal_of(error: BaseException) -> CannotStart:
-    """What is told of an error that ends a command or keeps the service from starting."""
+    """The refusal for an error that ends a command or keeps the service from starting."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, CannotStart):

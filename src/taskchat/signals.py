@@ -1,7 +1,7 @@
 """SIGTERM means drain first, then stop: whatever ASGI server runs the app, in every worker.
 
-The server's own handling closes its sockets at once. Before that, new turns are to be told to go
-elsewhere and running ones to be finished. SIGHUP, of a terminal that was closed, means the same.
+The server's own handling closes its sockets at once. Before that, new turns have to be sent
+elsewhere, and running ones finished. SIGHUP, which a closed terminal sends, means the same.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ SIGNALS: Final = tuple(
 )
 
 STOPPED: Final = {number: 130 if number == signal.SIGINT else 0 for number in SIGNALS}
-"""Exit codes of a service that serves: being stopped is how it ends. Ctrl-C has its usual code."""
+"""Exit codes of a running service: it ends by being stopped. Ctrl-C has its usual code."""
 
 BROKEN_OFF: Final = {number: 128 + number for number in SIGNALS}
-"""Exit codes of what has not come to its end, or not to its beginning; the shell's as well."""
+"""Exit codes of work that has not finished, or not begun; the shell uses the same."""
 
 _ended_with: list[int] = []
 
@@ -37,7 +37,7 @@ _ended_with: list[int] = []
 def heeded() -> list[signal.Signals]:
     """The signals that end this process.
 
-    `nohup` has one ignored; a worker leaves two to its parent, who has them from the same terminal.
+    `nohup` ignores one; a worker leaves two to its parent, which gets them from the same terminal.
     """
     if multiprocessing.parent_process() is not None:
         return [signal.SIGTERM]
@@ -45,10 +45,10 @@ def heeded() -> list[signal.Signals]:
 
 
 def end_on_signals(codes: Mapping[signal.Signals, int]) -> None:
-    """From now on a signal ends this process in order: what is to be undone at exit is undone.
+    """From now on a signal ends this process in order: what has to be undone at exit is undone.
 
     Args:
-        codes: What it exits with.
+        codes: The exit code for each signal.
     """
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
@@ -61,7 +61,7 @@ def end_on_signals(codes: Mapping[signal.Signals, int]) -> None:
 
 
 def exit_code() -> int | None:
-    """What a signal has said that this process exits with; None: there was none.
+    """The exit code that a signal has set for this process; None if there was no signal.
 
     The exit may have been raised within a library that made another exception of it.
     """
@@ -89,7 +89,7 @@ def drained_on_signals(
     jobs: list[asyncio.Future[None]] = []
 
     def pass_on(number: int) -> None:
-        # No server knows SIGHUP as a way to stop.
+        # No server takes SIGHUP as a request to stop.
         known = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         handler = servers[known]
         if callable(handler):

@@ -1,4 +1,4 @@
-"""What text is taken. Postgres refuses two kinds, a person can't see a third; an id has one form.
+"""Which texts are taken. Postgres refuses two kinds, people can't see a third; an id has one form.
 
 Nothing is changed on the way: marks of direction, joiners and variation selectors are part of
 what a person wrote.
@@ -47,7 +47,7 @@ def scrubbed(value: str) -> str:
 
 
 def uuid_of(value: str) -> UUID | None:
-    """The UUID that a text is, in hex digits and hyphens; None: it is none.
+    """The UUID in a text of hex digits and hyphens; None if it is not one.
 
     `UUID()` itself takes braces, `urn:uuid:`, hyphens anywhere, and digits of other scripts.
     """
@@ -55,11 +55,11 @@ def uuid_of(value: str) -> UUID | None:
 
 
 class DuplicateName(ValueError):
-    """A JSON object has a name twice; which of the two counts, parsers disagree on."""
+    """A JSON object has a name twice; parsers disagree on which of the two counts."""
 
 
 def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as `json` calls its hook with it.
+    """An object, from the pairs with which `json` calls its hook.
 
     Raises:
         DuplicateName: it has a name twice.

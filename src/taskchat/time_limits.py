@@ -8,10 +8,10 @@ from typing import Final
 
 
 class TimeLimit:
-    """A limit that is running, and stands still while it is paused.
+    """A running limit that can be paused.
 
     Args:
-        timeout: Entered, by whoever is limited.
+        timeout: The timeout of the work, already entered.
     """
 
     def __init__(self, timeout: asyncio.Timeout) -> None:
@@ -22,7 +22,7 @@ class TimeLimit:
         self.over = False
 
     def pause(self) -> None:
-        """Count nothing until `resume` was called as often."""
+        """Stop counting until `resume` has been called as often."""
         self._pauses += 1
         ends_at = self._timeout.when()
         if self._pauses == 1 and ends_at is not None and not self._ended:
@@ -30,7 +30,7 @@ class TimeLimit:
             self._timeout.reschedule(None)
 
     def resume(self) -> None:
-        """Go on counting where it was paused."""
+        """Continue counting where it was paused."""
         self._pauses -= 1
         if self._pauses == 0 and not self._ended:
             self._timeout.reschedule(self._loop.time() + self._left_s)
@@ -45,7 +45,7 @@ _running: Final[ContextVar[tuple[TimeLimit, ...]]] = ContextVar("time limits", d
 
 @contextlib.asynccontextmanager
 async def time_limit(seconds: float) -> AsyncIterator[None]:
-    """Limit what happens inside, as `asyncio.timeout` does, but for what is `uncounted`.
+    """Limit the time of what happens inside, like `asyncio.timeout`, except what is `uncounted`.
 
     Raises:
         TimeoutError: it took too long.

@@ -1,4 +1,4 @@
-"""What is known of who speaks; kept with the turn, whoever runs it."""
+"""What is known about the sender; kept with the turn, whoever runs it."""
 
 import re
 from collections.abc import Mapping
@@ -7,18 +7,18 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LANGUAGE_UNKNOWN: Final = "en"
-"""What is spoken where nothing says otherwise."""
+"""The language if nothing says otherwise."""
 
 _TIME_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known of who speaks.
+    """What is known about the sender.
 
     Attributes:
-        time_zone: Theirs, by its IANA name.
-        language: What they prefer to read, as a tag of BCP 47; None where nothing says.
+        time_zone: The sender's time zone, by its IANA name.
+        language: The language that they prefer to read, as a BCP 47 tag; None if nothing says.
         manner: How the offline model is to behave; None for its usual way.
     """
 
@@ -28,14 +28,14 @@ class Circumstances:
 
     @classmethod
     def restored(cls, stored: Mapping[str, str] | None) -> "Circumstances":
-        """From what was kept; another machine may have known time zones that this one does not."""
+        """Restore what was kept; another machine may have known time zones that this one lacks."""
         kept = dict(stored or {})
         if not is_time_zone(kept.get("time_zone", "UTC")):
             del kept["time_zone"]
         return cls(**kept)
 
     def stored(self) -> dict[str, str] | None:
-        """As it is kept with a turn; None where there is nothing to keep."""
+        """What is kept with a turn; None if there is nothing to keep."""
         kept = {
             "time_zone": None if self.time_zone == "UTC" else self.time_zone,
             "language": self.language,
@@ -45,7 +45,7 @@ class Circumstances:
 
 
 def is_time_zone(name: str) -> bool:
-    """Whether there is a time zone of that name."""
+    """Whether a time zone of that name exists."""
     if not _TIME_ZONE.fullmatch(name):
         return False
     try:

@@ -18,11 +18,11 @@ OURS: Final = frozenset({"timeout", "retry"})
 """Fields of ModelSettings that the service sets from its own settings."""
 
 PROMPT_VARIABLES: Final = frozenset({"today", "time_zone", "language", "open_tasks"})
-"""What the instructions may have in braces; `assistant/prompt` knows what each becomes."""
+"""Variables that the instructions may use in braces; `assistant/prompt` fills them in."""
 
 
 class AgentConfigError(BadConfiguration):
-    """The file does not fit; the message names the key."""
+    """The file is not valid; the message names the key."""
 
 
 class _Section(BaseModel):
@@ -53,7 +53,7 @@ class ModelConfig(_Section):
     def _fits_the_sdk(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := OURS & value.keys():
             raise ValueError(f"{', '.join(sorted(taken))} is set by the service's settings")
-        # The SDK's class takes any name without a word.
+        # The SDK's class silently accepts any name.
         known = {field.name for field in dataclasses.fields(ModelSettings)}
         if unknown := value.keys() - known:
             raise ValueError(f"{', '.join(sorted(unknown))}: no field of the SDK's ModelSettings")
@@ -62,7 +62,7 @@ class ModelConfig(_Section):
 
 
 def _holds(value: str, variables: frozenset[str]) -> str:
-    """A template that is sound and has no other variables than these."""
+    """Check that a template is sound and has no other variables than these."""
     names = ", ".join(f"{{{name}}}" for name in sorted(variables))
     try:
         found = variables_of(value)
@@ -130,7 +130,7 @@ class AgentConfig(_Section):
 
 
 def config_path(settings: Settings) -> Path:
-    """Where the configuration is."""
+    """The path of the configuration file."""
     return Path(settings.agent_config_path or resource_path("contracts/agent-config.yaml"))
 
 

@@ -43,7 +43,7 @@ def _failure_text(_context: RunContextWrapper[Any], error: Exception) -> str:
     """What the model reads when a call never reached a tool, such as arguments that aren't JSON."""
     broken = run_record().broken
     if broken is not None:
-        # Nothing that the model could say would help: end the run.
+        # Nothing that the model could say would help, so end the run.
         raise broken
     return f"The call could not be read: {error}. Call the tool again with valid JSON arguments."
 
@@ -52,8 +52,8 @@ class TaskServerBridge(AgentsMCPServer):
     """The task server as the Agents SDK sees it.
 
     Args:
-        client: Connected to the task server in this process.
-        tools: What a model sees, by name, asked once; the SDK asks at every model call.
+        client: A client that is connected to the task server in this process.
+        tools: What a model sees, by name. Fetched once, because the SDK asks at every model call.
         tool_timeout_s: The longest one call may take.
     """
 
@@ -68,7 +68,7 @@ class TaskServerBridge(AgentsMCPServer):
         self._tool_timeout_s = tool_timeout_s
 
     def offering(self, allowed: Iterable[str]) -> "TaskServerBridge":
-        """The same door, through which a model sees these tools only."""
+        """The same bridge, offering a model only these tools."""
         tools = {name: self._tools[name] for name in allowed}
         return TaskServerBridge(self._client, tools, tool_timeout_s=self._tool_timeout_s)
 
@@ -100,7 +100,7 @@ class TaskServerBridge(AgentsMCPServer):
         arguments: dict[str, Any] | None,
         meta: dict[str, Any] | None = None,
     ) -> CallToolResult:
-        """Call a tool as the turn that runs, and see to it that the outcome is recorded.
+        """Call a tool for the current turn, and make sure that the outcome is recorded.
 
         Raises:
             DatabaseError: the call could not be made at all.
@@ -135,7 +135,7 @@ class TaskServerBridge(AgentsMCPServer):
             DatabaseError: the call could not be made at all.
         """
         if tool_name not in self._tools:
-            # As in a run: what names no tool is told to the model and is no call on record.
+            # As in a run, a call that names no tool is reported to the model and not recorded.
             output = no_such_tool(tool_name)
             return {"type": "function_call_output", "call_id": call_id, "output": output}
         result = await self.call_tool(tool_name, arguments, {CALL_ID: call_id})

@@ -10,12 +10,12 @@ from taskchat.moments import utc_now
 
 @dataclass(frozen=True, slots=True)
 class PromptFacts:
-    """What the instructions of one turn are made of.
+    """What the instructions of one turn are made from.
 
     Attributes:
-        circumstances: What the request said of its sender.
-        open_tasks: How many tasks they have to do; None where no template asks.
-        summary: What was said before the history begins, in short; None where nothing fell out.
+        circumstances: What the request says about its sender.
+        open_tasks: How many open tasks they have; None if no template asks.
+        summary: A summary of what was said before the history; None if nothing fell out of it.
     """
 
     circumstances: Circumstances

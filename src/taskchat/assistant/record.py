@@ -17,9 +17,9 @@ class Answer:
     Attributes:
         model: Its name in the chain.
         items: The answer as input items, whole: a provider wants its reasoning back unchanged.
-        input_tokens: As the vendor counted; 0 where it does not.
-        output_tokens: As the vendor counted; 0 where it does not.
-        cached_input_tokens: Those of the input that the vendor had cached; 0 where it does not say.
+        input_tokens: As the vendor counted; 0 if it does not count.
+        output_tokens: As the vendor counted; 0 if it does not count.
+        cached_input_tokens: Input tokens that the vendor had cached; 0 if it does not say.
         duration_ms: How long the answer took.
     """
 
@@ -36,7 +36,7 @@ class RecordedCall(ToolCaller, Protocol):
 
     @property
     def recorded(self) -> bool:
-        """Whether its outcome is in the record."""
+        """Whether the call's outcome is on record."""
         ...
 
     async def record_refusal(self, text: str) -> None:
@@ -45,7 +45,7 @@ class RecordedCall(ToolCaller, Protocol):
 
 
 class ModelRecord(Protocol):
-    """What models are asked and answer in a run. As it stands, nobody listens."""
+    """What models are asked and answer in a run. This base class keeps nothing."""
 
     @property
     def answers(self) -> Sequence[Answer]:
@@ -92,7 +92,7 @@ class RunRecord(ModelRecord, Protocol):
     """The record of one run: a turn's, in which tools are called."""
 
     broken: Exception | None
-    """What makes going on pointless: the database is away, or the turn has another owner."""
+    """Errors that make going on pointless: the database is away, or the turn has another owner."""
 
     def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> RecordedCall:
         """A caller for one tool call.
@@ -125,9 +125,9 @@ _run: ContextVar[RunRecord] = ContextVar("run_record")
 
 @contextlib.contextmanager
 def models_recorded_in(record: ModelRecord) -> Iterator[None]:
-    """Bind the record that models which are asked inside the block belong to.
+    """Bind the record of the models that are asked inside the block.
 
-    Agent, models and bridge are built once and serve all runs; this is how they tell them apart.
+    Agent, models and bridge are built once and serve all runs; this is how they tell runs apart.
     """
     token = _models.set(record)
     try:
@@ -148,10 +148,10 @@ def recorded_in(record: RunRecord) -> Iterator[None]:
 
 
 def model_record() -> ModelRecord:
-    """The record of the models that are asked at the moment."""
+    """The record of the model call in progress."""
     return _models.get()
 
 
 def run_record() -> RunRecord:
-    """The record of the run at hand."""
+    """The record of the run in progress."""
     return _run.get()

@@ -1,4 +1,4 @@
-"""The agent's configuration, followed while the service runs: edited, saved, in force."""
+"""Follows the agent's configuration while the service runs: an edit takes effect once saved."""
 
 import asyncio
 from typing import Final
@@ -12,15 +12,15 @@ from taskchat.settings import Settings
 log = structlog.get_logger()
 
 LOOK_S: Final = 2.0
-"""Between looks at the file: who saves it and tries it out should not have to wait."""
+"""Wait between looks at the file; whoever saves it and tries it out should not have to wait."""
 
 
 class ConfigFile:
     """The file, and when it was last seen to change.
 
     Args:
-        settings: Say which.
-        assistant: Goes by it.
+        settings: Name the file.
+        assistant: Uses the configuration.
     """
 
     def __init__(self, settings: Settings, assistant: Assistant) -> None:
@@ -30,7 +30,7 @@ class ConfigFile:
         self._seen = self._stamp()
 
     async def follow(self) -> None:
-        """Take over what has changed. A mistake in it changes nothing, and is told in the log."""
+        """Apply what has changed. A mistake in the file changes nothing, and is logged."""
         stamp = await asyncio.to_thread(self._stamp)
         if stamp is None or stamp == self._seen:
             return

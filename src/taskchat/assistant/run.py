@@ -44,14 +44,14 @@ class PendingCall:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a run is to be told besides its own message.
+    """What a run has to be given besides its own message.
 
     Attributes:
         history_turns_max: The most turns of history.
-        history_tokens_max: Its budget, in model tokens.
-        bytes_per_token: How the model that is asked counts them.
-        open_tasks: Whether the number of open tasks is wanted.
-        summary: Whether what fell out of the history is wanted in short.
+        history_tokens_max: The budget of the history, in model tokens.
+        bytes_per_token: How the model that is asked counts tokens.
+        open_tasks: Whether to give the number of open tasks.
+        summary: Whether to give a summary of what fell out of the history.
     """
 
     history_turns_max: int
@@ -80,7 +80,7 @@ Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
 
 
 def _reading_arguments(invoke: Invoke) -> Invoke:
-    """The same call, with its arguments read as vendors write them: none as nothing or null."""
+    """The same call, with arguments read as vendors write them: none as nothing or as null."""
 
     async def invoked(context: ToolContext[Any], arguments: str) -> Any:
         found = arguments_in(arguments)
@@ -91,12 +91,12 @@ def _reading_arguments(invoke: Invoke) -> Invoke:
 
 @dataclass(frozen=True, slots=True)
 class _Configured:
-    """What follows from the configuration, so that a run sees one and never two.
+    """What follows from one reading of the configuration, so that a run never mixes two.
 
     Attributes:
         config: The file, as it was read.
-        agent: With its tools.
-        summariser: Without any.
+        agent: The agent, with its tools.
+        summariser: The agent that summarises, without tools.
     """
 
     config: AgentConfig
@@ -111,7 +111,7 @@ class Assistant:
         settings: Limits.
         config: The agent's configuration.
         models: In order of preference.
-        bridge: The door to the task server.
+        bridge: The connection to the task server.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Assistant:
         self._run_config = RunConfig(
             model=self._chain,
             model_settings=self._chain.settings,
-            # Traces would carry what people wrote to the vendor.
+            # Traces would send what people wrote to the vendor.
             tracing_disabled=True,
             tool_not_found_behavior="return_error_to_model",
             tool_error_formatter=_told_of_a_tool,
@@ -137,7 +137,7 @@ class Assistant:
         self.configure(config)
 
     def configure(self, config: AgentConfig) -> None:
-        """Go by another configuration from the next run on."""
+        """Use another configuration from the next run on."""
         settings = ModelSettings(**config.model.settings)
         self._configured = _Configured(
             config,
@@ -152,7 +152,7 @@ class Assistant:
 
     @property
     def needs(self) -> Needs:
-        """What a run wants to know besides its own message."""
+        """What a run needs besides its own message."""
         limits, config = self._settings, self._configured.config
         return Needs(
             history_turns_max=min(limits.history_turns_max, config.history.turns_max),
@@ -185,7 +185,7 @@ class Assistant:
             The assistant's text.
 
         Raises:
-            ModelError: no model answered, or it took too many calls.
+            ModelError: no model answered, or the run took too many calls.
             RunTimeout: a model attempt, or the run, took too long.
             DatabaseError: a tool could not reach the database.
         """
@@ -229,14 +229,14 @@ class Assistant:
         return reply
 
     async def summarise(self, text: str, record: ModelRecord) -> str:
-        """What was said, in short.
+        """Summarise what was said.
 
         Args:
-            text: The part of a conversation, and what is already kept of the part before it.
+            text: A part of a conversation, and the summary of the part before it.
             record: Where the answer is noted.
 
         Raises:
-            ServiceError: no model answered, or not in time.
+            ServiceError: no model answered, or none in time.
         """
         configured = self._configured
         with models_recorded_in(record):
@@ -260,5 +260,5 @@ def _told_of_a_tool(error: ToolErrorFormatterArgs[Any]) -> str | None:
 
 
 def _instructions(context: RunContextWrapper[str], _agent: Agent[str]) -> str:
-    """What is told was made before the run, once; the SDK asks at every model call."""
+    """The instructions, built once before the run; the SDK asks at every model call."""
     return context.context

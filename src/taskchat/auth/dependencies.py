@@ -20,8 +20,8 @@ class Authenticator:
     """Verifies tokens, and makes a user's row at their first verified request.
 
     Args:
-        verifier: Of tokens.
-        database: Where users are.
+        verifier: Verifies tokens.
+        database: Where users are stored.
     """
 
     def __init__(self, verifier: TokenVerifier, database: Database) -> None:
@@ -81,6 +81,6 @@ async def current_principal(request: Request, user_id: str) -> Principal:
 
 
 Authenticated = Depends(current_principal)
-"""For a whole router, in front of all its other dependencies: who asks comes before what for."""
+"""For a whole router, before all its other dependencies: who asks is checked before what for."""
 
 CurrentPrincipal = Annotated[Principal, Authenticated]

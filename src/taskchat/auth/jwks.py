@@ -17,26 +17,26 @@ from taskchat.errors import InvalidAuth
 from taskchat.http.outgoing import outgoing
 
 FETCH_INTERVAL_S = 30
-"""Between two fetches, failed ones included: forged key ids must not become traffic upstream."""
+"""Time between two fetches, even failed ones: forged key ids must not become upstream traffic."""
 
 KEYS_FRESH_S = 600
-"""Older keys are fetched again behind a request that does not wait; providers announce a new key
+"""Older keys are refreshed in the background, while requests go on; providers announce a new key
 hours before they sign with it."""
 
 KEYS_IDLE_S = 3600
-"""Keys that nobody fetched or tried to for so long are fetched before they are used: an idle night
-must not revive a revoked key. Where that fails they serve on, or the provider's outage would be
-ours."""
+"""Keys that nobody fetched or tried to fetch for so long are fetched before they are used: an idle
+night must not revive a revoked key. If that fails they are used all the same, or the provider's
+outage would be ours."""
 
 FETCH_TIMEOUT_S = 5
-"""The whole fetch; a request may be waiting for it. Far below FETCH_INTERVAL_S, so that two fetches
-never run at once."""
+"""Time limit of a whole fetch; a request may be waiting for it. Far below FETCH_INTERVAL_S, so that
+two fetches never run at once."""
 
 KEY_SET_BYTES_MAX = 262_144
 """Twelve times the largest common key set, which carries its certificates."""
 
 PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
-"""What makes a public key; nothing else of a published key reaches the library."""
+"""The members of a public key; nothing else of a published key reaches the library."""
 
 _FETCH_ERRORS = (
     httpx2.HTTPError,
@@ -106,12 +106,12 @@ class JwksCache:
     def _find(self, algorithm: str, key_id: str | None) -> jwt.PyJWK | None:
         fitting = [key for key in self._keys or () if key.algorithm_name == algorithm]
         if key_id is None:
-            # A guess among several would make the order of the set a part of the contract.
+            # Guessing among several would make the order of the set part of the contract.
             return fitting[0] if len(fitting) == 1 else None
         return next((key for key in fitting if key.key_id == key_id), None)
 
     async def _refresh(self) -> None:
-        """Wait for a fetch: the running one, or a new one where the interval allows it."""
+        """Wait for a fetch: the running one, or a new one if the interval allows it."""
         self._start_fetch()
         if self._fetch is not None and not self._fetch.done():
             # Not awaited itself: a client that hangs up here must not end it for the others.
@@ -119,14 +119,14 @@ class JwksCache:
 
     def _start_fetch(self) -> None:
         now = self._clock()
-        # The last fetch is over where this holds: it ran for FETCH_TIMEOUT_S at most.
+        # If this holds, the last fetch is over: it ran for FETCH_TIMEOUT_S at most.
         if now - self._tried_at >= FETCH_INTERVAL_S:
             self._tried_at = now
             self._fetch = asyncio.create_task(self._fetch_keys())
 
     async def _fetch_keys(self) -> None:
         try:
-            # The client's own timeouts begin anew with every byte that trickles in.
+            # The client's own timeouts start again with every byte that trickles in.
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 published = _members(await self._body())
         except _FETCH_ERRORS as error:
@@ -158,7 +158,7 @@ def _members(body: bytes) -> list[Any]:
 
 
 def _verification_key(member: Any) -> jwt.PyJWK | None:
-    """One published key, or None where it cannot verify what this service accepts."""
+    """One published key, or None if it cannot verify what this service accepts."""
     match member:
         case {"kty": "OKP", "crv": "Ed25519"}:
             algorithm = "EdDSA"

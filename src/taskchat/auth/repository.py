@@ -1,4 +1,4 @@
-"""SQL of users. A statement names no other than the caller."""
+"""SQL of users. Every statement concerns the caller only."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Verified identity. A principal exists only where a signature, a time and a subject held.
+"""Verified identity. A principal exists only if the signature, the times and the subject are valid.
 
 Whatever a token holds, `TokenVerifier.verify` answers with a principal or with InvalidAuth.
 """
@@ -24,8 +24,8 @@ from taskchat.settings import Settings
 from taskchat.texts import unique_names
 
 SYMMETRIC = ("HS256",)
-"""What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would do as a
-secret."""
+"""What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would then pass
+for a secret."""
 
 ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 """What published keys verify: what Better Auth and Supabase sign with."""
@@ -34,10 +34,10 @@ LEEWAY_S = 5
 """By how much the issuer's clock and ours may differ; NTP keeps within a second."""
 
 TOKEN_BYTES_MAX = 8192
-"""Half of all that headers may hold; real tokens are below 2 KiB."""
+"""Half of what all headers may hold; real tokens are below 2 KiB."""
 
 KEY_ID_CHARS_MAX = 255
-"""Published key ids are thumbprints or UUIDs; what is longer is no key id."""
+"""Published key ids are thumbprints or UUIDs; anything longer is no key id."""
 
 USER_ID_CHARS_MAX = 255
 """The width of every column that holds an owner."""
@@ -46,7 +46,7 @@ NESTING_MAX = 32
 """Levels of JSON in a token. The parser's own limit depends on the Python and on the stack."""
 
 LATEST_MOMENT = 253_402_300_799
-"""The last second of the year 9999: no date can be later. Milliseconds, a common slip, are."""
+"""The last second of the year 9999: no date is later. Milliseconds, a common mistake, are."""
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -66,7 +66,7 @@ _SENTENCES: Mapping[type[Exception], str] = {
 }
 _NOT_VALID = "The token is not valid; get a new one from this service's identity provider."
 
-# Everything that the libraries below are known to throw at a token made to hurt them.
+# Everything that the libraries below are known to raise for a token made to hurt them.
 _HOSTILE = (
     jwt.PyJWTError,
     UnsupportedAlgorithm,
@@ -83,8 +83,8 @@ class VerifiedToken:
     """What a token proves.
 
     Attributes:
-        principal: Who its bearer is.
-        expires_at: Until when, in seconds since 1970.
+        principal: Who the bearer is.
+        expires_at: When it expires, in seconds since 1970.
     """
 
     principal: Principal
@@ -121,7 +121,7 @@ class TokenVerifier:
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY_S,
-                # PyJWT refuses any audience where none is configured; many providers always set it.
+                # PyJWT refuses any audience if none is configured; many providers always set it.
                 options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
             )
         except _HOSTILE as error:
@@ -130,7 +130,7 @@ class TokenVerifier:
         return VerifiedToken(Principal(user_id=claims["sub"]), float(claims["exp"]) + LEEWAY_S)
 
     async def close(self) -> None:
-        """Let go of the connections to the identity provider."""
+        """Close the connections to the identity provider."""
         if self._jwks is not None:
             await self._jwks.close()
 
@@ -159,9 +159,9 @@ def issue_token(
         user_id: Becomes `sub`.
         secret: At least 32 bytes.
         ttl_s: Seconds until it expires.
-        issuer: Becomes `iss`, where given.
-        audience: Becomes `aud`, where given.
-        now: Becomes `iat`; the current moment where it is not given.
+        issuer: Becomes `iss`, if given.
+        audience: Becomes `aud`, if given.
+        now: Becomes `iat`; the current moment by default.
 
     Raises:
         ValueError: when no verifier would accept the user id.
@@ -199,7 +199,7 @@ _strict_jwt = _StrictJWT({"enforce_minimum_key_length": True})
 
 
 def _header(token: str) -> dict[str, Any]:
-    """The token's header, of which nothing is trusted but that it picks a key of ours."""
+    """The token's header, which is trusted for nothing but to pick one of our keys."""
     if len(token) > TOKEN_BYTES_MAX or not _COMPACT.fullmatch(token):
         raise jwt.DecodeError
     segment = token.partition(".")[0]
@@ -249,7 +249,7 @@ def _is_moment(value: object) -> bool:
 
 
 def _is_user_id(value: object) -> bool:
-    """Whether it can be one path segment and one column's value."""
+    """Whether it fits into one path segment and one column."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= USER_ID_CHARS_MAX

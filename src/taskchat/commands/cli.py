@@ -46,7 +46,7 @@ class Commands(click.Group):
             code = exit_code()
             if code is not None:
                 sys.exit(code)
-            # A reader of stdout that has gone is click's to handle.
+            # A stdout that nobody reads any more is click's to handle.
             gone = isinstance(error, OSError) and error.errno == errno.EPIPE
             if gone or not isinstance(error, CannotStart | OSError):
                 raise
@@ -55,7 +55,7 @@ class Commands(click.Group):
 
 
 def _refuse(sentence: str, code: int = BAD_CONFIGURATION) -> NoReturn:
-    # A folder's name may hold a line end.
+    # A folder's name may contain a line end.
     click.echo(f"taskchat: {' '.join(sentence.splitlines())}", err=True)
     sys.exit(code)
 
@@ -65,7 +65,7 @@ def _listen(host: str, port: int) -> "socket.socket":
 
     try:
         return listen(host, port)
-    # A name that is none fails before it is looked up.
+    # An invalid name fails before it is looked up.
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "that is no name of a host"
         reason = reason.partition(" (while")[0]
@@ -158,7 +158,7 @@ def serve(host: str, port: int, workers: int) -> None:
     from taskchat.telemetry.logs import configure_logs
 
     configure_logs(settings)
-    # Where the database is away, it may come up later; until then /readyz says so.
+    # If the database is away, it may come up later; until then /readyz says so.
     with contextlib.suppress(DatabaseError):
         schema = _schema(settings)
         if schema.problem is not None:
@@ -168,10 +168,10 @@ def serve(host: str, port: int, workers: int) -> None:
 
 
 def _check_ready_file(path: Path) -> None:
-    """A file from before must not tell that this one serves, and it must be possible to write."""
+    """Remove the file of an earlier run, which would mislead, and check that it can be written."""
     try:
         path.unlink(missing_ok=True)
-        # Beside it: whoever waits for the file must not take an empty one for it.
+        # Beside it: whoever waits for the file must not mistake an empty one for it.
         probe = path.with_name(f"{path.name}.partial")
         probe.touch()
         probe.unlink()
@@ -187,7 +187,7 @@ def _check_agent(settings: Settings) -> None:
 
 
 def _schema(settings: Settings) -> "Schema":
-    """How the database's schema stands, or the end with one sentence."""
+    """How the database's schema compares with this code; exits if it can't be read."""
     from taskchat.postgres.database import Database
     from taskchat.postgres.faults import ServerError, reason_of
     from taskchat.postgres.migrations import schema_of
@@ -330,7 +330,7 @@ def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
     from taskchat.telemetry.logs import configure_logs
 
     end_on_signals(BROKEN_OFF)
-    # A miss is told by the report; the log would only stand in its way.
+    # The report shows every miss; the log would only get in its way.
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     with click.progressbar(length=len(cases), label="Cases", file=sys.stderr) as bar:
         report = evaluated(cases, settings, at_once=at_once, progress=lambda _: bar.update(1))

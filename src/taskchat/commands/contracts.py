@@ -35,7 +35,7 @@ def _text(value: Any) -> str:
 
 
 def differing(folder: Path, wanted: dict[str, str]) -> list[str]:
-    """Names of files that are missing or say something else."""
+    """Names of files that are missing or differ."""
     return [
         name
         for name, text in wanted.items()

@@ -18,7 +18,7 @@ from taskchat.settings import Settings, load_settings
 from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
-"""Whose the ready token is."""
+"""The user that the ready token is for."""
 
 DEV_TOKEN_TTL_S: Final = 7 * 86_400
 """A week: a window left open over a weekend still works."""
@@ -28,11 +28,11 @@ class DevServer:
     """A service for one developer, and what it tells them.
 
     Args:
-        settings: What is configured; what is not is made here.
+        settings: The configuration; what is missing from it is made here.
         sock: Where it listens.
         data_dir: Where the database and the secret are kept.
         ephemeral: Keep them in a folder that is removed at exit.
-        ready_file: Where to say that it serves.
+        ready_file: A file to write once it serves.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class DevServer:
             database_url = start_postgres(self._data_dir)
         else:
             database_url = settings.database_url.get_secret_value()
-        # By the environment, because a reloading server imports the app in another process.
+        # Through the environment, because a reloading server imports the app in another process.
         os.environ["DATABASE_URL"] = database_url
         if "offline_header" not in settings.model_fields_set:
             os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"

@@ -1,4 +1,4 @@
-"""Whether this installation can work: one line a check, each failure with its mend."""
+"""Whether this installation works: one line per check, each failure with its fix."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ POSTGRES_MIN = 15
 """The oldest server that is tried."""
 
 CLOCK_S = 5.0
-"""Tokens are refused by this clock; much more than a network's delay is worth a word."""
+"""Tokens are refused by this clock; a difference well above a network's delay is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Run every check that the earlier ones leave a chance."""
+    """Run every check that can still succeed after the earlier ones."""
     findings = []
     for name, check in (("tokens", _identity), ("database", _database), ("model", _model)):
         try:

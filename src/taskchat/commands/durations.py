@@ -17,7 +17,7 @@ class Duration(click.ParamType[int]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Read it, or say what would do."""
+        """Parse it, or say what would be accepted."""
         found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", str(value))
         seconds = int(found[1]) * _UNITS[found[2] or "s"] if found else 0
         if not 0 < seconds <= SECONDS_MAX:

@@ -21,7 +21,7 @@ class LocalSecretError(BadConfiguration):
 
 
 def local_secret(settings: Settings, data_dir: Path) -> str | None:
-    """The secret that signs tokens here: the configured one, else that of `dev`; None: neither.
+    """The secret that signs tokens here: the configured one, else that of `dev`, else None.
 
     Raises:
         LocalSecretError: the file of `dev` holds something else.
@@ -50,10 +50,10 @@ def local_secret(settings: Settings, data_dir: Path) -> str | None:
 
 
 def made_secret(settings: Settings, data_dir: Path) -> str:
-    """A new secret, kept where only this user can read it; whole, or not there at all.
+    """Make a secret that only this user can read; its file is whole, or does not exist.
 
     Raises:
-        LocalSecretError: as `local_secret`, of what another process made meanwhile.
+        LocalSecretError: as `local_secret`, about a file that another process made meanwhile.
         OSError: it can't be written.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ def made_secret(settings: Settings, data_dir: Path) -> str:
             file.flush()
             os.fsync(descriptor)
         if path.exists():
-            # The empty one.
+            # Replaces the empty file.
             os.replace(made, path)
         else:
-            # Of two that start at once the second finds the first one's.
+            # If two start at once, the second finds the first one's.
             with contextlib.suppress(FileExistsError):
                 os.link(made, path)
     finally:

@@ -22,7 +22,7 @@ ITEM_TOKENS: Final = 8
 """What the framing of one item costs: role, ids and separators."""
 
 UNANSWERED: Final = "(This message got no answer: the turn failed or was cancelled.)"
-"""Stands where a reply would, so that a model neither answers late nor believes that it did."""
+"""Replaces a missing reply, so that a model neither answers late nor believes that it did."""
 
 
 def user_item(content: str) -> InputItem:
@@ -31,7 +31,7 @@ def user_item(content: str) -> InputItem:
 
 
 def call_output(result: dict[str, Any], status: str) -> str:
-    """The text that the model saw, or would have seen, as the output of a call."""
+    """The output of a call, as the model saw it or would have seen it."""
     if status == "completed":
         return json.dumps(result)
     return str(result.get("error", "The call did not finish."))
@@ -68,7 +68,7 @@ def tokens_of(items: Iterable[InputItem], *, bytes_per_token: float = BYTES_PER_
 
     Args:
         items: Of a model's input.
-        bytes_per_token: As the model counts, where it has said so.
+        bytes_per_token: As the model counts, if it has said so.
     """
     return sum(
         ITEM_TOKENS
@@ -88,11 +88,11 @@ def model_input(
     Args:
         turns: Finished turns of one conversation, newest first.
         tokens_max: Budget in model tokens, summed over items.
-        bytes_per_token: As the model counts, where it has said so.
+        bytes_per_token: As the model counts, if it has said so.
 
     Returns:
-        Items for `Runner.run`; never an orphan of a pair. Empty when the newest turn alone is over
-        the budget.
+        Items for `Runner.run`; never half of a pair. Empty if the newest turn alone is over the
+        budget.
     """
     fitting = [
         turn_items(turn)
@@ -104,7 +104,7 @@ def model_input(
 def fitting_turns(
     turns: Sequence[PastTurn], *, tokens_max: int, bytes_per_token: float = BYTES_PER_TOKEN
 ) -> Sequence[PastTurn]:
-    """The first of some turns that are within a budget together."""
+    """The first of these turns that fit into a budget together."""
     left = tokens_max
     for fitting, turn in enumerate(turns):
         left -= tokens_of(turn_items(turn), bytes_per_token=bytes_per_token)

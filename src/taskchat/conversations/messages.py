@@ -15,7 +15,7 @@ _tool_calls = table_of(ToolCall)
 
 
 def calls_of_turn(*columns: str) -> Any:
-    """The tool calls of the turn at hand as one JSON array, so that a page is one statement."""
+    """The tool calls of a turn as one JSON array, so that a page is one statement."""
     fields = ", ".join(f"'{name}', tool_calls.{name}" for name in columns)
     array = literal_column(
         f"json_agg(json_build_object({fields}) ORDER BY tool_calls.position)", JSON
@@ -38,7 +38,7 @@ IS_REPLY = (
     & (REPLIES.c.turn_id == _messages.c.turn_id)
     & (REPLIES.c.position == 1)
 )
-"""Joins each message with the reply of its turn, where there is one."""
+"""Joins each message with the reply of its turn, if there is one."""
 
 _shown_calls = calls_of_turn(*ToolCallOut.model_fields)
 _has_reply = select(REPLIES.c.id).select_from(REPLIES).where(IS_REPLY).correlate(_messages).exists()

@@ -1,4 +1,4 @@
-"""SQL of what a run is told of a conversation: its newest turns, and what is kept of older ones."""
+"""SQL of what a run is given of a conversation: its newest turns, and a summary of older ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class PastTurn:
         number: Its place in the conversation.
         said: The user's message.
         calls: Its executed tool calls in order: call_id, tool_name, parameters, result, status.
-        reply: What was answered; None when the turn failed or was cancelled.
+        reply: What was answered; None if the turn failed or was cancelled.
     """
 
     number: int
@@ -35,10 +35,10 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was said in the first turns of a conversation, in short.
+    """A summary of the first turns of a conversation.
 
     Attributes:
-        text: None while nothing is summed up.
+        text: The summary; None while there is none.
         until: The last turn that it covers.
     """
 
@@ -77,7 +77,7 @@ async def past_turns(
     before: int,
     turns_max: int,
 ) -> Sequence[PastTurn]:
-    """The newest turns before one, newest first. All of them are over when it may run."""
+    """The newest turns before this one, newest first. All of them are over when it may run."""
     rows = await connection.execute(
         _NEWEST_TURNS,
         {
@@ -123,7 +123,7 @@ def _past(rows: Iterable[AnyRow]) -> list[PastTurn]:
 async def find_summary(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> Summary | None:
-    """What is kept of a conversation's beginning; None when the conversation is gone."""
+    """The summary of a conversation's beginning; None if the conversation is gone."""
     row = (
         await connection.execute(
             select(_conversations.c.summary, _conversations.c.summary_turn).where(
@@ -143,7 +143,7 @@ async def keep_summary(
     after: int,
     summary: Summary,
 ) -> bool:
-    """Put a summary in the place of the one that covered `after`; False when that has changed."""
+    """Replace the summary that covered up to `after`; False if that one has changed."""
     kept = await connection.execute(
         update(_conversations)
         .where(

@@ -21,8 +21,8 @@ _NEW_CONVERSATION = text(
     "INSERT INTO conversations (user_id, id, title, last_turn)"
     " VALUES (:owner, :conversation, :title, 1)"
 )
-# Ownership, order and lock in one statement. What is read about the conversation is read in later
-# ones: a statement that waits for this lock goes on with the snapshot from before its wait.
+# Ownership, order and lock in one statement. What else is read about the conversation is read
+# later: a statement that waits for this lock continues with the snapshot from before its wait.
 _NEXT_NUMBER = text(
     "UPDATE conversations SET last_turn = last_turn + 1, updated_at = now(),"
     " status = 'active'"
@@ -81,7 +81,7 @@ async def insert_conversation(
 async def next_number(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> int | None:
-    """Lock the conversation and take its next number; None when it is ended or not there."""
+    """Lock the conversation and take its next number; None if it is ended or not there."""
     number = await connection.scalar(
         _NEXT_NUMBER, {"owner": principal.user_id, "conversation": conversation_id}
     )
@@ -110,7 +110,7 @@ async def start_conversation(
 async def resume_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> bool:
-    """Make a paused conversation active; False when it is ended or not there."""
+    """Make a paused conversation active; False if it is ended or not there."""
     resumed = await connection.execute(
         update(_conversations)
         .where(
@@ -151,7 +151,7 @@ async def list_conversations(
 async def end_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID, *, process: UUID
 ) -> bool:
-    """Take no more turns in it, and let other processes know; False when it is not there."""
+    """End a conversation, and let other processes know; False if it is not there."""
     rows = await connection.execute(
         _END,
         {

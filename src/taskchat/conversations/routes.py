@@ -33,10 +33,10 @@ router = APIRouter(
 
 
 async def path_conversation_id(conversation_id: str) -> UUID:
-    """The id in a path, in the one spelling that it has.
+    """The id in a path, in its only accepted spelling.
 
     Raises:
-        NotFound: nothing that a conversation could be called.
+        NotFound: no conversation can have such an id.
     """
     parsed = uuid_of(conversation_id)
     if parsed is None:

@@ -1,1 +1,1 @@
-"""The frame of every HTTP answer: gate, bodies, errors, cursors, health."""
+"""What all HTTP answers share: gate, bodies, errors, cursors, health."""

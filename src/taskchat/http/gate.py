@@ -1,4 +1,4 @@
-"""What every request passes first: an id, limits on its headers, a deadline for its body.
+"""What every request passes first: it gets an id, limits on headers, and a deadline for its body.
 
 Pure ASGI: nothing is buffered, and a stream stays a stream.
 """
@@ -36,28 +36,28 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-"""Answers are one person's: no cache keeps them and no browser guesses their type."""
+"""Answers belong to one person: no cache keeps them and no browser guesses their type."""
 
 LAST_LOOK_S: Final = 0.1
-"""How much longer a client is waited for when its time is over, once. A loop that was busy finds
-its timers run out before it has read what arrived meanwhile."""
+"""How much longer, once, a client is waited for when its time is over. A loop that was busy finds
+its timers expired before it has read what arrived meanwhile."""
 
 TARGET_TOO_LONG: Final = "The address is too long; send less in its path and query."
-"""An address has the limit that all headers have together."""
+"""The limit on an address is the one on all headers together."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 PREFLIGHT_MAX_AGE_S: Final = 600
-"""For how long a browser need not ask again; a change of the list takes no longer."""
+"""How long a browser need not ask again; a change of the list takes no longer to reach it."""
 
 
 def page_headers(origins: Origins, origin: str | None) -> dict[str, str]:
     """What lets a page read an answer.
 
     Args:
-        origins: Those that may.
-        origin: The page's; None where no browser asks, or none that says so.
+        origins: The origins that may.
+        origin: The page's; None if no browser asks, or if it does not say so.
     """
     if origins.any:
         shown = {"Access-Control-Allow-Origin": ANY}
@@ -74,10 +74,10 @@ def _is_preflight(scope: Scope, headers: Headers) -> bool:
 
 
 def _preflight(origins: Origins, headers: Headers) -> Response:
-    """What a browser is told before it sends a page's request, whatever the address.
+    """Answer a browser's preflight request, whatever the address.
 
     Raises:
-        InvalidRequest: such a request is not for pages.
+        InvalidRequest: pages may not send such a request.
     """
     if not origins.allow(headers["origin"]):
         raise InvalidRequest(
@@ -113,7 +113,7 @@ class RequestGate:
             return
         scope[BODY_KEY] = self._settings.body_bytes_max
         request_id = request_id_of(scope)
-        # What GET says of itself, HEAD says too, only without the body.
+        # HEAD gets what GET would get, without the body.
         only_head = scope["method"] == "HEAD"
         asked = Headers(scope=scope)
         for_pages = page_headers(self._settings.origins, asked.get("origin"))
@@ -126,7 +126,7 @@ class RequestGate:
             if message["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=message)
-                # An error that is told again brings the id under which it happened.
+                # An error that is repeated carries the id under which it happened.
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
@@ -174,15 +174,15 @@ class RequestGate:
         if len(headers) > self._settings.header_count_max or size > self._settings.header_bytes_max:
             raise HeadersTooLarge
         names = [name for name, _ in headers]
-        # Two readings of where the body ends are one too many: this is how requests are smuggled.
+        # Two ways to find the body's end are one too many: this is how requests are smuggled.
         if b"content-length" in names and b"transfer-encoding" in names:
             raise InvalidRequest("Send Content-Length or Transfer-Encoding, not both.")
 
     def _check_target(self, scope: Scope) -> None:
-        """An address has one spelling, as far as routes can tell.
+        """Check that an address has only one spelling, as far as routes can tell.
 
-        The router sees the decoded path: to it `a%2Fchat` is the chat of `a`, and a line's end
-        behind a path is no part of it.
+        The router sees the decoded path: to it `a%2Fchat` is the chat of `a`, and a line end after
+        a path is no part of it.
         """
         raw: bytes = scope.get("raw_path") or b""
         if len(raw) + len(scope["query_string"]) > self._settings.header_bytes_max:

@@ -7,16 +7,16 @@ IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 LAST_EVENT_HEADER: Final = "Last-Event-ID"
 
 TIME_ZONE_HEADER: Final = "Time-Zone"
-"""As GitHub's API has it; HTTP itself has none."""
+"""As in GitHub's API; HTTP itself has no such header."""
 
 OFFLINE_HEADER: Final = "Offline-Model"
-"""How the built-in model is to behave for this message, for those who build against it."""
+"""How the built-in model should behave for this message, for those who build against it."""
 
 LANGUAGE_HEADER: Final = "Accept-Language"
-"""HTTP's own."""
+"""Defined by HTTP."""
 
 HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
-"""What a request may leave out and get wrong."""
+"""What a request may leave out or get wrong."""
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 """Names the request in every answer, for whoever reads our logs."""
@@ -54,4 +54,4 @@ REQUEST_HEADERS: Final = (
 """Headers of requests that mean something here."""
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-"""Of requests; what an address does not take it answers with 405."""
+"""Methods of requests; one that an address does not take is answered with 405."""

@@ -1,4 +1,4 @@
-"""HTTP clients are built when they are needed, from an environment that may not allow it."""
+"""HTTP clients are built when they are needed, and the environment may not allow it."""
 
 import os
 from collections.abc import Callable
@@ -22,14 +22,14 @@ VARIABLES: Final = (
 
 
 def outgoing(build: Callable[[], T]) -> T:
-    """What `build` makes.
+    """Return what `build` makes.
 
     Raises:
-        BadConfiguration: the variables that clients read don't allow it.
+        BadConfiguration: the environment variables that clients read don't allow it.
     """
     try:
         return build()
-    # A missing package, file or certificate; an address that is none.
+    # A missing package, file or certificate; or an address that is not valid.
     except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
         found = [name for name in VARIABLES if os.environ.get(name) or os.environ.get(name.lower())]
         text = " ".join(str(error).split()).rstrip(".")

@@ -29,7 +29,7 @@ class Page(BaseModel, Generic[Item]):
 
 
 def encode_cursor(*key: str | int) -> str:
-    """The cursor that stands behind a row with this sort key."""
+    """The cursor after the row with this sort key."""
     text = json.dumps(key, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -38,12 +38,12 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
     """The sort key in a cursor.
 
     Args:
-        cursor: As a list answered it.
-        types: What the key consists of.
-        field: The parameter, for the error.
+        cursor: A cursor from a list's answer.
+        types: The types of the key's parts.
+        field: The parameter's name, for the error.
 
     Raises:
-        InvalidRequest: no list ever answered this.
+        InvalidRequest: no list ever returned this cursor.
     """
     try:
         if len(cursor) > CURSOR_CHARS_MAX:
@@ -59,7 +59,7 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
 
 
 def foreign_cursor(field: str) -> InvalidRequest:
-    """The error for a parameter that no list ever answered."""
+    """The error for a cursor that no list ever returned."""
     problem = "must be the next_cursor of an earlier page of this list"
     return InvalidRequest(
         f"The parameter {field} {problem}.", details=[Detail(field=field, problem=problem)]

@@ -1,6 +1,6 @@
 """The one renderer: an error becomes an HTTP answer here and nowhere else.
 
-It never holds what the caller sent, a traceback, SQL, a secret or a path.
+An answer never holds what the caller sent, a traceback, SQL, a secret or a path.
 """
 
 import json
@@ -32,15 +32,15 @@ _OF_STATUS: Final[dict[int, type[ServiceError]]] = {
     415: errors.UnsupportedMediaType,
     422: errors.InvalidRequest,
 }
-"""What the framework raises on its own, in our words."""
+"""The errors that the framework raises on its own, in our words."""
 
 
 def render(error: ServiceError, *, request_id: str, accept: str = "") -> Response:
-    """The answer that an error is.
+    """Render an error as an answer.
 
     Args:
         error: What happened.
-        request_id: Of the request at hand; an error that is told again keeps its first one.
+        request_id: Of the current request; an error that is repeated keeps its first one.
         accept: The request's Accept header.
     """
     request_id = error.request_id or request_id
@@ -81,7 +81,7 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
 
 
 def install(app: FastAPI) -> None:
-    """Answer everything that routes and framework raise."""
+    """Render everything that routes and framework raise."""
 
     async def service_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)  # noqa: S101 - as it is registered

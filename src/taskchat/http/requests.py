@@ -1,4 +1,4 @@
-"""What a request brings besides its parameters: an id, a body within its limits, wanted forms."""
+"""What a request carries besides parameters: an id, a body within limits, accepted formats."""
 
 import json
 import re
@@ -22,16 +22,16 @@ from taskchat.moments import new_id
 from taskchat.texts import DuplicateName, unique_names
 
 REQUEST_ID_KEY: Final = "taskchat.request_id"
-"""Where the id stands in a request's scope."""
+"""The key of the id in a request's scope."""
 
 BODY_KEY: Final = "taskchat.body_bytes_max"
-"""Where the limit of a body stands in a request's scope."""
+"""The key of the body's limit in a request's scope."""
 
 JSON: Final = "application/json"
-"""What every answer under /api can be."""
+"""The media type that every answer under /api can have."""
 
 PROBLEM: Final = "application/problem+json"
-"""The form of RFC 9457 for errors, for those who ask for it."""
+"""The error format of RFC 9457, for those who ask for it."""
 
 _QUALITY: Final = re.compile(r"q\s*=\s*([01]?(?:\.\d{0,3})?)")
 
@@ -39,7 +39,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id of a request: made once, told in every error, written in every log line."""
+    """The id of a request: made once, returned with every error, written in every log line."""
     if REQUEST_ID_KEY not in scope:
         scope[REQUEST_ID_KEY] = str(new_id())
     return str(scope[REQUEST_ID_KEY])
@@ -96,7 +96,7 @@ async def _read(request: Request) -> bytes:
             if len(body) > limit:
                 raise _too_large(limit)
     except ClientDisconnect:
-        # Nobody reads this answer; it is here so that a client that left is not a crash of ours.
+        # Nobody reads this answer; it keeps a client that left from looking like our crash.
         raise InvalidRequest("The body ended early; send all of it.") from None
     return bytes(body)
 
@@ -106,7 +106,7 @@ def _too_large(limit: int) -> PayloadTooLarge:
 
 
 def parse(model: type[Body], raw: bytes) -> Body:
-    """JSON text as a model; every error names its field and none holds a value.
+    """Parse JSON text as a model; every error names its field and none holds a value.
 
     Raises:
         InvalidRequest: not JSON, not the model, or a key twice.
@@ -120,7 +120,7 @@ def parse(model: type[Body], raw: bytes) -> Body:
         value = model.model_validate_json(raw)
     except ValidationError as error:
         raise InvalidRequest(details=_details(error)) from None
-    # Only what the strict parser took, nesting and numbers included, is parsed once more.
+    # Only what the strict parser took, including nesting and numbers, is parsed once more.
     if not has_unique_keys(raw):
         raise InvalidRequest(details=[Detail("body", "has a key more than once")])
     return value
@@ -129,7 +129,7 @@ def parse(model: type[Body], raw: bytes) -> Body:
 def _details(error: ValidationError) -> list[Detail]:
     details = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        # A key that is not ours is the caller's text, and isn't told back.
+        # An unknown key is the caller's text, and is not repeated.
         known = problem["type"] != "extra_forbidden"
         where = [str(part) for part in problem["loc"]] if known else []
         if problem["type"] == "json_invalid":
@@ -143,7 +143,7 @@ def _details(error: ValidationError) -> list[Detail]:
 
 
 def has_unique_keys(raw: bytes | str) -> bool:
-    """Whether no object of a JSON text, which a strict parser took, has a key twice."""
+    """Whether no object of a JSON text, which a strict parser accepted, has a key twice."""
     try:
         json.loads(raw, object_pairs_hook=unique_names)
     except DuplicateName:
@@ -152,15 +152,15 @@ def has_unique_keys(raw: bytes | str) -> bool:
 
 
 def accept_of(scope: Scope) -> str:
-    """What a request accepts; empty where it doesn't say."""
+    """What a request accepts; empty if it doesn't say."""
     return ", ".join(Headers(scope=scope).getlist("accept"))
 
 
 def weights(header: str) -> Iterator[tuple[str, float | None]]:
-    """What a header of the Accept kind names, and how much each is wanted.
+    """What a header like Accept names, and how much each is wanted.
 
     Yields:
-        A name, and its weight from 0 to 1; None where it has one that can't be read.
+        A name, and its weight from 0 to 1; None if the weight can't be read.
 
     Source: RFC 9110, section 12.4.2.
     """
@@ -196,7 +196,7 @@ def quality(accept: str, media_type: str) -> float:
 
 
 def prefers_problem(accept: str) -> bool:
-    """Whether errors are wanted by RFC 9457: named, and no less than our own form."""
+    """Whether errors are wanted in the form of RFC 9457: named, and no less than our own form."""
     if PROBLEM not in accept.lower():
         return False
     wanted = quality(accept, PROBLEM)

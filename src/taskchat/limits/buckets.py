@@ -1,7 +1,7 @@
-"""Token buckets in Postgres: whatever process a turn comes in on, it is counted once.
+"""Token buckets in Postgres: a turn is counted once, whichever process it comes in on.
 
-A turn spends from three buckets at once, in the transaction that accepts it: where one of them is
-empty, the transaction is rolled back and none of them has been spent from.
+A turn spends from three buckets at once, in the transaction that accepts it: if one of them is
+empty, the transaction is rolled back and nothing has been spent.
 """
 
 import math
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 EPSILON: Final = 1e-6
-"""Floating-point dust: a level this little below nothing is nothing."""
+"""Floating-point error: a level this little below zero counts as zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class RateLevel:
     Attributes:
         scope: user, conversation:<id>, channel:<name> or tokens.
         limit: A minute's worth, which is also what a full bucket holds.
-        remaining: Whole ones that are left.
+        remaining: How many whole tokens are left.
         reset_at: When it is full again, in seconds since 1970.
-        retry_after_s: Seconds until there is one; 0 where there is.
+        retry_after_s: Seconds until there is one; 0 if there already is.
     """
 
     scope: str
@@ -48,7 +48,7 @@ class RateLevel:
 
 
 def limiter_failed(what: str) -> None:
-    """Note that the limits could not be asked, and that the turn went on all the same.
+    """Note that the limits could not be checked, and that the turn went on all the same.
 
     Args:
         what: turns or tokens.
@@ -61,7 +61,7 @@ class RateLimits:
     """The limits of one service.
 
     Args:
-        settings: For how many; 0 is no limit.
+        settings: The limits; 0 means no limit.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -92,11 +92,11 @@ class RateLimits:
         """Count one turn, in the transaction that accepts it.
 
         Returns:
-            The tightest level of those with a limit; None where nothing is limited.
+            The tightest level of those with a limit; None if nothing is limited.
 
         Raises:
             RateLimited: one of them is used up; roll the transaction back.
-            LimiterFailed: they could not be asked; the transaction is broken.
+            LimiterFailed: they could not be checked; the transaction is broken.
         """
         limits = self.of_turn(conversation_id, channel)
         costs = dict.fromkeys(limits, 1)
@@ -117,7 +117,7 @@ class RateLimits:
         )
 
     async def debit_tokens(self, connection: Connection, principal: Principal, tokens: int) -> None:
-        """Count what a turn has used; the bucket may go below nothing."""
+        """Count what a turn has used; the bucket may go below zero."""
         if self._tokens and tokens:
             await repository.change(connection, principal, {TOKENS: self._tokens}, {TOKENS: tokens})
 
@@ -131,10 +131,10 @@ class RateLimits:
         """What is left of each limit, spending nothing.
 
         Args:
-            connection: The principal's.
-            principal: Whose buckets they are.
-            conversation_id: Whose limit to tell as well.
-            channels: Whose limits to tell.
+            connection: A connection of the principal's.
+            principal: The owner of the buckets.
+            conversation_id: The conversation whose limit to include.
+            channels: The channels whose limits to include.
         """
         limits: dict[str, int] = {}
         for channel in channels:
@@ -149,7 +149,7 @@ class RateLimits:
 
 
 def level_of(scope: str, limit: int, level: float) -> RateLevel:
-    """A bucket's level, as it is told."""
+    """A bucket's level, as it is reported."""
     per_second = limit / 60
     return RateLevel(
         scope=scope,
@@ -166,7 +166,7 @@ def tightest(levels: Iterable[RateLevel]) -> RateLevel | None:
 
 
 def headers_of(level: RateLevel | None) -> dict[str, str]:
-    """The headers that tell a level; none where nothing is limited."""
+    """The headers that report a level; none if nothing is limited."""
     if level is None:
         return {}
     return {

@@ -13,10 +13,10 @@ TOKENS: Final = "tokens"
 """The bucket of model tokens; all others hold turns."""
 
 IDLE_S: Final = 600
-"""A bucket nobody touched for so long has been full for nine minutes: its row says nothing."""
+"""A bucket that was untouched for so long has been full for nine minutes: its row says nothing."""
 
-# The clock of each row's own moment, not the transaction's: who waited for the row's lock must not
-# reckon from before its last change. Rows are taken in one order, so that no two wait in a circle.
+# Each row's own moment counts, not the transaction's: a statement that waited for the row's lock
+# must not count from before its last change. Rows are taken in one order, to avoid deadlocks.
 _SPEND = text(
     "INSERT INTO rate_buckets AS b (user_id, scope, per_minute, level, updated_at)"
     " SELECT :owner, w.scope, w.per_minute, w.per_minute - w.cost, clock_timestamp()"
@@ -42,7 +42,7 @@ _FORGET = text(
 
 
 class LimiterFailed(Exception):
-    """The limits could not be asked; whether anything else works is another question."""
+    """The limits could not be checked; whether anything else works is another question."""
 
 
 async def change(
@@ -51,16 +51,16 @@ async def change(
     limits: Mapping[str, int],
     costs: Mapping[str, int],
 ) -> dict[str, float]:
-    """Spend from buckets; returns what is left in each, which may be below nothing.
+    """Spend from buckets; returns what is left in each, which may be below zero.
 
     Args:
-        connection: The principal's.
-        principal: Whose buckets they are.
-        limits: By scope, a minute's worth.
-        costs: By scope, how much is spent.
+        connection: A connection of the principal's.
+        principal: The owner of the buckets.
+        limits: A minute's worth, by scope.
+        costs: How much to spend, by scope.
 
     Raises:
-        LimiterFailed: they could not be asked; the transaction is broken.
+        LimiterFailed: the limits could not be checked; the transaction is broken.
     """
     try:
         rows = await connection.execute(

@@ -1,1 +1,1 @@
-"""What happens in turns, told while it happens: over SSE and WebSocket, from the same rows."""
+"""Events of turns, as they happen: over SSE and WebSocket, from the same rows."""

@@ -1,8 +1,8 @@
-"""Following conversations: one reader a conversation and process, however many look on.
+"""Following conversations: one reader per conversation and process, however many follow it.
 
-What is committed in this process is passed on as it is. What others commit is read when they
-notify, with a poll behind it. Either way everybody gets every event of a turn once, in order,
-without gaps.
+Events committed in this process are passed on as they are. Events committed by others are read when
+they notify, with polling as a fallback. Either way everybody gets every event of a turn once, in
+order, without gaps.
 """
 
 import asyncio
@@ -21,29 +21,29 @@ from taskchat.turns.states import TurnRef
 from taskchat.turns.store.events import EVENTS_MAX
 
 TICK_S: Final = 0.5
-"""How often it is asked whose time has come to look."""
+"""How often to check which conversations are due for a look."""
 
 SOON_S: Final = 1.0
-"""After following begins: a turn that began at the same moment may not have known of it."""
+"""First look after following begins: a turn that began at that moment may not have known of it."""
 
 ACTIVE_S: Final = (5.0, 1.0)
-"""Between looks while a turn is under way: where we are notified, and where we are not."""
+"""Time between looks while a turn is under way: with notifications, and without."""
 
 IDLE_S: Final = (60.0, 5.0)
-"""The same where nothing is under way."""
+"""The same while no turn is under way."""
 
 RETRY_S: Final = 0.5
-"""Between attempts to read while the database is away."""
+"""Wait between attempts to read while the database is away."""
 
 Follower = Callable[[Sequence[StoredEvent]], None]
-"""Told what is new; it must not wait."""
+"""Called with new events; it must not wait."""
 
 
 class Feed:
     """What happens in conversations, for those who follow them in this process.
 
     Args:
-        database: Where events are.
+        database: Where events are stored.
         listening: Whether notifications arrive.
     """
 
@@ -55,11 +55,11 @@ class Feed:
         self.closed = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to look from time to time, in a job of its own."""
+        """Start to look from time to time, in a job of its own."""
         self._job = asyncio.create_task(self._look(), name="feed")
 
     async def close(self) -> None:
-        """Tell nobody anything more; whoever follows finds `closed` set."""
+        """Pass nothing more on; followers find `closed` set."""
         self.closed.set()
         if self._job is not None:
             self._job.cancel()
@@ -73,12 +73,12 @@ class Feed:
     ) -> Iterator["Tail"]:
         """Follow a conversation of the principal's while the block lasts.
 
-        What happens after the tail is `ready` is told; what happened before can be read.
+        What happens after the tail is `ready` is passed on; what happened before can be read.
 
         Args:
-            principal: Whose it is.
+            principal: The conversation's owner.
             conversation_id: The conversation to follow.
-            follower: Who is told.
+            follower: Called with new events.
             noted: Whether other processes know that it is followed here, and so notify.
         """
         of_conversation = self._tails.setdefault(conversation_id, {})
@@ -106,16 +106,16 @@ class Feed:
             tail.offer(events)
 
     def notified(self, conversation_id: str) -> None:
-        """Another process has: see `presence.repository.EVENTS_CHANNEL`."""
+        """Another process has committed events: see `presence.repository.EVENTS_CHANNEL`."""
         self.look_at(UUID(conversation_id))
 
     def look_at(self, conversation_id: UUID) -> None:
-        """Something has happened in a conversation, who knows where."""
+        """Something has happened in a conversation, in whatever process."""
         for tail in self._tails.get(conversation_id, {}).values():
             tail.look()
 
     def look_at_all(self) -> None:
-        """Notifications may have been lost."""
+        """Look at all conversations: notifications may have been lost."""
         for tail in self._all():
             tail.look()
 
@@ -136,11 +136,11 @@ class Tail:
     """The end of one conversation, as it grows.
 
     Attributes:
-        followers: Who is told.
-        noted: How many of them other processes know of.
-        ready: Set once everything that happens is told.
+        followers: Called with new events.
+        noted: How many of them are known to other processes.
+        ready: Set once everything that happens is passed on.
         look_at: When to look without having been notified, by the loop's clock.
-        place: How far it has been told.
+        place: How far events have been passed on.
     """
 
     def __init__(
@@ -169,30 +169,30 @@ class Tail:
         return bool(self.place.seen)
 
     def offer(self, events: Sequence[StoredEvent]) -> None:
-        """Events of one turn, just committed in this process."""
+        """Take events of one turn that were just committed in this process."""
         if not self.ready.is_set():
             self._early.append(events)
             return
         fresh = self.place.take(events)
         if fresh is None:
-            # Those between were committed by another process.
+            # The ones in between were committed by another process.
             self.look()
         elif fresh:
             self._tell(fresh)
 
     def look(self) -> None:
-        """Read what is new, now or as soon as the reading at hand is done."""
+        """Read what is new, now or as soon as the current read is done."""
         self._again = True
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
 
     def stop(self) -> None:
-        """Nobody follows any more."""
+        """Stop reading: nobody follows any more."""
         if self._reading is not None:
             self._reading.cancel()
 
     async def close(self) -> None:
-        """The same, and wait for it."""
+        """Stop reading, and wait until it has ended."""
         self.stop()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)

@@ -15,17 +15,17 @@ from taskchat.turns.states import TurnRef
 from taskchat.turns.store.events import EVENTS_MAX
 
 BUFFER_MAX: Final = 1000
-"""Events that wait for a reader. One that is slower reads them from the log when it gets there."""
+"""Events that wait for a reader. A slower one reads them from the log once it gets there."""
 
 
 class TurnReader:
     """One reader of one turn.
 
     Args:
-        database: Where the events are.
-        feed: How it hears of new ones.
-        turn: Which turn.
-        after: The last event that the reader has.
+        database: Where the events are stored.
+        feed: Reports new events.
+        turn: The turn to read.
+        after: The number of the last event that the reader has.
     """
 
     def __init__(self, database: Database, feed: Feed, turn: TurnRef, *, after: int) -> None:
@@ -42,7 +42,7 @@ class TurnReader:
     ) -> AsyncGenerator[Sequence[StoredEvent], None]:
         """Events as they come; an empty sequence after each silence.
 
-        Ends behind the turn's last event, or when this process stops telling.
+        Ends after the turn's last event, or when this process stops passing events on.
 
         Args:
             silence_s: The longest between two.
@@ -89,7 +89,7 @@ class TurnReader:
         return events
 
     async def _wait(self, silence_s: float) -> bool:
-        """Until there is news, or none for too long."""
+        """Wait until there is news; False if there is none for too long."""
         waits = [
             asyncio.ensure_future(self._news.wait()),
             asyncio.ensure_future(self._feed.closed.wait()),
@@ -107,9 +107,9 @@ class TurnReader:
 
 
 async def read_after(database: Database, turn: TurnRef, after: int) -> Sequence[StoredEvent]:
-    """Events of a turn behind one, as many as are read at once.
+    """The events of a turn after a given one, as many as are read at once.
 
-    Of a turn whose events are pruned, the last is made anew from the turn itself.
+    If the turn's events are pruned, the last one is rebuilt from the turn itself.
 
     Raises:
         NotFound: the principal has no such turn.

@@ -36,12 +36,12 @@ _SINCE = text(
 class Place:
     """How far somebody has followed a conversation.
 
-    Of turns before `first` and of those in `over` everything has been seen; of the others, by
-    number, `seen` says which event was the last.
+    Of turns before `first` and of those in `over`, everything has been seen. For the others, `seen`
+    has the last event that was seen, by the turn's number.
 
     Attributes:
         first: The first turn of which something may be new.
-        seen: The last event seen of a turn; missing where there was none.
+        seen: The last event seen of each turn; a turn of which none was seen is missing.
         over: Turns from `first` on of which nothing more will come.
     """
 
@@ -50,7 +50,7 @@ class Place:
     over: set[int] = field(default_factory=set)
 
     def take(self, events: Sequence[StoredEvent]) -> list[StoredEvent] | None:
-        """Note events of one turn; returns those that are new, None where some are missing."""
+        """Note events of one turn; returns the new ones, or None if some are missing."""
         number = events[0].number
         if number < self.first or number in self.over:
             return []
@@ -62,7 +62,7 @@ class Place:
         return fresh
 
     def note(self, events: Sequence[StoredEvent]) -> None:
-        """These, of any turns, have been seen."""
+        """Note that these events, of any turns, have been seen."""
         for event in events:
             self.seen[event.number] = event.seq
             if event.ends_turn:
@@ -73,7 +73,7 @@ class Place:
             self.first += 1
 
     def rewound(self, number: int, seq: int) -> "Place":
-        """The place behind an event of a turn: what followed it, in later turns too, is new."""
+        """The place after an event of a turn: what followed it, in later turns too, is new."""
         return Place(
             min(self.first, number),
             {**{n: at for n, at in self.seen.items() if n < number}, number: seq},
@@ -111,7 +111,7 @@ async def unfinished_turns(
 async def events_since(
     connection: Connection, principal: Principal, conversation_id: UUID, place: Place
 ) -> list[StoredEvent]:
-    """What has happened since, turn by turn; as much as is read at once."""
+    """The events since a place, turn by turn; as many as are read at once."""
     rows = await connection.execute(
         _SINCE,
         {

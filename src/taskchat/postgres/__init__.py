@@ -1,1 +1,1 @@
-"""The one door to the database, and what stands behind it."""
+"""All access to the database, and what it needs: connections, migrations, an embedded server."""

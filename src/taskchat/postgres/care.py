@@ -1,4 +1,4 @@
-"""Care for the pool's connections: one that is lost is noticed, and takes the idle ones with it."""
+"""Care for the pool's connections: a lost one is noticed, and takes the idle ones with it."""
 
 import time
 import weakref
@@ -13,13 +13,13 @@ from taskchat.postgres.connect import Connection
 from taskchat.postgres.faults import DRIVER_FAULTS, is_lost
 
 LOOK_AFTER_S: Final = 30.0
-"""Idle for longer, a connection is asked whether it lives before it is used; a busy one is not."""
+"""A connection that was idle for longer is checked before it is used; a busy one is not."""
 
 LOOK_TIMEOUT_S: Final = 2.0
-"""A round trip takes milliseconds; what is not back after this is not coming."""
+"""A round trip takes milliseconds; an answer that takes longer than this is not coming."""
 
 RENEW_AFTER_S: Final = 1.0
-"""Between two renewals of the whole pool, however many statements fail at once."""
+"""The shortest time between two renewals of the whole pool, however many statements fail."""
 
 
 class ConnectionCare:
@@ -34,7 +34,7 @@ class ConnectionCare:
         event.listen(engine.sync_engine, "handle_error", self._failed)
 
     def _checked_in(self, connection: Any, _record: object) -> None:
-        # None where it was found dead while it was out.
+        # None if it was found dead while it was out.
         if connection is not None:
             self._idle[connection.driver_connection] = time.monotonic()
 
@@ -54,13 +54,13 @@ class ConnectionCare:
     def _failed(self, context: ExceptionContext) -> None:
         if context.connection is None or not is_lost(context.original_exception):
             return
-        # The pool, too, then takes all its connections for stale.
+        # This makes the pool, too, treat all its connections as stale.
         context.is_disconnect = True
         if not context.connection.invalidated:
             self._renew(context.connection.connection.driver_connection)
 
     def _renew(self, lost: Any) -> None:
-        """End a lost connection and all that are idle, without a farewell that nobody reads."""
+        """Close a lost connection and all idle ones, without a goodbye that nobody reads."""
         lost.terminate()
         if time.monotonic() - self._renewed_at < RENEW_AFTER_S:
             return

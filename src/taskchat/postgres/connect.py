@@ -30,13 +30,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         self.socket: socket.socket = transport.get_extra_info("socket")
 
     def keep_alive(self, wanted: KeepAlive) -> None:
-        """Have the kernel ask a silent peer whether it is there."""
+        """Make the kernel probe a silent peer."""
         if self.socket.family == socket.AF_UNIX:
             return
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (
             ("TCP_KEEPIDLE", wanted.idle_s),
-            # What other systems call the same.
+            # Other systems' name for the same option.
             ("TCP_KEEPALIVE", wanted.idle_s),
             ("TCP_KEEPINTVL", wanted.interval_s),
             ("TCP_KEEPCNT", wanted.count),
@@ -53,10 +53,10 @@ def open_engine(
 
     Args:
         url: As in `DATABASE_URL`.
-        pooled: Whether a transaction pooler stands before the database, though the address may not
-            say so.
-        command_timeout_s: For each statement; None waits for ever.
-        options: Of SQLAlchemy's engine.
+        pooled: Whether a transaction pooler is in front of the database, even if the address does
+            not say so.
+        command_timeout_s: The time limit of each statement; None waits for ever.
+        options: Options of SQLAlchemy's engine.
 
     Raises:
         ValueError: as `parse_address`.
@@ -68,7 +68,7 @@ def open_engine(
 
     connect_args: dict[str, Any] = {"async_creator_fn": connect_to_it}
     if pooled or address.pooled:
-        # The next statement may meet another server process, which has not heard of what was
+        # The next statement may reach another server process, which knows nothing of what was
         # prepared here.
         connect_args |= {
             "statement_cache_size": 0,
@@ -94,13 +94,13 @@ async def connect(url: str, *, command_timeout_s: float, **options: Any) -> Conn
 
     Args:
         url: As in `DATABASE_URL`.
-        command_timeout_s: For each statement; the driver's own default is for ever.
-        options: What the driver is told besides.
+        command_timeout_s: The time limit of each statement; the driver's own default is for ever.
+        options: Further options of the driver.
 
     Raises:
         OSError: no host answers, or none in time.
         asyncpg.PostgresError: the server refuses.
-        asyncpg.InternalClientError: no host takes writes, or one was cut in mid-sentence.
+        asyncpg.InternalClientError: no host takes writes, or one was cut off mid-message.
     """
     return await _connect(parse_address(url), command_timeout=command_timeout_s, **options)
 
@@ -151,7 +151,7 @@ async def _connect_to(
 
 
 def _may_be_about_tls(error: Exception) -> bool:
-    """Whether the server said no to this attempt, and might not to one with or without TLS."""
+    """Whether the server refused this attempt, and might accept one with or without TLS."""
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
         return not isinstance(error, asyncpg.InvalidPasswordError)
     # The driver has no type of its own for a server that knows no TLS.

@@ -26,7 +26,7 @@ APP_ROLE: Final = "taskchat_app"
 """Role in which a principal's transactions run; row-level security shows it that user's rows."""
 
 SYSTEM_ROLE: Final = "taskchat_system"
-"""Role of what acts for nobody (sweeper, housekeeping); it has a few columns and no text."""
+"""Role of work that belongs to no user (sweeper, housekeeping); it sees few columns and no text."""
 
 NAMING_CONVENTION: Final = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -35,14 +35,14 @@ NAMING_CONVENTION: Final = {
     "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
     "pk": "%(table_name)s_pkey",
 }
-"""Postgres' own habits, so that a constraint has the same name however it was made."""
+"""Postgres' own naming, so that a constraint has the same name however it was made."""
 
 SQLModel.metadata.naming_convention = NAMING_CONVENTION
 metadata: MetaData = SQLModel.metadata
 
 UNWRITABLE_S: Final = 5.0
-"""For so long after a refused write the database counts as unwritable. A full disk can't be asked,
-only tried: then requests may try it again."""
+"""How long after a refused write the database counts as unwritable. A full disk can't be asked,
+only tried: after this time, requests may try it again."""
 
 _READ_ONLY: Final = text("SELECT current_setting('transaction_read_only')")
 _VERSION: Final = text("SELECT current_setting('server_version_num')::int / 10000, now()")
@@ -52,7 +52,7 @@ _ENTER: Final[TextClause] = text(
     " set_config('lock_timeout', :statement_timeout, true),"
     " set_config('idle_in_transaction_session_timeout', :statement_timeout, true)"
 )
-# Local to the transaction, not to the session: a transaction pooler hands the session to others.
+# Local to the transaction, not to the session, which a transaction pooler gives to others.
 
 Connection = AsyncConnection
 """A connection inside a transaction: what every statement is given."""
@@ -73,7 +73,7 @@ class Database:
         self.engine: AsyncEngine = open_engine(
             url,
             pooled=settings.database_direct_url is not None,
-            # The server's own limit strikes first.
+            # The server's own limit should strike first.
             command_timeout_s=settings.statement_timeout_s + 2,
             pool_size=settings.db_pool_size,
             max_overflow=0,
@@ -82,7 +82,7 @@ class Database:
         )
         self._care = ConnectionCare(self.engine)
         self._unwritable_until = float("-inf")
-        # Who is served has a connection at once: the pool itself is never waited for.
+        # Whoever is served gets a connection at once: nobody waits for the pool itself.
         self._line = Line(
             size=settings.db_pool_size,
             waiting_max=settings.db_line_max,
@@ -100,20 +100,20 @@ class Database:
 
         Args:
             principal: Whose rows it may see and change.
-            precedence: Who goes first where connections have to be waited for.
+            precedence: Who goes first if connections have to be waited for.
 
         Raises:
-            Overloaded: too many wait for a connection; never for what is ACCEPTED.
-            DatabaseError: a limit struck, or the server went away.
+            Overloaded: too many wait for a connection; never raised for ACCEPTED work.
+            DatabaseError: a time limit struck, or the server went away.
         """
         async with self._transaction(APP_ROLE, principal.user_id, precedence) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
     async def system_transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction for what acts for nobody; it reads no message and no task.
+        """Open a transaction for work that belongs to no user; it reads no message and no task.
 
-        It sees to turns that were accepted, and goes first as they do.
+        It serves turns that were accepted, and goes first as they do.
 
         Raises:
             DatabaseError: as for `transaction`.
@@ -159,11 +159,11 @@ class Database:
             raise fault from error
 
     async def check_writable(self) -> None:
-        """Find out whether it takes writes, as far as that can be known without one.
+        """Check that it takes writes, as far as that can be known without one.
 
         Raises:
-            DatabaseUnwritable: it does not, or did not a moment ago.
-            DatabaseError: it can't be asked.
+            DatabaseUnwritable: it takes none, or took none a moment ago.
+            DatabaseError: it can't be reached.
         """
         async with self.system_transaction() as connection:
             read_only = await connection.scalar(_READ_ONLY)
@@ -211,7 +211,7 @@ class Database:
 
 
 async def _roll_back(connection: AsyncConnection) -> None:
-    # The error that brought us here is the one to report, not that the socket is gone too.
+    # Report the error that brought us here, not that the socket is gone too.
     with contextlib.suppress(*FAULTS):
         await connection.rollback()
 

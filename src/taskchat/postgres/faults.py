@@ -1,4 +1,4 @@
-"""Which error of the database means what: it passes, the connection is lost, or it is our bug."""
+"""What a database error means: it will pass, the connection is lost, or it is a bug of ours."""
 
 from typing import Final
 
@@ -10,13 +10,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from taskchat.errors import DatabaseError, DatabaseRefused, DatabaseUnwritable
 
 ServerError = DBAPIError
-"""What a statement raises that the server refused, or that lost it."""
+"""What a statement raises if the server refused it, or if its connection was lost."""
 
 FAULTS: Final = (DBAPIError, PoolTimeoutError, OSError, InternalClientError)
 """All that a statement or an attempt to connect may raise."""
 
 DRIVER_FAULTS: Final = (OSError, PostgresError, DriverError, InternalClientError)
-"""The same of the bare driver; the last is what it raises when it is cut in mid-message."""
+"""The same for the bare driver; the last is what it raises if it is cut off mid-message."""
 
 READ_ONLY: Final = "25006"
 """read_only_sql_transaction: a standby, a primary that was demoted, or one that was told so."""
@@ -33,7 +33,7 @@ _PASSING: Final = (
     "58",  # the server's own system calls
     "XX",  # the server's own bugs, broken files, and what poolers say of a server that is away
 )
-"""SQLSTATEs, or their classes, of what passes without a change here."""
+"""SQLSTATEs, or their classes, of errors that pass without a change here."""
 
 _REFUSING: Final = ("28", "3D")
 """The login or the database is not there, or not for us."""
@@ -42,11 +42,11 @@ _UNWRITABLE: Final = (READ_ONLY, "53100", "58030")
 """The server answers and can't write: read-only, a full disk, a broken one."""
 
 _ENDING: Final = ("08", READ_ONLY, "25P03", "25P04", "57P")
-"""After these a connection is of no use: it is gone, or leads to a server that is the wrong one."""
+"""After these a connection is useless: it is gone, or leads to the wrong server."""
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """The server's code of an error; None where the server said nothing."""
+    """The server's code of an error; None if the server said nothing."""
     state = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
     return str(state) if state else None
 
@@ -62,7 +62,7 @@ def is_transient(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Whether the connection that raised this is of no further use.
 
-    No answer in time counts: what dropped this one without a word has dropped the others too.
+    No answer in time counts too: what dropped this connection silently has dropped the others.
     """
     state = sqlstate_of(error)
     if state is not None:
@@ -70,7 +70,7 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
-        # SQLAlchemy's error was made from the driver's.
+        # SQLAlchemy's error wraps the driver's.
         error = getattr(error.orig, "__cause__", None) or error
     if isinstance(error, DriverError):
         return not isinstance(error, ValueError | TypeError)
@@ -78,7 +78,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def fault_of(error: BaseException) -> DatabaseError | None:
-    """The answer that an error is; None when it is a bug of ours."""
+    """The answer for an error; None if it is a bug of ours."""
     state = sqlstate_of(error) or ""
     if state.startswith(_REFUSING):
         return DatabaseRefused(retry_after_s=5)
@@ -88,7 +88,7 @@ def fault_of(error: BaseException) -> DatabaseError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The same for whoever runs the service, in a few words without a secret."""
+    """The same for the operator, in a few words without secrets."""
     driven = getattr(error, "orig", None) or error
     if isinstance(driven, TimeoutError):
         return "no answer in time"

@@ -18,19 +18,19 @@ from taskchat.telemetry import metrics
 from taskchat.time_limits import uncounted
 
 LOOKS: Final = 5
-"""How often a wait looks whether the line has moved before it gives up. A process that was starved
-or frozen finds its timers run out before it has done anything; it must not take that for a line
-that stands."""
+"""How often a wait checks whether the line has moved before it gives up. A process that was starved
+or frozen finds its timers expired before it has done anything; it must not mistake that for a line
+that stands still."""
 
 PACE_S: Final = 0.1
-"""From one served request to the next, until it is known: that of a small machine."""
+"""Time from one served request to the next, until it is known: that of a small machine."""
 
 PACE_SAMPLES: Final = 50
-"""Over so many requests the pace is averaged. The first ones of a rush are quick: the turns that
+"""The pace is averaged over this many requests. The first ones of a rush are quick: the turns that
 they begin have not come back yet."""
 
 RETRY_AFTER_S_MAX: Final = 300
-"""The longest wait that is asked of a client."""
+"""The longest wait that a client is asked for."""
 
 
 class Precedence(enum.IntEnum):
@@ -43,11 +43,11 @@ class Precedence(enum.IntEnum):
 
 
 Place: TypeAlias = asyncio.Future[None]
-"""Done when its time has come, or with the error that ends its wait."""
+"""Done when its turn has come, or with the error that ends the wait."""
 
 
 class FairQueue:
-    """Who waits, a user's in order, and users in turn: nobody gets ahead by asking more often."""
+    """Who waits: a user's places in order, and users in turn; asking more often gains nothing."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[Place]] = OrderedDict()
@@ -57,12 +57,12 @@ class FairQueue:
         return self._length
 
     def push(self, user: str, place: Place) -> None:
-        """Behind the user's others, and behind one of each other user."""
+        """Add a place after the user's others, and after one of each other user."""
         self._waiting.setdefault(user, deque()).append(place)
         self._length += 1
 
     def pop(self, *, but: Container[str]) -> tuple[str, Place] | None:
-        """Whose time has come, but for these users."""
+        """Take the next place, but not one of these users'."""
         user = next((name for name in self._waiting if name not in but), None)
         if user is None:
             return None
@@ -74,7 +74,7 @@ class FairQueue:
         return user, place
 
     def remove(self, user: str, place: Place) -> None:
-        """It waits no longer, if it still does."""
+        """Remove a place that waits no longer, if it is still there."""
         places = self._waiting.get(user, deque())
         if place in places:
             places.remove(place)
@@ -83,7 +83,7 @@ class FairQueue:
                 del self._waiting[user]
 
     def pop_newest_of_longest(self, user: str) -> Place | None:
-        """The last place of whoever has the most, if they have more than this user is to have."""
+        """Take the newest place of whoever has the most, if they have more than this user would."""
         longest = max(self._waiting, key=lambda name: len(self._waiting[name]))
         places = self._waiting[longest]
         if len(places) <= len(self._waiting.get(user, ())) + 1:
@@ -93,18 +93,18 @@ class FairQueue:
 
 
 class Line:
-    """So many at once, the others in line.
+    """Serves so many at once; the others wait in line.
 
     Args:
-        size: Who may be served at once.
-        waiting_max: Arriving requests that may wait.
+        size: How many may be served at once.
+        waiting_max: How many arriving requests may wait.
         still_s: How long an arriving request waits in a line that does not move.
     """
 
     def __init__(self, *, size: int, waiting_max: int, still_s: float) -> None:
         self._free = size
         # One request of a user at a time: they lock the same rows, and would wait for each other
-        # with a connection in hand that others could use.
+        # while holding a connection that others could use.
         self._arrived: set[str] = set()
         self._waiting_max = waiting_max
         self._still_s = still_s
@@ -118,12 +118,12 @@ class Line:
         """Wait in line, then be served inside the block.
 
         Args:
-            user: Who, so that users are served in turn; empty for the service itself.
+            user: Who waits, so that users are served in turn; empty for the service itself.
             precedence: Who goes first.
 
         Raises:
             Overloaded: the line is full.
-            DatabaseError: it stands still.
+            DatabaseError: the line stands still.
         """
         began = time.monotonic()
         await self._wait(user, precedence)
@@ -164,7 +164,7 @@ class Line:
             except BaseException:
                 queue.remove(user, place)
                 if place.done() and not place.cancelled() and place.exception() is None:
-                    # Its time had come, and it is not there any more.
+                    # Its turn had come, and it is gone.
                     self._leave(user, precedence)
                 raise
         if precedence is Precedence.ARRIVING:
@@ -184,10 +184,10 @@ class Line:
         raise DatabaseError(retry_after_s=self._retry_after_s())
 
     def _make_room(self, queue: FairQueue, user: str) -> None:
-        """For one more of this user's, unless nobody has more waiting than they.
+        """Make room for one more of this user's places, unless nobody has more waiting.
 
         Raises:
-            Overloaded: nobody has.
+            Overloaded: nobody has more.
         """
         metrics.LINE_REFUSED.inc()
         refused = queue.pop_newest_of_longest(user) if self._waiting_max else None
@@ -197,7 +197,7 @@ class Line:
         refused.set_exception(error)
 
     def _retry_after_s(self) -> int:
-        """Until those who wait now have been served, at the pace of the last ones.
+        """The time until those who wait now have been served, at the recent pace.
 
         Whoever is refused next is told to come after that: if all came back at once, most of them
         would be refused again.

@@ -1,7 +1,7 @@
-"""LISTEN on one connection a process, for everybody here who waits for a notification.
+"""LISTEN on one connection per process, for everybody here who waits for a notification.
 
-A notification is a hint. One that is lost, or a pooler that carries none, costs those who wait a
-moment: behind each of them is a poll.
+A notification is a hint. If one is lost, or a pooler carries none, those who wait lose a moment:
+all of them also poll.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from taskchat.postgres.faults import DRIVER_FAULTS
 log = structlog.get_logger()
 
 RECONNECT_S: Final = 2.0
-"""Between attempts to listen again; polling serves in the meantime."""
+"""Wait between attempts to listen again; polling serves in the meantime."""
 
 CHECK_S: Final = 10.0
-"""How often an idle listener asks whether its connection still lives; a dead peer says nothing."""
+"""How often an idle listener checks that its connection still lives; a dead peer says nothing."""
 
 TIMEOUT_S: Final = 5.0
-"""For what is asked of the connection; a peer that is gone says nothing."""
+"""Time limit of what is asked over the connection; a peer that is gone says nothing."""
 
 
 class Listener:
     """One connection that listens, for as long as the app lives.
 
     Args:
-        direct_url: A database address that is no transaction pooler.
+        direct_url: A database address without a transaction pooler.
 
     Attributes:
         listening: Set while notifications arrive.
@@ -45,11 +45,11 @@ class Listener:
         self.listening = asyncio.Event()
 
     def on(self, channel: str, callback: Callable[[str], None]) -> None:
-        """Call back with the payload of every notification on a channel; before `start`."""
+        """Call back with the payload of every notification on a channel; use before `start`."""
         self._channels[channel] = callback
 
     def on_listening(self, callback: Callable[[], None]) -> None:
-        """Call back whenever listening begins: what was told before then was not heard."""
+        """Register a callback for whenever listening begins: what came before was not heard."""
         self._reconnected.append(callback)
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The schema's version: how it stands to this code, and applying what it lacks."""
+"""The schema's version: how it compares with this code, and applying what it lacks."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from taskchat.resources import resource_path
 from taskchat.settings import Settings
 
 MIGRATION_LOCK: Final = 7_236_521_884
-"""An arbitrary number that only migrations of this service lock, those of every release."""
+"""An arbitrary number that only migrations of this service lock, in every release."""
 
 COMPARISON: Final[Mapping[str, bool]] = {"compare_type": True, "compare_server_default": True}
 """What counts as a difference between the models and a database, wherever the two are compared."""
@@ -32,7 +32,7 @@ BUSY: Final = frozenset({"55P03", "40P01"})
 _OF_THE_DRIVER: Final = (InterfaceError, InternalClientError)
 
 _ROLE_UNKNOWN: Final = "22023"
-"""What `set_config` says of a role that the server does not have."""
+"""How `set_config` reports a role that the server does not have."""
 
 _UNREAD: Final = frozenset({_ROLE_UNKNOWN, "42501", "42P01", "42703"})
 """Why the version can't be read in the usual role: no such role, no right, no table, no column."""
@@ -56,7 +56,7 @@ _MENDS: Final = {
     "28000": _LOGIN,
     "28P01": _LOGIN,
 }
-"""What helps against what the server says, by SQLSTATE."""
+"""What helps against an error of the server, by SQLSTATE."""
 
 _GRANT: Final = f"as the owner run GRANT {APP_ROLE}, {SYSTEM_ROLE} TO it"
 
@@ -67,13 +67,13 @@ class SchemaError(CannotStart):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """How a database's schema stands to this code.
+    """How a database's schema compares with this code.
 
     Attributes:
-        standing: `behind` is what `migrate` mends; `newer` is a revision that this code does not
+        standing: `behind` is what `migrate` fixes; `newer` is a revision that this code does not
             know; `unclear` is what somebody has to put right first.
-        revision: The one that is applied; None when there is none, or not one.
-        problem: One sentence with its mend; None where the two fit.
+        revision: The one that is applied; None if there is none, or more than one.
+        problem: One sentence that says what to do; None if the two fit.
     """
 
     standing: Literal["fits", "behind", "newer", "unclear"]
@@ -99,7 +99,7 @@ def upgrade(
     Args:
         url: As `DATABASE_URL`; a login that may create tables and roles, not a pooler.
         settings: For the time limits; the environment's when left out.
-        tell: Takes a line of progress before each migration, and when something is waited for.
+        tell: Called with a line of progress before each migration, and during a wait.
 
     Raises:
         SchemaError: the database is away, refuses, or is not one to migrate.
@@ -193,7 +193,7 @@ _LOOK: Final = text(
 async def read_schema(connection: AsyncConnection) -> Schema:
     """How the schema stands, as the login of this connection sees it.
 
-    It says what this login can't read, and names other tables where no revision is noted.
+    The result says what this login can't read, and names other tables if no revision is noted.
     """
     found = (await connection.execute(_LOOK)).one()
     if not found.versioned:

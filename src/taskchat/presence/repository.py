@@ -16,10 +16,10 @@ PLACES_CHANNEL: Final = "taskchat_places"
 """Payload: the id of a user who needs a place for a WebSocket and has none left."""
 
 
-# Told only where another process has somebody to tell: committing a notification takes a lock that
-# all of the cluster's committing notifiers share, and most turns have no onlookers.
+# Sent only if another process has somebody to tell: committing a notification takes a lock that all
+# of the cluster's committing notifiers share, and most turns have no onlookers.
 def tell_followers(turn: str) -> str:
-    """A column of a statement that has a row of `turns` under this name."""
+    """An SQL column that notifies followers, for a statement that has a row of `turns` so named."""
     return (
         f"(SELECT pg_notify('{EVENTS_CHANNEL}', follower.conversation_id::text)"
         f" FROM live_connections AS follower WHERE follower.user_id = {turn}.user_id"
@@ -28,7 +28,7 @@ def tell_followers(turn: str) -> str:
     )
 
 
-# One user's connections are counted one after another: who joins holds the user's row.
+# One user's connections are counted one after another: whoever joins locks the user's row.
 _LOCK_USER = text("SELECT 1 FROM users WHERE id = :owner FOR NO KEY UPDATE")
 _COUNT = text(
     "SELECT count(*) FROM live_connections WHERE user_id = :owner AND kind = :kind"
@@ -73,7 +73,7 @@ async def join(
     lease_s: float,
     connections_max: int | None,
 ) -> bool:
-    """Note a connection; False when the user has as many of its kind as they may."""
+    """Note a connection; False if the user has as many of its kind as they may."""
     if connections_max is not None:
         await connection.execute(_LOCK_USER, {"owner": principal.user_id})
         if await count(connection, principal, kind=kind) >= connections_max:

@@ -11,11 +11,11 @@ from taskchat.principal import Principal
 
 
 class Presence:
-    """The connections of one process, on record for as long as it lives.
+    """The connections of one process, on record for as long as the process lives.
 
     Args:
-        database: Where all of it is kept.
-        process: Which process.
+        database: Where they are recorded.
+        process: This process.
         lease_s: How long its connections count without a sign of life.
         websockets_max: WebSockets of one user, over all processes.
     """
@@ -32,7 +32,7 @@ class Presence:
     async def join(
         self, principal: Principal, kind: str, conversation_id: UUID | None
     ) -> UUID | None:
-        """Note a connection; None when the user has as many WebSockets as they may.
+        """Note a connection; None if the user has as many WebSockets as they may.
 
         Raises:
             DatabaseError: it could not be noted.
@@ -65,7 +65,7 @@ class Presence:
         return count < self._websockets_max
 
     async def ask_others(self, principal: Principal) -> bool:
-        """Ask the other processes for a place of a user's; False if they have no WebSocket of it.
+        """Ask the other processes for a place for a user; False if they have none of its sockets.
 
         Raises:
             DatabaseError: they could not be asked.
@@ -94,7 +94,7 @@ class Presence:
             await repository.move(connection, principal, id_, conversation_id)
 
     async def leave(self, principal: Principal, id_: UUID) -> None:
-        """Note that a connection is gone; where that fails, its lease runs out."""
+        """Note that a connection is gone; if that fails, its lease runs out."""
         self._here.discard(id_)
         with contextlib.suppress(DatabaseError):
             async with self._database.transaction(principal) as connection:

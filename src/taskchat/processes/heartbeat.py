@@ -1,8 +1,8 @@
 """Signs of life of this process, which do not wait for its event loop.
 
-A thread with a connection of its own says that the process lives, however much the loop has to do.
-It asks the loop for an answer by the way: a process whose loop answers no more has no use of its
-turns, and stops renewing their lease.
+A thread with a connection of its own reports that the process lives, however busy the loop is. It
+also asks the loop for an answer: a process whose loop no longer answers has no use for its turns,
+and stops renewing their lease.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from taskchat.telemetry import metrics
 log = structlog.get_logger()
 
 PATIENCE_S_MIN: Final = 2.0
-"""How long the database may take over one sign of life, at the least; with a long lease longer."""
+"""The least time that the database may take over one sign of life; a long lease allows more."""
 
 STOP_S: Final = 5.0
 """How long a stopping app waits for the last word of its heartbeat."""
@@ -38,11 +38,11 @@ class Heartbeat:
     Args:
         urls: Addresses of the database, the direct one first; the next one serves while it is out
             of reach.
-        process: Who lives.
-        lease: For how long each sign is good.
+        process: This process.
+        lease: How long each sign is valid.
 
     Attributes:
-        beats: Signs of life that the database has heard.
+        beats: How many signs of life the database has received.
     """
 
     def __init__(self, urls: Sequence[str], process: UUID, *, lease: Lease) -> None:
@@ -61,7 +61,7 @@ class Heartbeat:
         self.beats = 0
 
     def start(self) -> None:
-        """Begin, in a thread; call it on the loop that is to answer."""
+        """Start the thread; call it on the loop that has to answer."""
         self._app = asyncio.get_running_loop()
         self._own = asyncio.new_event_loop()
         self._life = self._own.create_task(self._live())
@@ -103,13 +103,13 @@ class Heartbeat:
         except DRIVER_FAULTS as error:
             log.warning("heartbeat.lost", error=type(error).__name__)
         except Exception:
-            # Nobody would notice that this process is about to be taken for dead.
+            # Otherwise nobody would notice that this process is about to be taken for dead.
             log.exception("heartbeat.crashed")
         return connected
 
     @contextlib.asynccontextmanager
     async def _connection(self, url: str) -> AsyncIterator[tuple[Connection, int | None]]:
-        """A connection, and what its session holds for as long as it is open."""
+        """A connection, and the lock that its session holds for as long as it is open."""
         async with asyncio.timeout(self._patience_s):
             connection = await connect(url, command_timeout_s=self._patience_s)
         try:
@@ -124,10 +124,10 @@ class Heartbeat:
             self._hang_up(connection)
 
     def _hang_up(self, connection: Connection | None) -> None:
-        """End the connection before this one; this one goes when the next has been heard over.
+        """Close the connection before this one; this one is closed once the next is heard.
 
-        The network may be silent, and the server know nothing of it: for as long as the old session
-        is open, this process is connected.
+        The network may be silent without the server knowing: for as long as the old session is
+        open, this process counts as connected.
         """
         if self._left is not None:
             self._left.terminate()
@@ -136,7 +136,7 @@ class Heartbeat:
     async def _beat(self, connection: Connection, session: int | None, url: str) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
-        # The direct address may be within reach again.
+        # The direct address may be reachable again.
         back_at = math.inf if url == self._urls[0] else time.monotonic() + self._lease.seconds
         while time.monotonic() < back_at:
             await connection.execute(
@@ -174,12 +174,11 @@ class Heartbeat:
     def _is_stuck(self) -> bool:
         """Whether the app's loop has not answered for longer than the grace.
 
-        Counted in beats of this thread: what freezes the process, or takes the processor from it,
-        stops both.
+        It is counted in beats of this thread: what freezes the process, or starves it, stops both.
         """
         if self._answered:
             self._answered, self._unanswered_s = False, 0.0
-            # A loop that is closed answers nobody, and has no turns.
+            # A closed loop answers nobody, and has no turns.
             with contextlib.suppress(RuntimeError):
                 self._app.call_soon_threadsafe(self._answer)
         else:

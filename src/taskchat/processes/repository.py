@@ -1,4 +1,4 @@
-"""SQL of who lives. Only the database's clock decides, and only who has watched may judge."""
+"""SQL of who lives. Only the database's clock decides, and only those who watched may judge."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,23 +9,23 @@ from sqlalchemy import text
 from taskchat.postgres.database import SYSTEM_ROLE, Connection
 
 BEATS_A_LEASE: Final = 6
-"""A few may be missed, and a death is noticed long before the lease ends."""
+"""Some beats may be missed, and a death is still noticed long before the lease ends."""
 
 GONE_S_MIN: Final = 1.5
 """A process whose session was cut needs a moment to open another, on a busy machine too."""
 
 FORGOTTEN_H: Final = 1
-"""Hours for which the row of a process that is no more is kept: how it ended decides what its turns
+"""Hours for which the row of a process that is gone is kept: how it ended decides what its turns
 lost with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """For how long a silent process keeps its turns.
+    """How long a silent process keeps its turns.
 
     Attributes:
-        seconds: Without a sign of life, where nothing else is known of it.
-        grace_s: So much longer while its session with the database is open: slow is not dead.
+        seconds: Without a sign of life, if nothing else is known about it.
+        grace_s: How much longer while its session with the database is open: slow is not dead.
     """
 
     seconds: float
@@ -35,18 +35,18 @@ class Lease:
     def gone_s(self) -> float:
         """How long it may be silent once that session has ended.
 
-        Whoever judges others must itself have been there, without a break, for as long: after a
-        database was away, all processes come back one after another.
+        A process that judges others must itself have been there, without a break, for as long:
+        after the database was away, all processes come back one after another.
         """
         return max(self.seconds / 3, GONE_S_MIN)
 
     @property
     def beat_s(self) -> float:
-        """Between two signs of life."""
+        """The time between two signs of life."""
         return self.seconds / BEATS_A_LEASE
 
     def values(self) -> dict[str, float]:
-        """What `LOST` takes besides `process`."""
+        """The parameters of `LOST` besides `process`."""
         return {"lease_s": self.seconds, "grace_s": self.grace_s, "gone_s": self.gone_s}
 
 
@@ -67,23 +67,23 @@ LOST: Final = (
     " WHERE silent.fate = 'gone' OR silent.expires_at < now() - CASE silent.fate"
     " WHEN 'silent' THEN make_interval(secs => :grace_s) ELSE interval '0' END)"
 )
-"""A part of a statement: the processes whose turns are up, and what became of them.
+"""A part of a statement: the processes whose turns may be taken, and what became of them.
 
-`ended`: in order, and said so. `gone`: its session is closed. `stuck`: its heart beats, and says
-that its event loop answers no more. `silent`: it is connected and says nothing, as one that is
-frozen. `unknown`: it has no session that could be looked for, and its lease ran out."""
+`ended`: it ended in order, and said so. `gone`: its session is closed. `stuck`: its heartbeat
+reports that its event loop no longer answers. `silent`: it is connected and says nothing, like a
+frozen process. `unknown`: it has no session to look for, and its lease ran out."""
 
 DEATHS: Final = ("gone", "stuck", "unknown")
-"""Fates in which the turn at hand may have had a part. What freezes a process comes from outside,
-and a process that is silent, however long, is alive."""
+"""Fates in which the current turn may have had a part. What freezes a process comes from outside,
+and a silent process, however long it is silent, is alive."""
 
 REVOCABLE: Final = ("gone", "unknown")
-"""Deaths that were none if the process is heard again: its connections were cut, and it was slow to
-open others."""
+"""Deaths that are taken back if the process is heard again: its connections were cut, and it was
+slow to open others."""
 
 
-# What a heartbeat says is a script: one transaction in one trip, and nothing that a pooler could
-# confuse. A lost sign of life is followed by the next: none waits for a disk, nor for a standby.
+# A heartbeat is a script: one transaction in one round trip, with nothing for a pooler to confuse.
+# A lost sign of life is followed by the next, so none waits for a disk or for a standby.
 _AS_SYSTEM: Final = (
     f"SELECT set_config('role', '{SYSTEM_ROLE}', true),"
     " set_config('synchronous_commit', 'off', true),"
@@ -96,7 +96,7 @@ _BEAT: Final = (
     " ON CONFLICT (id) DO UPDATE SET session = excluded.session, seen_at = excluded.seen_at,"
     " stuck = excluded.stuck,"
     " expires_at = CASE WHEN excluded.stuck THEN p.expires_at ELSE excluded.expires_at END,"
-    # Who was away does not know what became of the others meanwhile.
+    # A process that was away does not know what became of the others meanwhile.
     " since = CASE WHEN p.expires_at < now() OR p.session IS DISTINCT FROM excluded.session"
     " THEN excluded.since ELSE p.since END"
 )
@@ -114,10 +114,10 @@ def beat(process: UUID, *, lease: Lease, session: int | None, stuck: bool, timeo
     """A sign of life, as a script.
 
     Args:
-        process: Who lives.
-        lease: For how long it is good.
-        session: What its session holds as a lock; None where it has none of its own.
-        stuck: Whether its event loop answers no more: then its lease is not renewed.
+        process: The process that lives.
+        lease: How long the sign is valid.
+        session: What its session holds as a lock; None if it has none of its own.
+        stuck: Whether its event loop no longer answers: then its lease is not renewed.
         timeout_s: The longest it may take.
     """
     return (_AS_SYSTEM + _BEAT).format(
@@ -130,16 +130,16 @@ def beat(process: UUID, *, lease: Lease, session: int | None, stuck: bool, timeo
 
 
 def leave(process: UUID, *, timeout_s: float) -> str:
-    """A process ends in order, as a script."""
+    """The end of a process, in order, as a script."""
     return (_AS_SYSTEM + _LEAVE).format(process=process, timeout_ms=round(timeout_s * 1000))
 
 
 def hold_session(session: int, *, server_pid: int, lease: Lease) -> str:
     """Hold a lock for as long as the session is open, as a script.
 
-    Nothing is held, and no row comes back, where the server process is another than the one that
-    the driver was told of: there is a pooler in between, and the session is everybody's. The server
-    looks for a peer that went without a word: a machine that lost its power closes nothing.
+    Nothing is held, and no row comes back, if the server process is not the one that the driver was
+    told of: then there is a pooler in between, and the session is shared. The server probes for a
+    peer that left silently: a machine that lost its power closes nothing.
     """
     return _HOLD_SESSION.format(
         session=session, server_pid=server_pid, idle_s=max(1, round(lease.gone_s))

@@ -1,8 +1,8 @@
-"""HTTP/1.1 on a socket: what has not arrived whole yet has a limit on its bytes and on its time.
+"""HTTP/1.1 on a socket: limits the bytes and the time of what has not arrived in full.
 
-Uvicorn keeps whatever it is sent and waits for ever; the app, with its own limits, is asked only
-once the headers are complete. Nothing is judged here that the app could judge: this refuses what
-the app would never get to see, or would be sure to refuse.
+Uvicorn keeps whatever it is sent and waits for ever; the app, with its own limits, is called only
+once the headers are complete. What the app can judge is left to it: this refuses what the app would
+never see, or would be sure to refuse.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ from taskchat.settings import Settings
 log = structlog.get_logger()
 
 LINGER_S: Final = 5
-"""For how long what still comes after an answer is thrown away. To close with bytes unread resets
-the connection, and a reset can take the answer from a client that is still sending."""
+"""How long to throw away what still comes after an answer. Closing with bytes unread resets the
+connection, and a reset can take the answer from a client that is still sending."""
 
 WEBSOCKET_VERSION: Final = b"13"
-"""The only one there ever was (RFC 6455)."""
+"""The only WebSocket version there ever was (RFC 6455)."""
 
 SEPARATOR_BYTES: Final = 4
-"""Around each header: a colon, a space, and the end of the line."""
+"""Bytes around each header: a colon, a space, and the end of the line."""
 
 REQUEST_LINE_BYTES: Final = 64
 """Method, version and separators of a request line, generously."""
 
 UPGRADE_LINE_BYTES_MAX: Final = 8192
-"""One line of a WebSocket's request, for the parser behind: it breaks at a longer one."""
+"""The longest line of a WebSocket's request; the parser behind fails at a longer one."""
 
 UPGRADE_ONCE: Final = (b"host", b"origin", b"sec-websocket-key", b"sec-websocket-version")
-"""Headers of a WebSocket's request of which two would mean two things."""
+"""Headers of a WebSocket's request that are ambiguous if they come twice."""
 
 WIRE_BYTES_PER_BODY_BYTE: Final = 8
-"""A chunk of one byte takes six on the wire. What takes more is padding: extensions, trailers."""
+"""A chunk of one byte takes six on the wire. Anything more is padding: extensions, trailers."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -70,19 +70,19 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
-        # Where in a request the parser is: in its head, in its body, or in none.
+        # Whether the parser is in a request's head, or in its body, or in neither.
         self._head_open = self._body_open = False
         self._heads_begun = 0
         self._head_bytes = self._body_bytes = 0
-        # Whether the head just read is to be read again without its upgrade.
+        # Whether to read the head again without its upgrade.
         self._upgrade_ignored = False
-        # Whether what arrives is thrown away.
+        # Whether to throw away what arrives.
         self._deaf = False
 
     # --- asyncio's calls ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request its time to begin."""
+        """Start the time limit for the first request to begin."""
         super().connection_made(transport)
         self._arm(self._settings.header_timeout_s)
 
@@ -92,7 +92,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, then look at how much of an unfinished request there is."""
+        """Parse what came, then check how much of an unfinished request there is."""
         if self._deaf:
             return
         heads_begun, between = self._heads_begun, not (self._head_open or self._body_open)
@@ -100,7 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._body_bytes += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
-        # Where a head began in the middle of what came, up to one read goes uncounted.
+        # If a head began in the middle of what came, up to one read goes uncounted.
         if self._head_open and self._heads_begun == heads_begun + between:
             self._head_bytes += len(data)
         self._look()
@@ -135,7 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise httptools.HttpParserInvalidMethodError
         version = self.parser.get_http_version().encode()
         if version == b"1.0":
-            # To the parser the connection of an older client ends with its request.
+            # For the parser, an older client's connection ends with its request.
             self.parser = httptools.HttpRequestParser(self)
         lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, version)]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
@@ -144,14 +144,14 @@ class GuardedProtocol(HttpToolsProtocol):
     # --- the parser's calls ---
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Note the first byte of a request."""
         self._head_open = True
         self._heads_begun += 1
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """From here on the app's own deadline runs, unless this becomes a WebSocket."""
+        """From here on the app's own deadline applies, unless this becomes a WebSocket."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrade_ignored = True
             return
@@ -167,7 +167,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._disarm()
 
     def on_message_complete(self) -> None:
-        """The last byte of a request."""
+        """Note the last byte of a request."""
         if self._upgrade_ignored:
             return
         self._body_open = False
@@ -176,25 +176,25 @@ class GuardedProtocol(HttpToolsProtocol):
     # --- uvicorn's calls ---
 
     def _should_upgrade(self) -> bool:
-        """An older client's wish is ignored (RFC 9110, section 7.8)."""
+        """Ignore an older client's upgrade (RFC 9110, section 7.8)."""
         return super()._should_upgrade() and self.parser.get_http_version() != "1.0"
 
     def on_response_complete(self) -> None:
-        """An answer is out; look at what is still coming in."""
+        """Check what is still coming in, now that an answer is out."""
         super().on_response_complete()
         if self._deaf or self.transport.is_closing():
             return
         if self._body_open and self.cycle.response_complete:
             self._arm(LINGER_S)
         elif self._head_open:
-            # It waited for the answer before it; its time begins now.
+            # It waited for the previous answer; its time begins now.
             self._unset_keepalive_if_required()
             self._arm(self._settings.header_timeout_s)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; the limits on headers hold for this request too."""
         self._disarm()
-        # Those behind take no others; a hint that can't be used is as if it had not been sent.
+        # The parser behind takes only ASCII; a bad hint is treated as if it had not been sent.
         hints = {name.lower().encode() for name in HINTS}
         self.headers = [
             (name, value) for name, value in self.headers if value.isascii() or name not in hints
@@ -208,7 +208,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def _check_upgrade(self) -> None:
-        """What the parser behind would not take, it would not answer either."""
+        """Refuse what the parser behind would reject without an answer."""
         sizes = [len(name) + len(value) for name, value in self.headers]
         if (
             len(self.headers) > self._settings.header_count_max
@@ -291,7 +291,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def _refuse(self, error: ServiceError) -> None:
-        """Take nothing more on this connection, and say why where this request's answer is due."""
+        """Take nothing more on this connection, and say why if this request's answer is due."""
         self._deaf = True
         self._head_open = False
         if not self._owes_an_answer():
@@ -300,7 +300,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._linger()
         elif self._body_open and not self.cycle.response_started and not self.pipeline:
             self._write(error)
-            # As if the client had gone: the app stops waiting for the rest.
+            # As if the client had left: the app stops waiting for the rest.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self._linger()
@@ -322,7 +322,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
 
     def _origin(self) -> str | None:
-        """Of the page that asks, as far as that has arrived."""
+        """The origin of the requesting page, as far as it has arrived."""
         headers = cast(list[tuple[bytes, bytes]] | None, self.headers) or []
         return next((value.decode("latin-1") for name, value in headers if name == b"origin"), None)
 
@@ -334,12 +334,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def _end_with_the_connection(cycle: RequestResponseCycle) -> None:
-    """Answer as HTTP/1.0 does: a body of no known length goes on until the connection is closed.
+    """Answer as HTTP/1.0 does: a body of unknown length ends when the connection is closed.
 
-    Uvicorn would send it in chunks, whose sizes an older client takes for text.
+    Uvicorn would send it in chunks, whose sizes an older client would take for text.
     """
     send, goes_on = cycle.send, False
-    # Nor does it know of answers before the answer.
+    # Such a client does not know interim answers either.
     cycle.waiting_for_100_continue = False
 
     async def framed(message: Any) -> None:

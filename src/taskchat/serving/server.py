@@ -28,19 +28,19 @@ from taskchat.telemetry.console import say
 from taskchat.telemetry.logs import configure_logs
 
 IMPORT_NAME = "taskchat.main:app"
-"""For workers and for reloading, which import the app anew."""
+"""The app's import name, for workers and for reloading."""
 
 GRACE_S = 5
-"""After the drain nothing should be open any more; what is gets this long, not for ever."""
+"""Nothing should be open after the drain any more; what is gets this long, not for ever."""
 
 
 class AppLifespan(LifespanOn):
-    """The app's lifespan, which remembers what ended it."""
+    """The app's lifespan; remembers what ended it."""
 
     failure: BaseException | None = None
 
     async def main(self) -> None:
-        """As the server's own, which would log the reason at most."""
+        """Like the server's own, which would at most log the reason."""
         scope = {
             "type": "lifespan",
             "asgi": {"version": self.config.asgi_version, "spec_version": "2.0"},
@@ -84,7 +84,7 @@ class AnnouncingServer(uvicorn.Server):
             try:
                 self._announce()
             except OSError as error:
-                # The app is up by now, and is to be closed in order.
+                # The app is up by now, and has to be shut down in order.
                 self._refusal, self.should_exit = refusal_of(error), True
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -110,17 +110,17 @@ def allow_files() -> None:
 
 
 def settle_memory() -> None:
-    """Spare the garbage collector what lives as long as the process.
+    """Exempt what lives as long as the process from garbage collection.
 
-    A full collection stops everything for as long as it looks at all there is; most of that was
-    there before the first request.
+    A full collection stops everything while it looks at all objects; most of those existed before
+    the first request.
     """
     gc.collect()
     gc.freeze()
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; what comes before the app is up waits in line.
+    """A listening socket; connections that come before the app is up wait in line.
 
     Raises:
         OSError: the address is taken, or isn't ours.
@@ -150,9 +150,9 @@ def run(
 
     Args:
         settings: For the app and its limits.
-        sock: Where it listens.
-        announce: Told, in one line, once requests are accepted.
-        workers: Processes to serve with.
+        sock: The listening socket.
+        announce: Called with one line, once requests are accepted.
+        workers: How many processes to serve with.
         reload: Start anew whenever the code changes.
 
     Raises:
@@ -185,7 +185,7 @@ class Reloader(WatchFilesReload):
     """Starts the app anew when its code changes."""
 
     def run(self) -> NoReturn:
-        """Until a signal says stop.
+        """Run until a signal says stop.
 
         Raises:
             SystemExit: with the code of the signal.
@@ -210,7 +210,7 @@ def _serve(settings: Settings, sockets: list[socket.socket], ready: Callable[[],
 def _serve_anew(
     settings: Settings, ready: Callable[[], None], sockets: list[socket.socket]
 ) -> None:
-    """Serve until the code changes; what can't start is told, and the next change tried."""
+    """Serve until the code changes; a failed start is reported, and retried on the next change."""
     begin_child()
     try:
         _serve(settings, sockets, ready)
@@ -222,7 +222,7 @@ def _serve_anew(
 
 def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
     """Uvicorn's configuration for the app, or for its import name."""
-    # Not a class made here: workers and reloading get this pickled.
+    # Not a class made here: workers and reloading have to pickle this.
     protocol: Any = functools.partial(GuardedProtocol, settings=settings)
     return uvicorn.Config(
         app,
@@ -231,7 +231,7 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
         ws_max_size=settings.websocket_frame_bytes_max,
         ws_ping_interval=settings.websocket_ping_s,
         ws_ping_timeout=settings.websocket_ping_s,
-        # Events are small; a compressor of its own for each idle socket is not.
+        # Events are small; a compressor for each idle socket is not.
         ws_per_message_deflate=False,
         # Our own log lines carry what matters; an access log carries user ids and tokens.
         log_config=None,

@@ -1,7 +1,7 @@
-"""WebSocket on a connection: a peer gets its share of this process, and not more.
+"""WebSocket on a connection: a peer gets its share of this process, and no more.
 
 Uvicorn parses whatever has arrived at once, answers every ping however many come, and waits for
-ever until a peer reads what was sent to it: one peer could hold up all others, admitted or not.
+ever until a peer reads what it was sent: one peer could block all others, admitted or not.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ STALL_S: Final = 10.0
 """How long a peer may leave unread what the operating system holds for it."""
 
 SLICE_BYTES: Final = 16_384
-"""Parsed at once, before others have their turn. At the worst, frames of six bytes, this takes some
-nine milliseconds, and such a peer is refused behind it."""
+"""Parsed at once, before others have their turn. In the worst case, frames of six bytes, this takes
+some nine milliseconds, and such a peer is refused after it."""
 
 FRAMES_BURST: Final = 500
 FRAMES_PER_S: Final = 100.0
-"""Frames of any kind that a peer may send, pings and pieces of messages among them. Who types,
-pings and resumes needs some few a second."""
+"""Frames of any kind that a peer may send, pings and parts of messages among them. Typing, pinging
+and resuming take a few per second."""
 
 POLICY_VIOLATION: Final = 1008
 """RFC 6455, section 7.4.1: a message that violates the server's policy."""
@@ -54,7 +54,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.scope["state"][PEER_KEY] = self
 
     async def answers(self, within_s: float) -> bool:
-        """Whether the peer sent anything just now, or does within this time of a ping."""
+        """Whether the peer sent anything just now, or does within this time after a ping."""
         if self.loop.time() - self._heard_at <= within_s:
             return True
         if self.close_sent or self.transport.is_closing():
@@ -66,10 +66,10 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._heard.wait()
-        # A loop that was late has its timers due before it has read what came in time.
+        # When the loop was late, timers are due before it has read what came in time.
         for _ in range(2):
             await asyncio.sleep(0)
-        # Whose frames we have still to hear, or who reads what was before the ping, is no ghost.
+        # A peer is no ghost if it has unparsed frames, or still reads what came before the ping.
         behind = self.read_paused or self._next_slice is not None
         return (
             self._heard_at >= asked_at or behind or self.transport.get_write_buffer_size() < unread
@@ -86,7 +86,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._next_slice is None:
             self._parse()
         else:
-            # Uvicorn reads on once the app has taken a message; there is enough to parse.
+            # Uvicorn resumes reading once the app took a message; there is enough to parse.
             self.transport.pause_reading()
 
     def _parse(self) -> None:
@@ -104,7 +104,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def handle_events(self) -> None:
-        """Act on the frames of a slice, while the peer keeps to its share."""
+        """Act on the frames of a slice, as long as the peer keeps to its share."""
         frames = sum(isinstance(event, Frame) for event in self.conn.events)
         if self._may_send(frames):
             super().handle_events()
@@ -119,7 +119,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         return self._frames_left >= 0
 
     def _refuse(self) -> None:
-        """Say why, and hang up: what such a peer still sends is not read."""
+        """Say why, and close: what such a peer still sends is not read."""
         self._unparsed.clear()
         if not self.close_sent:
             self.conn.send_close(POLICY_VIOLATION, "Too many frames.")
@@ -131,7 +131,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
     # --- what goes out ---
 
     def pause_writing(self) -> None:
-        """The peer does not read as fast as it is written to."""
+        """The peer reads more slowly than it is written to."""
         super().pause_writing()
         self._stall = self.loop.call_later(STALL_S, self.transport.abort)
 

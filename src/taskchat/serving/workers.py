@@ -26,10 +26,10 @@ from taskchat.signals import STOPPED, end_on_signals, heeded
 log = structlog.get_logger()
 
 RESTART_PAUSE_S: Final = 1.0
-"""Between two deaths of workers: one that dies at once must not take a processor with it."""
+"""Wait between replacing dead workers: one that dies at once must not use up a processor."""
 
 LOOK_S: Final = 0.2
-"""The longest until a signal is acted upon."""
+"""The longest delay before a signal is acted upon."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -39,19 +39,19 @@ Serve = Callable[[list[socket.socket], Callable[[], None]], None]
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One process, and what comes when it serves."""
+    """One process, and the connection on which it reports that it serves."""
 
     process: SpawnProcess
     ready: Connection
 
 
 class Workers:
-    """So many processes of one service.
+    """The worker processes of one service.
 
     Args:
         serve: What each of them runs.
-        sock: Where they listen.
-        count: How many.
+        sock: The listening socket.
+        count: How many there are.
     """
 
     def __init__(self, serve: Serve, sock: socket.socket, count: int) -> None:
@@ -60,14 +60,14 @@ class Workers:
         self._signals: list[int] = []
 
     def run(self, announce: Callable[[], None]) -> NoReturn:
-        """Until a signal says stop, which every worker has then followed.
+        """Run until a signal says stop, and every worker has followed it.
 
         Args:
             announce: Called once all of them serve.
 
         Raises:
             SystemExit: with the code of the signal.
-            CannotStart: one worker could not.
+            CannotStart: one worker could not start.
         """
         before = {number: signal.signal(number, self._received) for number in heeded()}
         try:
@@ -94,7 +94,7 @@ class Workers:
         return Worker(process, ready)
 
     def _all_ready(self) -> bool:
-        """Whether all serve; False when a signal came first."""
+        """Whether all serve; False if a signal came first."""
         waiting = {worker.ready: worker for worker in self._workers}
         while waiting and not self._signals:
             for ready in wait(list(waiting), LOOK_S):
@@ -133,7 +133,7 @@ class Workers:
 
 
 def _refusal(worker: Worker) -> CannotStart | None:
-    """Why it does not serve; None: it does."""
+    """Why a worker does not serve; None if it does."""
     try:
         said: CannotStart | None = worker.ready.recv()
     except EOFError:
@@ -152,7 +152,7 @@ def _work(serve: Serve, sock: socket.socket, tell: Connection) -> None:
 
 
 def begin_child() -> None:
-    """In a process that serves for its parent: end with it, however it ends."""
+    """Prepare a process that serves for its parent: it ends with the parent, however that ends."""
     end_on_signals(STOPPED)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Every knob, built once and passed down. Related knobs are checked against each other."""
+"""All settings, built once and passed down. Related settings are checked against each other."""
 
 import functools
 from pathlib import Path
@@ -31,18 +31,18 @@ JWT_SECRET_BYTES_MIN = 32
 
 ENV_FILE = Path(".env")
 ENV_FILE_ENCODING = "utf-8-sig"
-"""Some editors begin a file with a mark, which is no part of the first name in it."""
+"""Some editors begin a file with a byte order mark, which is no part of the first name in it."""
 
 
 def _given(value: object) -> object:
-    """An empty variable, as `.env.example` has them, counts as one that is not set."""
+    """An empty variable, such as those in `.env.example`, counts as one that is not set."""
     if isinstance(value, str) and not value.strip():
         return None
     return value or None
 
 
 def _one_line(value: object) -> object:
-    """A line end that came along with a copy is never meant, and every request would fail of it."""
+    """Refuse a line end that was copied along: it is never meant, and every request would fail."""
     value = _given(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         use_attribute_docstrings=True,
-        # What is refused may be a password.
+        # A refused value may be a password.
         hide_input_in_errors=True,
         populate_by_name=True,
     )
@@ -337,10 +337,10 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of the environment and of `.env`.
+    """Load the settings from the environment and from `.env`.
 
     Raises:
-        BadConfiguration: one of them is out of its bound, or the file can't be read.
+        BadConfiguration: one of them is out of bounds, or the file can't be read.
     """
     try:
         _check_env_file()
@@ -359,7 +359,7 @@ def load_settings() -> Settings:
 
 
 def _check_env_file() -> None:
-    """A line that is none would be left out with a warning, and the setting with it."""
+    """Refuse an invalid line: it would be skipped with a warning, and its setting with it."""
     if not ENV_FILE.is_file():
         return
     with ENV_FILE.open(encoding=ENV_FILE_ENCODING) as file:

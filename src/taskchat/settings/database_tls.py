@@ -1,7 +1,7 @@
 """What `sslmode` and its neighbours in a database address ask of TLS.
 
-The driver would look for files in the home folder by itself and fail where it may not; a file that
-can't be read there counts as one that is not there.
+By itself, the driver would look for files in the home folder, and fail if it may not read them.
+Here, a file that can't be read counts as missing.
 """
 
 import os
@@ -16,20 +16,20 @@ Tls: TypeAlias = ssl.SSLContext | None
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-"""Older ones are no protection any more."""
+"""Older versions are no protection any more."""
 
 SYSTEM: Final = "system"
-"""As `sslrootcert`: the certificates that the machine trusts."""
+"""Value of `sslrootcert`: the certificates that the machine trusts."""
 
 
 def tls_attempts(parameters: Mapping[str, str]) -> tuple[Tls, ...]:
     """The attempts that `sslmode` allows, in its order.
 
     Args:
-        parameters: As libpq calls them.
+        parameters: By their names in libpq.
 
     Raises:
-        ValueError: one of them names no mode or no file that can be used; in one sentence.
+        ValueError: one of them names no known mode, or no usable file; in one sentence.
     """
     mode = parameters.get("sslmode")
     if mode is None:
@@ -58,7 +58,7 @@ def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _verify(context: ssl.SSLContext, mode: str, parameters: Mapping[str, str]) -> None:
-    """Whom to trust. Without a file `require` trusts anybody, as libpq does."""
+    """Set whom to trust. Without a file, `require` trusts anybody, as libpq does."""
     root = _file(parameters, "sslrootcert", "root.crt")
     if root is None and mode == "require":
         return
@@ -78,7 +78,7 @@ def _verify(context: ssl.SSLContext, mode: str, parameters: Mapping[str, str]) -
 
 
 def _present(context: ssl.SSLContext, parameters: Mapping[str, str]) -> None:
-    """With which certificate to introduce oneself."""
+    """Load the certificate that identifies this client."""
     certificate = _file(parameters, "sslcert", "postgresql.crt")
     key = _file(parameters, "sslkey", "postgresql.key")
     if certificate is None or parameters.get("sslcertmode") == "disable":

@@ -1,6 +1,6 @@
 """The address of the database. Each of its parameters is used, left out on purpose, or refused.
 
-One reading of it for the pool, for LISTEN and for migrations. What is refused is refused at start,
+The pool, LISTEN and migrations share this one parser. What is refused is refused at start,
 in one sentence that never shows the password.
 """
 
@@ -24,8 +24,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """A host that drops packets must not hold a request for TCP's two minutes."""
 
 KEEPALIVE_IDLE_S: Final = 30
-"""Silence after which the kernel asks whether the peer is there. The strictest firewalls forget a
-connection after a minute or so; one that is asked about is not idle."""
+"""Silence after which the kernel probes the peer. The strictest firewalls forget a connection after
+a minute or so; one that is probed is not idle."""
 
 KEEPALIVE_INTERVAL_S: Final = 10
 KEEPALIVE_COUNT: Final = 3
@@ -40,13 +40,13 @@ _HOST: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """What the kernel is told of a connection.
+    """The kernel's keep-alive options of a connection.
 
     Attributes:
-        idle_s: Silence after which it asks.
-        interval_s: Between questions.
-        count: Questions without an answer that mean the end.
-        user_timeout_ms: The longest that what was sent may stay unconfirmed; None leaves it to the
+        idle_s: Silence after which the kernel probes the peer.
+        interval_s: Time between probes.
+        count: Unanswered probes after which the connection is lost.
+        user_timeout_ms: The longest that sent data may stay unacknowledged; None leaves it to the
             system.
     """
 
@@ -58,22 +58,22 @@ class KeepAlive:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAddress:
-    """Where the database is, and how it is to be connected to.
+    """Where the database is, and how to connect to it.
 
     Attributes:
         hosts: Names or folders of sockets with their ports, in the order of the attempts.
-        shuffled: Whether that order is another one each time.
+        shuffled: Whether to use a different order each time.
         user: The login.
-        password: Of the login; None where a password file, or nothing, says it.
+        password: Of the login; None if it comes from a password file, or if there is none.
         dbname: The database.
-        tls: The attempts for each host.
+        tls: The attempts to make at each host.
         direct_tls: Whether TLS begins without asking first.
-        pooled: Whether a transaction pooler stands before the database.
+        pooled: Whether a transaction pooler is in front of the database.
         statement_cache: How many prepared statements are kept; None leaves it to the driver.
-        connect_timeout_s: For one host.
-        keep_alive: None where it is switched off.
-        server_settings: What the server is told at the beginning.
-        options: What the driver is told besides.
+        connect_timeout_s: The time limit for each host.
+        keep_alive: None if it is switched off.
+        server_settings: Settings that the server is given at the start.
+        options: Further options of the driver.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -166,7 +166,7 @@ def _login() -> str:
 
 
 def _is_pooled(given: Mapping[str, str], hosts: tuple[tuple[str, int], ...]) -> bool:
-    """Whether it is a transaction pooler: said so, or by the name that hosted ones give theirs."""
+    """Whether it is a transaction pooler: by a parameter, or by the usual name of a hosted one."""
     return (
         flag(given, "pgbouncer", otherwise=False)
         or not flag(given, "prepared_statements", otherwise=True)

@@ -1,7 +1,7 @@
-"""libpq's parameters, as an address of a database and its environment give them.
+"""libpq's parameters, from the address of a database and from the environment.
 
-From Prisma's, SQLAlchemy's and other drivers' addresses comes what asks for something, in libpq's
-words.
+Parameters of Prisma, SQLAlchemy and other drivers are translated into libpq's, if they ask for
+something.
 """
 
 import configparser
@@ -37,8 +37,8 @@ ONLY: Final[Mapping[str, frozenset[str]]] = {
     "sslcertmode": frozenset({"allow", "disable"}),
     "sslsni": frozenset({"1"}),
 }
-"""Parameters that are taken with these values alone: those that ask for what is done anyway, but
-for `sslcertmode`, which is used."""
+"""Parameters that are taken only with these values, which ask for what is done anyway; the
+exception is `sslcertmode`, which is used."""
 
 USED: Final = (
     "application_name",
@@ -106,7 +106,7 @@ _ENVIRONMENT: Final = {
     "gsslib": "PGGSSLIB",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
-"""libpq's variables for what an address leaves open."""
+"""libpq's environment variables, for what an address leaves open."""
 
 _SCHEME: Final = re.compile(r"postgres(ql)?(\+[a-z0-9_]+)?://")
 
@@ -116,7 +116,7 @@ _ADDRESS: Final = re.compile(
     r"(?:/(?P<dbname>[^?]*))?"
     r"(?:\?(?P<query>.*))?"
 )
-# The password goes on up to an @ behind which a host can stand: people forget to encode theirs.
+# The password extends to an @ that a host can follow: people forget to encode theirs.
 
 _TRUE: Final = frozenset({"true", "1", "on", "yes"})
 _FALSE: Final = frozenset({"false", "0", "off", "no"})
@@ -138,7 +138,7 @@ def in_parts(url: str) -> Iterator[dict[str, str]]:
         yield _environment() | _parameters(rest)
     except ValueError:
         if rest.count("@") > 1 or "@" in rest.partition("/")[2]:
-            # What looks like a parameter may be half a password, and no name to be shown.
+            # What looks like a parameter may be half a password, which must not be shown.
             raise ValueError(
                 "can't be read; in user and password, / must be written as %2F, ? as %3F, @ as "
                 "%40 and % as %25"
@@ -147,7 +147,7 @@ def in_parts(url: str) -> Iterator[dict[str, str]]:
 
 
 def _parameters(rest: str) -> dict[str, str]:
-    """What stands behind the scheme, as libpq's parameters; its query wins over its parts."""
+    """What follows the scheme, as libpq's parameters; its query wins over its other parts."""
     found = _ADDRESS.fullmatch(rest)
     if found is None:
         raise ValueError(f"can't be read; write it as {EXAMPLE}")
@@ -171,7 +171,7 @@ def _parameters(rest: str) -> dict[str, str]:
 
 
 def _in_one_spelling(given: dict[str, str]) -> dict[str, str]:
-    """The same with what other drivers say in words of their own in those of libpq."""
+    """The same parameters, with those of other drivers in libpq's terms."""
     if any("\0" in value for value in given.values()):
         raise ValueError("holds a NUL, which no server takes")
     if "service" in given:

@@ -1,4 +1,4 @@
-"""Where pages come from: one reading of an origin, for HTTP and for sockets, listed or sent."""
+"""Origins of pages: one parser for HTTP and for sockets, for listed and for sent origins."""
 
 import functools
 import ipaddress
@@ -7,13 +7,13 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 ANY: Final = "*"
-"""In place of a list: pages of every origin. Tokens are sent by hand; no cookie rides along."""
+"""Stands for pages of every origin. Tokens are sent explicitly, and there are no cookies."""
 
 NULL: Final = "null"
 """What a browser sends for a page that has no origin, such as a file or a sandboxed frame."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-"""Browsers leave these out."""
+"""Browsers leave these ports out."""
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?!.*\.\.)[a-z0-9_-][a-z0-9_.-]*")

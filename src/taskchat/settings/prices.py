@@ -9,16 +9,16 @@ from typing import Final, TypeAlias
 from taskchat.texts import unique_names
 
 MILLION: Final = 6
-"""Prices are per million tokens, as vendors print them: so many places to the left."""
+"""Prices are per million tokens, as vendors print them: shift the point this many places left."""
 
 PLACES: Final = Decimal("0.000001")
 """The finest price. Between it and PRICE_MAX no cost needs more than Decimal's 28 digits."""
 
 PRICE_MAX: Final = 1_000_000
-"""A dollar a token; what is dearer is a mistake."""
+"""A dollar per token; anything dearer is a mistake."""
 
 NAME_CHARS_MAX: Final = 255
-"""The record's column."""
+"""The width of the column that holds the name."""
 
 EXAMPLE: Final = '{"gpt-5.6-luna": {"input": 1.25, "cached_input": 0.125, "output": 10}}'
 
@@ -28,9 +28,9 @@ class Price:
     """What a model's tokens cost, in US dollars per million.
 
     Attributes:
-        input: Of what it reads.
-        cached_input: Of what it reads and its vendor had cached.
-        output: Of what it writes.
+        input: For what it reads.
+        cached_input: For what it reads that its vendor had cached.
+        output: For what it writes.
     """
 
     input: Decimal
@@ -39,7 +39,7 @@ class Price:
 
 
 Prices: TypeAlias = Mapping[str, Price]
-"""By the model's name in the chain."""
+"""Prices by the model's name in the chain."""
 
 FREE: Final = Price(Decimal(0), Decimal(0), Decimal(0))
 
@@ -47,13 +47,13 @@ FREE: Final = Price(Decimal(0), Decimal(0), Decimal(0))
 def cost_of(
     price: Price | None, *, input_tokens: int, cached_input_tokens: int, output_tokens: int
 ) -> Decimal | None:
-    """The cost of one model call in US dollars, exact; None where no price is known.
+    """The cost of one model call in US dollars, exact; None if no price is known.
 
     Args:
-        price: The model's.
-        input_tokens: All that it read.
+        price: The model's price.
+        input_tokens: All tokens that it read.
         cached_input_tokens: How many of them its vendor had cached.
-        output_tokens: What it wrote.
+        output_tokens: The tokens that it wrote.
     """
     if price is None:
         return None
@@ -69,10 +69,10 @@ def parse_prices(text: str) -> dict[str, Price]:
     """The prices in a setting.
 
     Raises:
-        ValueError: what is wrong, in a sentence that goes on from the setting's name.
+        ValueError: says what is wrong, in a sentence that continues from the setting's name.
     """
     try:
-        # Numbers as they are written: a float would already have changed them.
+        # Numbers exactly as written: a float would already have changed them.
         given = json.loads(
             text,
             parse_float=Decimal,
@@ -108,7 +108,7 @@ def _price(name: str, entry: object) -> Price:
 
 
 def _dollars(name: str, key: str, value: object) -> Decimal:
-    # abs, for JSON knows a negative zero.
+    # abs, because JSON has a negative zero.
     if isinstance(value, Decimal) and 0 <= value <= PRICE_MAX:
         price = abs(value.quantize(PLACES))
         if price == value:

@@ -76,7 +76,7 @@ async def list_tasks(
     limit: int,
     after: int = 0,
 ) -> Sequence[TaskOut]:
-    """Tasks by number, from the one behind `after` on."""
+    """Tasks by number, starting behind `after`."""
     statement = (
         select(*_columns)
         .where(_tasks.c.user_id == principal.user_id, _tasks.c.id > after)
@@ -89,11 +89,11 @@ async def list_tasks(
 
 
 OPEN_TASKS: Final = "(SELECT count(*) FROM tasks WHERE user_id = :owner AND NOT completed)"
-"""A column of a statement: how many tasks its owner has to do."""
+"""An SQL column: how many open tasks its owner has."""
 
 
 async def count_tasks(connection: Connection, principal: Principal, *, status: TaskFilter) -> int:
-    """How many tasks the filter fits."""
+    """How many tasks match the filter."""
     statement = (
         select(func.count()).select_from(_tasks).where(_tasks.c.user_id == principal.user_id)
     )
@@ -111,7 +111,7 @@ async def change_task(
     description: str | None = None,
     completed: bool | None = None,
 ) -> TaskOut | None:
-    """Change the fields that are given; None when there is no such task."""
+    """Change the fields that are given; None if there is no such task."""
     given = {"title": title, "description": description, "completed": completed}
     changes = {name: literal(value) for name, value in given.items() if value is not None}
     statement = (
@@ -125,7 +125,7 @@ async def change_task(
 
 
 async def delete_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:
-    """Delete a task and return what it was; None when there is no such task."""
+    """Delete a task and return what it was; None if there is no such task."""
     result = await connection.execute(_DELETE, {"owner": principal.user_id, "task_id": task_id})
     row = result.one_or_none()
     return _task(row) if row else None

@@ -21,12 +21,12 @@ _TASK_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
 async def path_task_id(task_id: str) -> int:
-    """The number in a path, in the one spelling that it has.
+    """The number in a path, in its only accepted spelling.
 
     Raises:
-        NotFound: nothing that a task could be numbered.
+        NotFound: no task can have such a number.
     """
-    # pydantic would take `+1`, `1_0` and `1.0` for numbers too.
+    # pydantic would accept `+1`, `1_0` and `1.0` as numbers, too.
     if not _TASK_ID.fullmatch(task_id):
         raise NotFound("No such task. List the tasks to see their ids.")
     return int(task_id)
@@ -88,7 +88,7 @@ async def read_task(
 async def change_task(
     principal: CurrentPrincipal,
     database: CurrentDatabase,
-    # Before the id: what is wrong with a body is said before what does not exist.
+    # Before the id: a bad body is reported before a task that does not exist.
     change: Annotated[TaskChange, Depends(json_body(TaskChange))],
     task_id: TaskId,
 ) -> TaskOut:

@@ -60,7 +60,7 @@ async def list_tasks(
 
 
 async def count_tasks(connection: Connection, principal: Principal, *, status: TaskFilter) -> int:
-    """How many tasks the filter fits."""
+    """How many tasks match the filter."""
     return await repository.count_tasks(connection, principal, status=status)
 
 

@@ -231,12 +231,12 @@ TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
 class _AsWritten(FuncMetadata):
     """Arguments as the caller wrote them.
 
-    The SDK's own class reads a text once more as JSON wherever a parameter is not plainly `str`:
-    a description of `["milk"]` would arrive as a list, and `null` as none at all.
+    The SDK's own class reads a text once more as JSON if a parameter is not plainly `str`: a
+    description of `["milk"]` would arrive as a list, and `null` as no description.
     """
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The same."""
+        """Return the arguments unchanged."""
         return data
 
 
@@ -261,8 +261,8 @@ class TaskServer(MCPServer[Any]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool.
 
-        A `user_id` that came along is accepted where it is the caller's own, as the tools of other
-        services take one, and refused otherwise; no tool ever sees it.
+        A `user_id` that came along is accepted if it is the caller's own, because other services'
+        tools take one, and refused otherwise; no tool ever sees it.
 
         Raises:
             ToolError: with one sentence, without the SDK's prefix.
@@ -294,5 +294,5 @@ def _sentence(error: ToolError, name: str) -> str:
 
 
 def no_such_tool(name: str) -> str:
-    """What the model reads of a call that names no tool; it may have written any name."""
+    """What the model reads about a call that names no tool; it may have written any name."""
     return f"There is no tool {name[:64]!r}. Use one of those you were given."

@@ -7,7 +7,7 @@ import click
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print a line, errors on stderr. That nobody listens any more is no reason to stop serving."""
+    """Print a line, errors on stderr. Serving goes on even if nobody listens any more."""
     try:
         click.echo(text, err=error)
     except (OSError, ValueError):

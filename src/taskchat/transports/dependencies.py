@@ -1,4 +1,4 @@
-"""What every way in is given of the app."""
+"""What every way in gets from the app."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,12 +25,12 @@ class LiveDeps:
     """What streams and sockets need.
 
     Attributes:
-        authenticator: Who comes.
-        turns: What takes and runs turns.
-        feed: What happens in conversations.
-        presence: Who is connected, told to other processes.
+        authenticator: Verifies who connects.
+        turns: Accepts and runs turns.
+        feed: Reports what happens in conversations.
+        presence: Tells other processes who is connected.
         connections: The WebSockets of this process.
-        ghosts: Which of a user's WebSockets are not alive.
+        ghosts: Finds those of a user's WebSockets that are no longer alive.
     """
 
     authenticator: Authenticator
@@ -47,7 +47,7 @@ class LiveDeps:
 
     @property
     def database(self) -> Database:
-        """Where events are."""
+        """Where events are stored."""
         return self.turns.database
 
     @property
@@ -62,10 +62,10 @@ CurrentLive = Annotated[LiveDeps, Depends(given(LiveDeps))]
 
 
 async def path_turn_id(turn_id: str) -> UUID:
-    """The id in a path, in the one spelling that it has.
+    """The id in a path, in its only accepted spelling.
 
     Raises:
-        NotFound: nothing that a turn could be called.
+        NotFound: no turn can have such an id.
     """
     parsed = uuid_of(turn_id)
     if parsed is None:

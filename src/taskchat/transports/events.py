@@ -22,10 +22,10 @@ EVENTS_ANSWER: dict[int | str, dict[str, Any]] = {
 
 
 async def require_stream_accepted(request: Request) -> None:
-    """Refuse a request that takes no event stream.
+    """Refuse a request that does not accept an event stream.
 
     Raises:
-        NotAcceptable: it does not.
+        NotAcceptable: it does not accept one.
     """
     if not quality(accept_of(request.scope), EVENT_STREAM):
         raise NotAcceptable(f"This address answers {EVENT_STREAM}; accept that.")
@@ -51,7 +51,7 @@ async def turn_events(
         raise NotFound(f"No turn {turn_id}.")
     turn, row = found
     if row.finished_at is not None and after >= store.events.last_of(turn, row).seq:
-        # What an event source understands as: don't connect again.
+        # To an event source this means: don't connect again.
         return Response(status_code=204)
     return stream(
         live,

@@ -1,6 +1,6 @@
-"""What a request says of its sender besides the message.
+"""What a request says about its sender besides the message.
 
-Hints never block a message: one that can't be used is as if it had not been sent.
+Hints never block a message: one that can't be used is treated as if it had not been sent.
 """
 
 import re
@@ -20,15 +20,15 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}")
 def read_circumstances(
     headers: Headers, query: QueryParams, *, manner_allowed: bool
 ) -> Circumstances:
-    """From the headers of a request; a socket's address has them too, as browsers set no headers.
+    """Read a request's headers; a socket's address has them too, as browsers can't set headers.
 
     Args:
         headers: The first that names a time zone counts.
-        query: Of the address: `time_zone` and `offline`; empty where only headers count.
+        query: Of the address: `time_zone` and `offline`; empty if only headers count.
         manner_allowed: Whether requests may say how the offline model behaves.
 
     Raises:
-        InvalidRequest: no such manner. That is a developer's order and no hint.
+        InvalidRequest: no such manner. A manner is a developer's order, not a hint.
     """
     zones = [*headers.getlist(TIME_ZONE_HEADER), *query.getlist("time_zone")]
     zone = next(filter(is_time_zone, zones), "UTC")
@@ -52,7 +52,7 @@ def _refused(problem: str) -> InvalidRequest:
 
 
 def preferred_language(accept: str) -> str | None:
-    """The tag that weighs most, the first of equals; None where there is none.
+    """The tag with the highest weight, the first of equals; None if there is none.
 
     Source: RFC 9110, section 12.5.4.
     """

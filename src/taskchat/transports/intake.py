@@ -1,4 +1,4 @@
-"""The rules for a message that comes in, whichever way it comes."""
+"""The checks on an incoming message, whichever way it comes."""
 
 from uuid import UUID
 
@@ -22,13 +22,13 @@ def new_message(
     """A message that may become a turn.
 
     Args:
-        content: What the user says: trimmed, not empty, storable, as its schema has seen to.
+        content: What the user said: trimmed, not empty, storable, as its schema ensures.
         channel: The way it came in.
-        settings: With the limits.
+        settings: The settings, with the limits.
         conversation_id: The conversation to go on with; None starts one.
-        idempotency_key: The caller's, where there is one.
-        request_id: For the error, if it comes to one.
-        circumstances: What is known of who says it.
+        idempotency_key: The caller's key, if there is one.
+        request_id: The request's id, for the error if the turn fails.
+        circumstances: What is known about the sender.
 
     Raises:
         InvalidRequest: it is too long.

@@ -32,11 +32,11 @@ log = structlog.get_logger()
 EVENT_STREAM: Final = "text/event-stream"
 
 RETRY_MS: Final = 1000
-"""After how long a client may reconnect."""
+"""How long a client waits before it reconnects."""
 
 HEADERS: Final = {
     "Cache-Control": "no-cache, no-store",
-    # What nginx needs to hear, lest it keeps events until it has a bufferful.
+    # Keeps nginx from holding events back until it has a bufferful.
     "X-Accel-Buffering": "no",
 }
 
@@ -44,15 +44,15 @@ _SEQ: Final = re.compile(r"[0-9]{1,9}")
 
 
 def prefers_stream(accept: str) -> bool:
-    """Whether a request wants events rather than JSON; JSON wins where both are wanted alike."""
+    """Whether a request prefers events to JSON; JSON wins if both are wanted alike."""
     return quality(accept, EVENT_STREAM) > quality(accept, JSON)
 
 
 async def last_event_id(request: Request) -> int:
-    """The Last-Event-ID header; 0 where there is none.
+    """The Last-Event-ID header; 0 if there is none.
 
     Raises:
-        InvalidRequest: no event ever had it.
+        InvalidRequest: no event can have such an id.
     """
     given = request.headers.getlist("last-event-id")
     if not given or given == [""]:
@@ -75,7 +75,7 @@ def stream(
     request_id: str,
     headers: dict[str, str],
 ) -> Response:
-    """A turn's events from a place on, as they come; of one that is over, as they are kept."""
+    """A turn's events from a place on: as they come, or from the log if the turn is over."""
     batches = _kept(live, turn, after) if is_over else _coming(live, turn, after)
     return StreamingResponse(
         _lines(batches, request_id),
@@ -113,16 +113,16 @@ async def _lines(
                 async for batch in batches:
                     yield _encoded(batch) if batch else KEEPALIVE_COMMENT
         except (DatabaseError, NotFound) as error:
-            # The turn goes on; this stream doesn't, and says why.
+            # The turn goes on; this stream ends, and says why.
             yield _told(error, request_id)
 
 
 @contextlib.asynccontextmanager
 async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[bool]:
-    """Let other processes know of this reader, where one of them may run the turn.
+    """Let other processes know of this reader, if one of them may run the turn.
 
     Yields:
-        Whether they do.
+        Whether they know.
     """
     job = live.turns.jobs.get(turn.id)
     if job is not None and job.attempt is not None:

@@ -111,7 +111,7 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
 
 
 async def _afterwards(ledger: TurnLedger, deps: TurnDeps) -> None:
-    """What is left to do for a turn that is over, and stays over whatever comes of it."""
+    """Do what is left once the turn has ended; a failure here does not change its outcome."""
     turn = ledger.held.turn
     await _count_tokens(turn.principal, ledger.answers, deps)
     if deps.settings.history_summary:
@@ -121,7 +121,7 @@ async def _afterwards(ledger: TurnLedger, deps: TurnDeps) -> None:
 
 
 async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: TurnDeps) -> None:
-    """Count what models have cost against the user's limit."""
+    """Count the tokens that models have used against the user's limit."""
     tokens = sum(answer.input_tokens + answer.output_tokens for answer in answers)
     if not (tokens and deps.limits.counts_tokens):
         return
@@ -133,7 +133,7 @@ async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: T
 
 
 async def _count_usage(turn: TurnRef, answers: Sequence[Answer], deps: TurnDeps) -> None:
-    """Count what models have used after the turn in their user's day."""
+    """Add what models used after the turn's end to its user's usage of the day."""
     if not answers:
         return
     try:

@@ -1,4 +1,4 @@
-"""What a run is told besides its own message, read in the transaction that starts it."""
+"""What a run is given besides its own message, read in the transaction that starts it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from taskchat.turns.states import TurnRef
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a run is told besides its own message.
+    """What a run is given besides its own message.
 
     Attributes:
         history: What was said before, newest first.
-        summary: What was said before that, in short, where it is kept.
-        open_tasks: How many tasks the user has to do, where the instructions want to know.
+        summary: A summary of what was said before that, if one is kept.
+        open_tasks: How many open tasks the user has, if the instructions ask for it.
     """
 
     history: Sequence[PastTurn] = ()
@@ -26,7 +26,7 @@ class Background:
 
 
 async def read_background(connection: Connection, turn: TurnRef, needs: Needs) -> Background:
-    """Read it for a turn whose earlier ones are all over."""
+    """Read the background of a turn whose earlier turns have all ended."""
     open_tasks = None
     if needs.open_tasks:
         open_tasks = await count_tasks(connection, turn.principal, status="pending")
@@ -36,10 +36,10 @@ async def read_background(connection: Connection, turn: TurnRef, needs: Needs) -
 async def read_past(
     connection: Connection, turn: TurnRef, needs: Needs
 ) -> tuple[Sequence[PastTurn], Summary | None]:
-    """What was said before: the history, newest first, and what is kept of the time before it.
+    """The history, newest first, and the summary of what came before it.
 
-    Statements of their own, after the one that locked: one that waited for the lock would go on
-    with the snapshot from before its wait.
+    These are statements of their own, after the one that took the lock: a statement that waited
+    for the lock would continue with the snapshot from before its wait.
     """
     history: Sequence[PastTurn] = ()
     summary = None

@@ -35,7 +35,7 @@ NOTHING_KNOWN: Final = Circumstances()
 
 AT_ONCE: Final[AgentState] = "thinking"
 IN_LINE: Final[AgentState] = "queued"
-"""What a turn is said to do once it is accepted."""
+"""The agent status that is reported once a turn is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class NewMessage:
     Attributes:
         content: Trimmed and checked.
         conversation_id: The conversation to go on with; None starts one.
-        channel: How it came in.
-        idempotency_key: The caller's, where there is one.
-        request_id: For the error, if it comes to one.
-        circumstances: What is known of who says it.
+        channel: How the message came in.
+        idempotency_key: The caller's key, if there is one.
+        request_id: The request's id, for the error if the turn fails.
+        circumstances: What is known about the sender.
     """
 
     content: str
@@ -60,7 +60,7 @@ class NewMessage:
 
     @property
     def fingerprint(self) -> bytes | None:
-        """What the same key must come with again."""
+        """Identifies what has to come again with the same key."""
         if self.idempotency_key is None:
             return None
         body = [self.content, str(self.conversation_id) if self.conversation_id else None]
@@ -73,12 +73,12 @@ class Begun:
 
     Attributes:
         turn: The turn by its ids.
-        message: The user's, as stored.
-        rate: The tightest of the user's rate limits; None where nothing is limited.
-        events: What has been told of the turn so far.
+        message: The user's message, as stored.
+        rate: The tightest of the user's rate limits; None if nothing is limited.
+        events: The turn's events so far.
         claim: This process's hold on it; None while earlier turns are unfinished.
-        circumstances: What is known of who speaks.
-        background: What its run is told besides, where it may start now.
+        circumstances: What is known about the sender.
+        background: What its run is given besides the message, if it may start now.
     """
 
     turn: TurnRef
@@ -109,19 +109,19 @@ async def begin(
     """Accept a message, in one transaction.
 
     Args:
-        database: Where all of it is kept.
-        principal: Who says it.
-        message: What.
+        database: Where everything is stored.
+        principal: The sender.
+        message: What the sender said.
         limits: What the turn counts against; None lets it in uncounted.
-        process: This process, as the owner of what may start at once.
-        lease_s: How long it owns that without a sign of life.
-        queue_max: Turns of one conversation that may wait.
-        needs: What a run is to be told besides the message.
-        draining: Whether this process only answers for turns that it knows, by the time that the
-            message's turn has come.
+        process: This process, which becomes the owner of a turn that may start at once.
+        lease_s: How long it stays the owner without a sign of life.
+        queue_max: The most turns of one conversation that may wait.
+        needs: What a run has to be given besides the message.
+        draining: Whether this process no longer takes new turns; asked once a connection is
+            free for the message.
 
     Returns:
-        The turn; or, where the key has been used before, how far that turn is.
+        The turn; or, if the key has been used before, how far that turn is.
 
     Raises:
         NotFound: the principal has no such conversation.
@@ -129,9 +129,9 @@ async def begin(
         ConversationBusy: too many turns wait in it already; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
         RateLimited: one of the user's limits is used up; nothing was stored.
-        LimiterFailed: the limits could not be asked; nothing was stored.
+        LimiterFailed: the limits could not be checked; nothing was stored.
         ShuttingDown: the turn is a new one, and this process takes no more.
-        DatabaseError: nothing was stored, or the outcome is unknown and the key decides.
+        DatabaseError: nothing was stored, or the outcome is unknown; a repeat with the key tells.
     """
     try:
         async with database.transaction(principal) as connection:
@@ -214,7 +214,7 @@ def _first_events(
 
 
 async def _numbered(connection: Connection, principal: Principal, message: NewMessage) -> TurnRef:
-    """The next turn of the conversation that the message belongs to, which is locked now."""
+    """The next turn of the message's conversation, which is locked from here on."""
     if message.conversation_id is None:
         conversation_id = new_id()
         number = await conversations.insert_conversation(
@@ -252,7 +252,7 @@ def _same_body(known: TurnState, message: NewMessage) -> TurnState:
         message.channel is Channel.WEBSOCKET
         and message.conversation_id == known.turn.conversation_id
     ):
-        # A socket has its conversation by the time it repeats the message that began it.
+        # When a socket repeats the message that began its conversation, it already has the id.
         said.append(replace(message, conversation_id=None))
     if known.fingerprint not in [one.fingerprint for one in said]:
         raise IdempotencyMismatch

@@ -20,13 +20,13 @@ class TurnDeps:
 
     Attributes:
         process: This process, as the owner of turns.
-        lease: For how long a silent process keeps its turns.
-        database: Where everything is.
-        assistant: Who answers.
-        settings: Limits.
-        wakeups: How waiting turns hear of others.
+        lease: How long a silent process keeps its turns.
+        database: Where all state is stored.
+        assistant: Answers the messages.
+        settings: The limits.
+        wakeups: Tells waiting turns that others have ended.
         jobs: The turns that this process sees through.
-        events: Where turns tell what happens in them.
+        events: The log that turns write their events to.
         limits: How much a user may ask for in a minute.
         prices: What models cost.
     """

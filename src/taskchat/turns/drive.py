@@ -1,4 +1,4 @@
-"""Driving a turn to its end: run here when its time has come, waited for while others run it."""
+"""Driving a turn to its end: run it here once its time has come, or wait while others run it."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from taskchat.turns.wakeups import pause
 log = structlog.get_logger()
 
 GIVE_BACK_S: Final = 0.5
-"""Between attempts to let go of a turn; the database was away a moment ago."""
+"""Wait between attempts to give a turn back; the database was away a moment ago."""
 
 
 async def see_through(
@@ -34,7 +34,7 @@ async def see_through(
     request_id: str,
     adopted: Claim | None = None,
 ) -> TurnState:
-    """Until the turn is over: run it when its time has come, wait while another process does.
+    """See the turn through: run it once its time has come, wait while another process does.
 
     Raises:
         DatabaseError: while it ran here; it is given back, and a sweeper takes it up.
@@ -89,9 +89,9 @@ async def see_through(
 
 
 async def give_back(held: Claim, deps: TurnDeps) -> None:
-    """Let go of a turn that this process took and does not run, as soon as the database lets it.
+    """Give back a turn that this process took and does not run, as soon as the database allows it.
 
-    The process lives, so that this is no death; and the turn need not wait for its lease to end.
+    This is not a death, because the process lives; and the turn need not wait for its lease.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(deps.settings.lease_s):
@@ -108,7 +108,7 @@ async def give_back(held: Claim, deps: TurnDeps) -> None:
 
 
 def note_takeover(held: Claim) -> None:
-    """Tell whoever watches this process that it took a turn up, and why that was free."""
+    """Record that this process took a turn up, and why that turn was free."""
     if held.taken is not None:
         metrics.TAKEOVERS.labels(held.taken.reason).inc()
         log.info(
@@ -125,7 +125,7 @@ def adopt_turn(held: Claim, *, deps: TurnDeps) -> None:
     """See through a turn that the sweeper took."""
     note_takeover(held)
     if deps.jobs.get(held.turn.id) is not None:
-        # Somebody has asked for it here since the sweeper looked, and that job claims it itself.
+        # It was asked for here after the sweeper looked, and that job claims the turn itself.
         deps.jobs.run_errand(give_back(held, deps))
     else:
         deps.jobs.start(

@@ -1,8 +1,8 @@
-"""Writing what happens in a turn, while it happens, without a transaction for each thing.
+"""Writing a turn's events as they happen, without a transaction for each of them.
 
-Events that come with a commit of the turn go in with it. The others wait a few milliseconds, text
-a little longer, and are then written for all turns of this process in one statement. A reader is
-told of an event only once it is committed: what was read can be read again.
+Events that come with a commit of the turn are written with it. The others wait a few milliseconds,
+text a little longer, and are then written for all turns of this process in one statement. Readers
+are told of an event only once it is committed, so that whatever was read can be read again.
 """
 
 import asyncio
@@ -37,26 +37,26 @@ from taskchat.turns.states import Claim, TurnRef
 log = structlog.get_logger()
 
 SOON_S: Final = 0.01
-"""How long an event waits for company: what happens within it is written in one statement, or with
+"""How long an event waits for others: all events of that time are written in one statement, or with
 the turn's next commit. Nobody sees the difference."""
 
 RETRY_S: Final = 0.25
-"""Between attempts to write while the database is away."""
+"""Wait between attempts to write while the database is away."""
 
 WRITERS_AT_ONCE: Final = 200
-"""Turns whose events go into one statement; the next one takes the others."""
+"""Turns whose events go into one statement; the next statement takes the rest."""
 
 Publish = Callable[[TurnRef, Sequence[StoredEvent]], None]
-"""Told, in this process, what has just been committed."""
+"""Called, in this process, with what has just been committed."""
 
 
 class EventLog:
-    """The log of one process: collects what its turns have to tell, and writes it.
+    """The log of one process: collects the events of its turns and writes them.
 
     Args:
-        database: Where all of it is kept.
-        process: This process, which need not be notified of what it does itself.
-        interval_s: How often at most a turn's text is written.
+        database: Where events are stored.
+        process: This process, which need not be notified of its own events.
+        interval_s: The shortest time between two writes of a turn's text.
     """
 
     def __init__(self, database: Database, process: UUID, *, interval_s: float) -> None:
@@ -73,7 +73,7 @@ class EventLog:
         self._followers.append(publish)
 
     def publish(self, turn: TurnRef, events: Sequence[StoredEvent]) -> None:
-        """Tell this process of events that are committed."""
+        """Pass committed events on to this process's followers."""
         for follower in self._followers:
             follower(turn, events)
 
@@ -82,19 +82,19 @@ class EventLog:
         self._job = asyncio.create_task(self._write(), name="event log")
 
     async def close(self) -> None:
-        """Stop writing; every turn of this process is over or handed over."""
+        """Stop writing, once every turn of this process is over or handed over."""
         if self._job is not None:
             self._job.cancel()
             await asyncio.gather(self._job, return_exceptions=True)
 
     def write_by(self, writer: "EventWriter", moment: float) -> None:
-        """Write what the writer has to tell, by that moment of the loop's clock."""
+        """Write the writer's pending events by that moment of the loop's clock."""
         if moment < self._due.get(writer, float("inf")):
             self._due[writer] = moment
             self._changed.set()
 
     def forget(self, writer: "EventWriter") -> None:
-        """Write nothing more of it."""
+        """Write nothing more from this writer."""
         self._due.pop(writer, None)
 
     async def _write(self) -> None:
@@ -112,7 +112,7 @@ class EventLog:
             try:
                 await self._write_all(ripe[:WRITERS_AT_ONCE])
             except Exception:
-                # Nobody would notice that this process tells nothing any more.
+                # Otherwise nobody would notice that this process no longer reports anything.
                 log.exception("events.crashed")
                 await asyncio.sleep(RETRY_S)
 
@@ -121,7 +121,7 @@ class EventLog:
             batches = []
             for writer in writers:
                 self._due.pop(writer, None)
-                # Whoever holds it writes its events with a commit of the turn's own.
+                # Whoever holds the lock writes the events with a commit of the turn's own.
                 if not writer.lock.locked():
                     await stack.enter_async_context(writer.lock)
                     events = writer.pending()
@@ -139,7 +139,7 @@ class EventLog:
                         process=self.process,
                     )
             except DatabaseError:
-                # Whatever the statement said: its commit is in doubt.
+                # Whatever the statement reported, its commit is in doubt.
                 written, again_s = set(), RETRY_S
             for writer, events in batches:
                 if writer.held.turn.id in written:
@@ -149,14 +149,14 @@ class EventLog:
 
 
 class EventWriter:
-    """What one attempt at a turn has to tell.
+    """The events of one attempt at a turn.
 
     Args:
-        log: Where it goes.
+        log: The log that writes them.
         held: The attempt.
         last_seq: How many events the turn has so far.
         open_stream: Whether the last of them left a text open, because its process died.
-        status: What they last said of what the agent does, where that is known.
+        status: The agent status that they last reported, if it is known.
     """
 
     def __init__(
@@ -184,20 +184,20 @@ class EventWriter:
             self.end_stream(dropped=True)
 
     def tell(self, event: type[EventBase], **fields: Any) -> None:
-        """An event, to be written within milliseconds; none after `close`."""
+        """Add an event, to be written within milliseconds; ignored after `close`."""
         if self.closed:
             return
         self.add(event, **fields)
         self._log.write_by(self, asyncio.get_running_loop().time() + SOON_S)
 
     def status(self, status: AgentState) -> None:
-        """What the agent does now, where that is news."""
+        """Report what the agent does now, if that has changed."""
         if status != self._status:
             self._status = status
             self.tell(AgentStatus, status=status)
 
     def say(self, delta: str) -> None:
-        """A piece of a model's text."""
+        """Add a piece of a model's text."""
         if self.closed or not delta:
             return
         if not self._streaming:
@@ -208,9 +208,9 @@ class EventWriter:
         self._log.write_by(self, self._text_written_at + self._log.interval_s)
 
     def think(self, delta: str) -> None:
-        """A piece of what a model thinks aloud.
+        """Add a piece of what a model thinks aloud.
 
-        It waits while a text is open: what stands last in the log says whether one was.
+        It is held back while a text is open: the last event in the log has to show whether one is.
         """
         if self.closed or not delta:
             return
@@ -219,7 +219,7 @@ class EventWriter:
             self._log.write_by(self, self._text_written_at + self._log.interval_s)
 
     def end_stream(self, *, dropped: bool = False) -> None:
-        """The text that is open, if one is, is complete, or to be forgotten."""
+        """End the open text, if there is one: it is complete, or dropped."""
         if self._streaming:
             if dropped:
                 self._text.clear()
@@ -229,11 +229,11 @@ class EventWriter:
                 self._log.write_by(self, asyncio.get_running_loop().time() + SOON_S)
 
     def add(self, event: type[EventBase], **fields: Any) -> None:
-        """An event for a commit that is about to happen; see `carried`."""
+        """Add an event to a commit that is about to happen; see `carried`."""
         self.add_made(lambda turn, seq, now: stored(event, turn, seq, now, **fields))
 
     def add_made(self, make: Callable[[TurnRef, int, datetime], StoredEvent]) -> None:
-        """The same, made from the turn, its number in it, and the moment."""
+        """Add an event that is made from the turn, its number in the turn, and the time."""
         self._take_text()
         self._seq += 1
         self._pending.append(make(self.held.turn, self._seq, utc_now()))
@@ -252,25 +252,25 @@ class EventWriter:
         self.add(event, delta=delta)
 
     def pending(self) -> list[StoredEvent]:
-        """What is to be written, text included."""
+        """The events that are still to be written, text included."""
         self._take_text()
         return list(self._pending)
 
     def wrote(self, events: Sequence[StoredEvent]) -> None:
-        """These are committed."""
+        """Note that these events are committed, and publish them."""
         del self._pending[: len(events)]
         self._log.publish(self.held.turn, events)
 
     @contextlib.asynccontextmanager
     async def carried(self) -> AsyncIterator["EventWriter"]:
-        """Hold the log back while a transaction of the turn's own carries what is pending.
+        """Hold the log back while a transaction of the turn's own carries the pending events.
 
-        Inside, after the last event was added, `pending()` is what to write. Behind the block it is
-        committed, and told. Where the block raises, what is written is in doubt, and what is not is
-        lost: an attempt that still has something to tell begins `anew`.
+        Inside the block, once the last event is added, `pending()` is what to write. After the
+        block it is committed and published. If the block raises, what was written is in doubt and
+        the rest is lost: an attempt that still has something to tell begins `anew`.
         """
         with uncounted():
-            # Whoever has it may be waiting in line with what this turn has told.
+            # The lock's holder may itself be waiting in line, with events of this turn.
             await self.lock.acquire()
         try:
             self._log.forget(self)
@@ -285,10 +285,10 @@ class EventWriter:
             self.lock.release()
 
     def anew(self, last_seq: int, last_type: str) -> None:
-        """Go on from what is written: the last event, as it stands in the log.
+        """Continue after the last event in the log.
 
         Args:
-            last_seq: Its number; nobody else writes more.
+            last_seq: Its number; nobody else writes more events.
             last_type: Its type.
         """
         self._pending.clear()

@@ -14,19 +14,19 @@ and goes on with those of its type:
     agent_status      status: queued, thinking, responding or awaiting_feedback
     openai_call       model: this model is being asked
     openai_response   model, prompt_tokens, completion_tokens, total_tokens, duration_ms
-    tool_call         tool_call_id, tool_name, arguments: the model wants this done
+    tool_call         tool_call_id, tool_name, arguments: the model wants a tool called
     tool_result       tool_call_id, tool_name, result, duration_ms, is_error: it is done, and stored
     stream_start      a model begins to say something
     stream_chunk      delta: more of what it says
-    stream_end        dropped: it has said it; or, where dropped is true, forget this text
-    reasoning         delta: more of what the model thinks aloud; no part of what it says
+    stream_end        dropped: the text is complete; or, if dropped is true, forget this text
+    reasoning         delta: more of what the model thinks aloud; no part of the reply
     feedback_request  feedback_id, kind, question, expires_at: the user is asked
     assistant         message_id, content: the whole reply
     turn_completed    result: the JSON answer with ?messages=turn          (the last event, or)
     error             error_code, error, request_id: how the turn ended    (the last event)
 
-A turn that is taken over from a process that died tells the same tool calls under the same ids;
-what had been streamed of an unfinished reply ends with `dropped`.
+A turn that is taken over from a process that died reports the same tool calls under the same ids.
+Whatever had been streamed of an unfinished reply ends with `dropped`.
 """
 
 from dataclasses import dataclass
@@ -193,7 +193,7 @@ Event = Annotated[
 """Any event."""
 
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
-"""Reads an event, and has the schema of them all."""
+"""Parses an event, and has the schema of them all."""
 
 TERMINAL: Final = frozenset({"turn_completed", "error"})
 """Types of the last event of a turn."""
@@ -210,7 +210,7 @@ class StoredEvent:
         turn_id: The turn that it happened in.
         number: That turn's place in its conversation.
         seq: Its place in the turn.
-        type: Which event.
+        type: The event's type.
         data: The event's JSON, byte for byte.
     """
 
@@ -222,14 +222,14 @@ class StoredEvent:
 
     @property
     def ends_turn(self) -> bool:
-        """Whether none follows."""
+        """Whether no event follows this one."""
         return self.type in TERMINAL
 
 
 def stored(
     event: type[EventBase], turn: TurnRef, seq: int, moment: datetime, **fields: Any
 ) -> StoredEvent:
-    """An event of a turn, made into JSON once."""
+    """An event of a turn, with its JSON made once."""
     made = event.model_construct(
         turn_id=turn.id,
         conversation_id=turn.conversation_id,
@@ -245,9 +245,9 @@ def completed(turn: TurnRef, seq: int, moment: datetime, *, result: str) -> Stor
 
     Args:
         turn: The turn by its ids.
-        seq: Its place.
-        moment: When.
-        result: The JSON of the answer, put in as it is.
+        seq: Its place in the turn.
+        moment: When the turn ended.
+        result: The JSON of the answer, inserted as it is.
     """
     head = EventBase.model_construct(
         type="turn_completed",
@@ -265,8 +265,8 @@ def failed(turn: TurnRef, seq: int, moment: datetime, *, body: ErrorBody) -> Sto
 
     Args:
         turn: The turn by its ids.
-        seq: Its place.
-        moment: When.
+        seq: Its place in the turn.
+        moment: When the turn ended.
         body: The error as it is stored with the turn.
     """
     told = body.model_dump(include={"error_code", "error", "request_id"})

@@ -115,7 +115,7 @@ class TurnJobs:
                 job.interrupt()
 
     def hurry(self) -> None:
-        """Finish nothing more of what is being drained."""
+        """Cancel everything that is still being drained."""
         self._drained_by = 0.0
         for job in self._jobs.values():
             job.task.cancel()

@@ -1,4 +1,4 @@
-"""Turns whose owners are lost are taken up, and runs that lost their turns are stopped."""
+"""Takes up turns whose owners are lost, and stops runs that lost their turns."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from taskchat.turns.drive import adopt_turn
 log = structlog.get_logger()
 
 ADOPTED_AT_ONCE = 20
-"""Turns that one process takes in one transaction; its neighbours take others meanwhile."""
+"""Turns that one process takes in one transaction; other processes take others meanwhile."""
 
 
 def lease_jobs(deps: TurnDeps) -> list[asyncio.Task[None]]:
-    """The jobs of this module, started; cancel them to stop."""
+    """Start the periodic jobs of this module; cancel them to stop."""
 
     async def look_after() -> None:
         await stop_lost_runs(deps)
@@ -31,7 +31,7 @@ def lease_jobs(deps: TurnDeps) -> list[asyncio.Task[None]]:
 
 
 async def stop_lost_runs(deps: TurnDeps) -> None:
-    """Stop runs whose turns another process has, or which are over, and nobody said so."""
+    """Stop runs whose turns are over or run elsewhere, in case no notification said so."""
     held = {turn.id: (turn, attempt) for turn, attempt in deps.jobs.held()}
     if not held:
         return
@@ -44,7 +44,7 @@ async def stop_lost_runs(deps: TurnDeps) -> None:
 
 
 async def sweep_lost_turns(deps: TurnDeps) -> None:
-    """Take up turns whose owners are lost, anybody's, until there are none."""
+    """Take up turns of any user whose owners are lost, until there are none."""
     found = ADOPTED_AT_ONCE
     while found == ADOPTED_AT_ONCE and not deps.jobs.draining:
         async with deps.database.system_transaction() as connection:
@@ -53,8 +53,8 @@ async def sweep_lost_turns(deps: TurnDeps) -> None:
                 process=deps.process,
                 lease=deps.lease,
                 turns_max=ADOPTED_AT_ONCE,
-                # A job that waits here for a lost owner claims the turn itself; taken from under
-                # it, the turn would have an owner and nobody who runs it.
+                # A job that waits here for a lost owner claims the turn itself. If the sweep took
+                # it first, the turn would have an owner and nobody to run it.
                 here=deps.jobs.turn_ids(),
             )
         found = len(adopted)
@@ -63,7 +63,7 @@ async def sweep_lost_turns(deps: TurnDeps) -> None:
 
 
 async def release_turns(deps: TurnDeps) -> None:
-    """Hand over what is unfinished, so that others take it up at once."""
+    """Release unfinished turns, so that other processes take them up at once."""
     async with deps.database.system_transaction() as connection:
         released = await store.claim.release(connection, process=deps.process)
     if released:

@@ -1,7 +1,7 @@
 """A tool's effect and its record, in one transaction, keyed by turn and call id.
 
-Both are there or neither is. The transaction begins with the fence: a process that lost its turn
-to another writes nothing more into it.
+Either both are stored or neither is. The transaction begins with the fence: a process that lost its
+turn to another one writes nothing more into it.
 """
 
 import time
@@ -31,12 +31,12 @@ class TurnLedger:
     """The record of one attempt at a turn.
 
     Args:
-        database: Where all of it is kept.
+        database: Where the record is stored.
         held: The attempt.
         answers_kept: Answers on record from earlier attempts, with what they cost.
-        events: What is told of it.
+        events: The writer of its events.
         calls: Executed calls from earlier attempts, by the model's ids.
-        manner: How the offline model is to behave, as the request said.
+        manner: How the offline model should behave, if the request says so.
         tool_calls_max: The most tool calls of one turn.
     """
 
@@ -65,7 +65,7 @@ class TurnLedger:
 
     @property
     def streams(self) -> bool:
-        """Whether somebody reads along: then the model's text is wanted as it comes."""
+        """Whether the model's text is wanted as it comes, because somebody reads along."""
         return self.held.channel.streams
 
     def asking(self, model: str) -> None:
@@ -141,7 +141,7 @@ class TurnLedger:
                     result = await effect(connection, call.principal)
                     shown = result.model_dump(mode="json")
                 except ToolFailure as refused:
-                    # The rules refuse before they change anything, so there is only this to keep.
+                    # The rules refuse before they change anything: only the refusal is kept.
                     failure, shown = refused, {"error": str(refused)}
                 recorded = await self._record(
                     connection, call, shown, "failed" if failure else "completed", began
@@ -155,7 +155,7 @@ class TurnLedger:
         return result
 
     async def refuse(self, call: "LedgerCall", text: str) -> None:
-        """Record a call that came to nothing before any tool ran."""
+        """Record a call that failed before any tool ran."""
         async with (
             self.events.carried(),
             self._database.transaction(call.principal, Precedence.ACCEPTED) as connection,
@@ -214,7 +214,7 @@ class TurnLedger:
         )
 
     async def _keep_answers(self, connection: Connection) -> None:
-        """Keep what the model decided with the first commit that follows from it."""
+        """Store what the model decided with the first commit that follows from it."""
         unkept = self.answers[self._kept :]
         if unkept:
             await store.record.insert_answers(
@@ -245,7 +245,7 @@ class LedgerCall:
     def __init__(
         self, ledger: TurnLedger, call_id: str, tool_name: str, arguments: dict[str, Any]
     ) -> None:
-        # The same in every attempt: whoever follows the turn sees one call, not two.
+        # The same in every attempt, so that whoever follows the turn sees one call, not two.
         self.id = uuid5(ledger.held.turn.id, call_id)
         self.call_id = call_id
         self.tool_name = tool_name
@@ -254,12 +254,12 @@ class LedgerCall:
 
     @property
     def principal(self) -> Principal:
-        """The turn's."""
+        """The user whose turn it is."""
         return self._ledger.held.turn.principal
 
     @property
     def recorded(self) -> bool:
-        """Whether its outcome is in the record."""
+        """Whether the call's outcome is on record."""
         return self.call_id in self._ledger.calls
 
     async def perform(self, effect: Effect[Result], result_type: type[Result]) -> Result:

@@ -31,7 +31,7 @@ STATUSES: Final = (*UNFINISHED, "completed", "failed", "cancelled")
 
 
 def one_of(column: str, values: Iterable[str]) -> str:
-    """A condition of SQL."""
+    """An SQL condition: the column has one of these values."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
@@ -143,7 +143,7 @@ class TurnEvent(SQLModel, table=True):
         ForeignKeyConstraint(
             ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
         ),
-        # Rows come in order of time, so that a few pages of index serve the pruning of millions.
+        # Rows arrive in order of time, so that a few pages of index are enough to prune millions.
         Index("turn_events_created_at_idx", "created_at", postgresql_using="brin"),
     )
 

@@ -1,4 +1,4 @@
-"""How a turn ended, as it is stored and as it is told again: the same bytes every time."""
+"""How a turn ended, as it is stored and as it is repeated: the same bytes every time."""
 
 from taskchat.conversations.messages import Place, messages_before
 from taskchat.conversations.schemas import MessageOut
@@ -22,7 +22,7 @@ from taskchat.turns.states import TurnRef, TurnState
 STORED_FAILURES: dict[str, type[ServiceError]] = {
     error.code: error for error in (ModelError, RunTimeout, InternalError, TurnCancelled)
 }
-"""Errors that end a turn. All others leave it unfinished, or never began one."""
+"""Errors that end a turn. All others leave it unfinished, or come before any turn began."""
 
 
 def failure_body(error: ServiceError, turn: TurnRef, *, request_id: str) -> ErrorBody:
@@ -48,15 +48,15 @@ def stored_failure(result: str) -> ServiceError:
 
 
 async def answer_of(database: Database, state: TurnState, scope: MessageScope) -> bytes:
-    """The body that a finished turn is answered with.
+    """The response body of a finished turn.
 
     Args:
-        database: Where the conversation is.
+        database: Where the conversation is stored.
         state: A turn that is over.
-        scope: Whether the conversation is shown, or only this turn of it.
+        scope: Whether to show the conversation or only this turn.
 
     Raises:
-        ServiceError: the one that the turn ended with.
+        ServiceError: the error that the turn ended with.
     """
     assert state.result is not None  # noqa: S101 - it is over
     if state.status != "completed":
@@ -77,7 +77,7 @@ def with_messages(answer: ChatAnswer, messages: list[MessageOut], *, has_more: b
 async def shown_messages(database: Database, turn: TurnRef) -> tuple[list[MessageOut], bool]:
     """The newest messages up to a turn's reply, and whether there are older ones.
 
-    What stands up to a finished turn never changes again, so that a replay shows the same.
+    What precedes the end of a finished turn never changes, so that a replay shows the same.
     """
     behind: Place = (turn.number, 2)
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:

@@ -1,4 +1,4 @@
-"""A turn as it is told to its user: how far it is, and what it did."""
+"""A turn as its user sees it: how far it is, and what it did."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,7 +18,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
     """One turn of the principal's.
 
     Raises:
-        NotFound: the principal has none of that id.
+        NotFound: the principal has no turn of that id.
     """
     async with database.transaction(principal) as connection:
         row = await store.find.whole(connection, principal, turn_id)

@@ -1,4 +1,4 @@
-"""Taking a turn up from its record: what was decided stands, what was done is not done again."""
+"""Resuming a turn from its record: decisions stand, and nothing is done twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,12 +35,12 @@ class StartedTurn:
 
     Attributes:
         held: The attempt.
-        message: The user's.
-        circumstances: What is known of who speaks.
-        background: What its run is told besides.
-        last_seq: How many events it has.
+        message: The user's message.
+        circumstances: What is known about the sender.
+        background: What its run is given besides the message.
+        last_seq: How many events it has so far.
         open_stream: Whether its last attempt died while it streamed a text.
-        status: What was last told of what the agent does, where that is known.
+        status: The agent status that was last reported, if it is known.
         answers: The model's answers on record.
         calls: The executed calls, by the model's ids.
     """
@@ -57,7 +57,7 @@ class StartedTurn:
 
     @property
     def facts(self) -> PromptFacts:
-        """What the instructions of its run are made of."""
+        """What the instructions of its run are made from."""
         summary = self.background.summary
         return PromptFacts(
             self.circumstances, self.background.open_tasks, summary.text if summary else None
@@ -66,7 +66,7 @@ class StartedTurn:
     def run_input(self, needs: Needs) -> "RunInput":
         """History, the message, and what is on record of this turn.
 
-        What stands in the instructions in place of older turns counts as history.
+        A summary in the instructions, which stands for older turns, counts as history.
         """
         summed_up = [user_item(self.facts.summary)] if self.facts.summary else []
         recorded = RunInput(
@@ -102,8 +102,8 @@ class RunInput:
         """Append an answer and an output for each of its calls.
 
         Only the last answer can have calls that nobody executed. An earlier one was followed by
-        another, so that its calls all had outputs; where a call left no record, it was one that
-        never reached a tool.
+        another answer, so all its calls had outputs; a call that left no record never reached a
+        tool.
         """
         self.items.extend(answer.items)
         for item in answer.items:
@@ -121,7 +121,7 @@ class RunInput:
 
 
 def started(begun: Begun) -> StartedTurn | None:
-    """The turn that may start as it was accepted; None when it has to wait."""
+    """The turn, if it may start as soon as it is accepted; None if it has to wait."""
     if begun.claim is None:
         return None
     return StartedTurn(
@@ -145,7 +145,7 @@ async def claim_turn(
     """Take a turn whose time has come or whose owner is lost, and read it.
 
     Returns:
-        The started turn; or how far it is, when it is neither; None when it is gone.
+        The started turn; how far it is, if it can't be taken; None if it is gone.
 
     Raises:
         DatabaseError: the outcome is unknown; the lease decides.

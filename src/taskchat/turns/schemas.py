@@ -20,7 +20,7 @@ MessageScope = Literal["all", "turn"]
 
 
 def _plain_uuid(value: object) -> UUID:
-    # pydantic's own reading is laxer, and its error tells the offending character back.
+    # pydantic's own parsing is laxer, and its error repeats the offending character.
     parsed = uuid_of(value) if isinstance(value, str) else None
     if parsed is None:
         raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")

@@ -110,7 +110,7 @@ async def _settle(
         status=status,
         result=result,
         model=model,
-        # The one that wrote the reply; where there is none, the one that was to write it.
+        # The model that wrote the reply; if there is none, the one that was to write it.
         counted_for=model if status == "completed" else ledger.asked,
         calls=priced(ledger.answers, prices),
         events=ledger.events.pending(),
@@ -121,10 +121,10 @@ async def _settle(
 
 
 async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: str) -> bool:
-    """End an unfinished turn, whoever runs it; False when it is over already.
+    """End an unfinished turn, whoever runs it; False if it is already over.
 
-    Of its model calls those are counted that are on record: the process that runs it may know of
-    others, and can tell nobody any more.
+    Only the model calls on record are counted: the process that runs the turn may know of others,
+    but can no longer report them.
 
     Raises:
         DatabaseError: the outcome is unknown; repeat the call.
@@ -133,7 +133,7 @@ async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: st
     async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
         if not await store.settle.cancel(connection, turn, result=body.model_dump_json()):
             return False
-        # Whoever ran it writes no more: what it has done can be read, and its number.
+        # Whoever ran it writes no more, so that its record and the last number can be read.
         answers = await store.record.recorded_answers(connection, turn)
         if answers:
             await store.settle.keep_usage(connection, turn, priced(answers, prices))
@@ -153,7 +153,7 @@ def _usage(answers: Sequence[Answer]) -> Usage:
 
 
 def priced(answers: Sequence[Answer], prices: Prices) -> list[Call]:
-    """The answers as what they used, at the prices of this moment."""
+    """What the answers used, at the current prices."""
     return [
         Call(
             model=answer.model,

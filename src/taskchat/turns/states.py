@@ -1,4 +1,4 @@
-"""How a turn is named, held and told apart. Nothing here touches the database."""
+"""A turn's identity, its claim and its state. Nothing here touches the database."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,7 +8,7 @@ from taskchat.principal import Channel, Principal
 
 @dataclass(frozen=True, slots=True)
 class TurnRef:
-    """Which turn, whose, and where in its conversation."""
+    """A turn's ids, its user, and its place in the conversation."""
 
     principal: Principal
     id: UUID
@@ -21,9 +21,9 @@ class Takeover:
     """Why a turn that ran was free to be taken.
 
     Attributes:
-        reason: `released` by its owner; its `own` once more, where its job had ended without it; or
-            what became of its owner: see `processes.repository.LOST`.
-        left_by: Who ran it before.
+        reason: `released` by its owner; `own`, taken again by the same process, because its job had
+            ended without it; or what became of its owner: see `processes.repository.LOST`.
+        left_by: The process that ran it before.
     """
 
     reason: str
@@ -37,9 +37,9 @@ class Claim:
     Attributes:
         turn: The turn by its ids.
         attempt: The fencing token.
-        deaths: How many processes died while they ran it, as far as is known.
+        deaths: How many processes are known to have died while they ran it.
         channel: How its message came in.
-        taken: Why it was free, where it ran before.
+        taken: Why it was free, if it ran before.
     """
 
     turn: TurnRef
@@ -57,7 +57,7 @@ class TurnState:
         turn: The turn by its ids.
         status: Its state.
         result: The JSON of the answer, or of the error, once it is over.
-        fingerprint: Of the body that began it, where it came with a key.
+        fingerprint: Of the body that began it, if it came with a key.
     """
 
     turn: TurnRef

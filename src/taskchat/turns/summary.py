@@ -1,6 +1,6 @@
-"""What falls out of the history is kept in short: made after a turn, and never in its way.
+"""Summarises what falls out of the history: after a turn, and never in its way.
 
-Whoever sums up covers a little more than has fallen out, so that not every turn costs another call.
+A summary covers a little more than has fallen out, so that not every turn costs another call.
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ from taskchat.turns.states import TurnRef
 log = structlog.get_logger()
 
 SUMMARY_CHARS_MAX: Final = 4000
-"""What a model writes beyond this is cut: it goes in front of every later turn."""
+"""A longer summary is cut here, because it goes in front of every later turn."""
 
 
 async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
-    """Keep in short what no longer fits the history after a turn, if anything does.
+    """Summarise what no longer fits the history after a turn, if there is anything.
 
     Returns:
-        What models answered for it.
+        The model answers that this took.
     """
     needs = deps.assistant.needs
     record = AnswersOnly()
@@ -58,7 +58,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
                 before=_oldest(newest, needs, share=0.5),
                 turns_max=max(1, needs.history_turns_max),
             )
-        # At least one, or the same turn would stand in the way for ever.
+        # At least one, or the same turn would be in the way for ever.
         covered = (
             fitting_turns(
                 fallen,
@@ -78,7 +78,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
                 summary=summary,
             )
     except ServiceError as error:
-        # The next turn tries again; until then the model has the history and nothing more.
+        # The next turn tries again; until then the model has only the history.
         log.warning("summary.failed", turn_id=str(turn.id), error=type(error).__name__)
     else:
         log.info("summary.kept", turn_id=str(turn.id), turns=len(covered))
@@ -86,7 +86,7 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
 
 
 def _oldest(newest: Sequence[PastTurn], needs: Needs, *, share: float) -> int:
-    """The number of the oldest turn that is within a share of the history's budget."""
+    """The number of the oldest turn that fits into a share of the history's budget."""
     fitting = fitting_turns(
         newest,
         tokens_max=int(needs.history_tokens_max * share),

@@ -1,7 +1,7 @@
 """One chat turn: begin, run, settle. The user's message outlives any failure.
 
-A run lives in a job of its own. Who waits for it may leave; a turn whose process dies is taken up
-by another.
+A run lives in a job of its own. Whoever waits for it may leave; if its process dies, another one
+takes the turn up.
 """
 
 import asyncio
@@ -44,10 +44,10 @@ class AcceptedTurn:
 
     Attributes:
         turn: The turn by its ids.
-        state: How it ended, where its key was used before and it is over.
-        job: What sees it through here, where it is not over.
+        state: How it ended, if its key was used before and it is over.
+        job: The job that sees it through here, if it is not over.
         replayed: Whether its key had been used before.
-        rate: The tightest of the user's rate limits, where one was spent from.
+        rate: The tightest of the user's rate limits, if any was spent from.
     """
 
     turn: TurnRef
@@ -64,13 +64,13 @@ async def accept_turn(
     deps: TurnDeps,
     acknowledge: Callable[[AcceptedTurn], None] | None = None,
 ) -> AcceptedTurn:
-    """Begin: the message is committed, and a job of this process sees to its answer.
+    """Accept a message: it is committed, and a job of this process sees to its answer.
 
     Args:
-        message: What is said.
-        principal: By whom.
+        message: What was said.
+        principal: Who said it.
         deps: What a turn needs.
-        acknowledge: Told of the turn before anybody is told of what happens in it.
+        acknowledge: Called with the turn before anybody is told of its events.
 
     Raises:
         ServiceError: as `begin`.
@@ -111,16 +111,16 @@ async def _begun(message: NewMessage, principal: Principal, deps: TurnDeps) -> B
                 draining=lambda: deps.jobs.draining,
             )
         except LimiterFailed:
-            # Better a message too many than a service that stands still with its limiter.
+            # Better one message too many than a service that stops whenever its limiter does.
             limiter_failed("turns")
             limits = None
 
 
 async def ended_turn(accepted: AcceptedTurn, deps: TurnDeps) -> TurnState:
-    """Wait for the end of a turn that was accepted; says how it ended.
+    """Wait until an accepted turn ends; returns how it ended.
 
     Raises:
-        ServiceError: the wait ran out, while the turn goes on.
+        ServiceError: the wait ran out; the turn goes on.
     """
     if accepted.job is None:
         assert accepted.state is not None  # noqa: S101 - there is one or the other
@@ -131,7 +131,7 @@ async def ended_turn(accepted: AcceptedTurn, deps: TurnDeps) -> TurnState:
 
 
 async def _answered(job: Job, settings: Settings) -> TurnState:
-    """Wait for the end of a new turn: first for its time to come, then for its run."""
+    """Wait until a new turn ends: first for its time to come, then for its run."""
     if not job.running.is_set():
         runs = asyncio.create_task(job.running.wait())
         await asyncio.wait(
@@ -153,7 +153,7 @@ async def _answered(job: Job, settings: Settings) -> TurnState:
 
 
 def _job_of(known: TurnState, deps: TurnDeps) -> Job:
-    """What sees the turn of a repeated key through: waits for it, or takes it up where it lies."""
+    """The job for the turn of a repeated key: it waits for the turn, or takes it up again."""
     job = deps.jobs.get(known.turn.id)
     if job is None and deps.jobs.draining:
         raise ShuttingDown(retry_after_s=1)
@@ -175,7 +175,7 @@ async def _ended(job: Job, timeout_s: float) -> TurnState:
     crash = job.task.exception()
     if crash is None:
         return job.task.result()
-    # A bug was logged where it happened; the turn is taken up again, and can be asked after.
+    # A bug was logged where it happened; the turn is taken up again, and can be asked about.
     error = crash if isinstance(crash, ServiceError) else InternalError()
     error.conversation_id, error.turn_id = job.turn.conversation_id, job.turn.id
     raise error from crash.__cause__

@@ -9,13 +9,13 @@ from typing import Final
 from uuid import UUID
 
 POLL_S: Final = 1.0
-"""How long a waiting turn believes that nothing happened."""
+"""How long a waiting turn trusts that nothing has happened, before it looks again."""
 
 Over = Callable[[UUID, int], None]
 
 
 class Wakeups:
-    """Who waits in this process for a turn to end, or for its own to begin."""
+    """Knows who waits in this process for a turn to end, or for its own to begin."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[UUID, int], set[asyncio.Event]] = defaultdict(set)
@@ -46,7 +46,7 @@ class Wakeups:
             callback(conversation_id, over)
 
     def notified(self, payload: str) -> UUID:
-        """The same, told by another process: see `repository.WAKE_CHANNEL`.
+        """The same, reported by another process: see `store.settle.WAKE_CHANNEL`.
 
         Returns:
             The conversation.
@@ -58,7 +58,7 @@ class Wakeups:
 
 
 async def pause(event: asyncio.Event, *, at_most_s: float = POLL_S) -> None:
-    """Wait for the event, or until it is time to look again; jittered, lest all look at once."""
+    """Wait for the event, or until it is time to look again; jittered to spread the looks."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(at_most_s * random.uniform(0.7, 1.0)):  # noqa: S311
             await event.wait()

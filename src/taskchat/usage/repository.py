@@ -22,12 +22,12 @@ class Call:
     """One answer of a model, and what it used.
 
     Attributes:
-        model: Who answered.
-        input_tokens: What it read.
+        model: The model that answered.
+        input_tokens: What it read, in tokens.
         cached_input_tokens: How much of that its vendor had cached.
         output_tokens: What it wrote.
         duration_ms: How long it took.
-        cost: In US dollars; None where no price is known.
+        cost: In US dollars; None if no price is known.
     """
 
     model: str
@@ -48,7 +48,7 @@ def _count(of: str) -> str:
         " CAST(:day_cached AS bigint[]),"
         " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
         " CAST(:day_unpriced AS bigint[])) AS u(model)"
-        # Rows are taken in one order, so that no two turns wait for each other in a circle.
+        # Rows are taken in one order, so that no two turns deadlock.
         " ORDER BY u.model ON CONFLICT (user_id, day, model) DO UPDATE SET turns = d.turns"
         " + excluded.turns, model_calls = d.model_calls + excluded.model_calls,"
         " input_tokens = d.input_tokens + excluded.input_tokens,"
@@ -64,7 +64,7 @@ _COUNT_APART = text("WITH whose AS (SELECT CAST(:owner AS text) AS user_id) " + 
 def record_usage(turn: str) -> str:
     """Two parts of a statement that has one row of `turns` under this name.
 
-    Or none, where the turn is another's by now.
+    The statement may also have no such row, if the turn is another's by now.
     """
     return (
         "called AS (INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens,"
@@ -81,11 +81,11 @@ def record_usage(turn: str) -> str:
 
 
 def usage_values(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
-    """What `record_usage` takes.
+    """The parameters of `record_usage`.
 
     Args:
-        calls: Of the turn, in order.
-        counted_for: The model that the turn itself counts for; None where none was asked.
+        calls: The calls of the turn, in order.
+        counted_for: The model that the turn itself counts for; None if none was asked.
     """
     return {
         "call_models": [call.model for call in calls],
@@ -146,7 +146,7 @@ async def calls_of(connection: Connection, principal: Principal, turn_id: UUID) 
 async def days_between(
     connection: Connection, principal: Principal, first: datetime.date, last: datetime.date
 ) -> Sequence[AnyRow]:
-    """What the principal used from one day to another, newest day first, models by name."""
+    """The principal's usage from one day to another, newest day first, models by name."""
     rows = await connection.execute(
         _DAYS, {"owner": principal.user_id, "first": first, "last": last}
     )

@@ -19,13 +19,13 @@ from taskchat.usage import repository
 from taskchat.usage.schemas import Counts, DayUsage, ModelUsage, UsageOut
 
 DAYS_DEFAULT: Final = 30
-"""Days that are told where the first of them is not given; about a bill's worth."""
+"""Days in an answer if the first day is not given; about a billing period."""
 
 DAYS_MAX: Final = 366
 """Days in one answer: any year fits."""
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-"""The one spelling; Python would also read weeks and dates without hyphens."""
+"""The only accepted spelling; Python would also read weeks and dates without hyphens."""
 
 router = APIRouter(
     prefix="/api/{user_id}/usage", tags=["usage"], dependencies=[Authenticated, AcceptsJson]
@@ -77,7 +77,7 @@ def _days(first: str | None, last: str | None) -> tuple[datetime.date, datetime.
     """The first and the last day that are asked for.
 
     Raises:
-        InvalidRequest: no dates, in the wrong order, or too many days.
+        InvalidRequest: not a date, the wrong order, or too many days.
     """
     days = {name: _date(name, given) for name, given in (("from", first), ("to", last))}
     to = days["to"] or utc_now().date()

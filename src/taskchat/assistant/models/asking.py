@@ -1,6 +1,6 @@
-"""One attempt at one model: asked as its record wants it, and its answer made sound.
+"""One attempt at one model: it is asked as its record wants, and its answer is made sound.
 
-Nothing that a model or its SDK does wrong leaves here as anything but `ModelFailed`.
+Whatever a model or its SDK does wrong leaves here as `ModelFailed`.
 """
 
 import functools
@@ -53,19 +53,19 @@ class NamedModel:
 
 
 class ModelFailed(AgentsException):
-    """A model did not answer; the cause says what it did instead."""
+    """A model did not answer; the cause says what happened instead."""
 
 
 class AnsweredNothing(ModelFailed):
-    """A model answered with neither a word to read nor a call to make."""
+    """A model answered with neither text to read nor a call to make."""
 
 
 class Attempt:
     """One model, asked once.
 
     Args:
-        named: The model that is asked.
-        record: Of the run.
+        named: The model to ask.
+        record: The record of the run.
     """
 
     def __init__(self, named: NamedModel, record: ModelRecord) -> None:
@@ -80,20 +80,20 @@ class Attempt:
         *args: Any,
         **kwargs: Any,
     ) -> ModelResponse:
-        """What the model answers, sound enough for a record.
+        """The model's answer, sound enough for a record.
 
         Raises:
-            AnsweredNothing: it did.
+            AnsweredNothing: the answer had neither text nor calls.
             ModelFailed: anything else that a model can do wrong.
         """
         name, record = self._named.name, self._record
-        # Repeats are the chain's business, and its policy no data for a model.
+        # Repeats are the chain's business, and the retry policy is no data for a model.
         settings = replace(model_settings.resolve(self._named.settings), retry=None)
         speech = Speech(
             say=record.heard if record.streams else _unheard,
             think=record.thought,
             void=record.broke_off,
-            # What is part of this process thinks nothing, and repeats what people write.
+            # The offline model does not think aloud, and it repeats what people write.
             thinks=name != OFFLINE,
             is_quoted=functools.partial(_is_quoted, items),
         )
@@ -111,8 +111,8 @@ class Attempt:
             speech.end(text_of(response.output))
             response.output = made_sound(response.output, items, speech.said)
         except Exception as error:
-            # Whatever it is: a vendor's error, a socket's, JSON that is none, an SDK that meets
-            # what it never saw. It is the model's, and another one may do better.
+            # Whatever it is, such as a vendor's error, a socket's, invalid JSON, or an SDK that is
+            # surprised by an answer: it is this model's failure, and another one may do better.
             raise ModelFailed(f"{name}: {type(error).__name__}") from error
         if is_nothing(response.output):
             raise AnsweredNothing(f"{name} answered nothing")
@@ -132,14 +132,14 @@ class Attempt:
                     thought = True
                     self._record.thought(event.delta)
                 elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
-                    # An answer that was cut at its longest is short, not wrong.
+                    # An answer that was cut off at its longest is short, not wrong.
                     answer = event.response
                     break
                 elif isinstance(event, ResponseFailedEvent):
                     raise BrokeOff("The answer ended as failed.")
         finally:
             if isinstance(events, AsyncGenerator):
-                # Its connection is given back now, and not when it happens to be collected.
+                # Give its connection back now, and not when it happens to be collected.
                 await events.aclose()
         if answer is None:
             raise BrokeOff("The answer broke off.")
@@ -149,11 +149,11 @@ class Attempt:
 
 
 def _unheard(_text: str) -> None:
-    """Nobody reads along."""
+    """Ignore a text: nobody reads along."""
 
 
 def _is_quoted(items: Iterable[TResponseInputItem], text: str) -> bool:
-    """Whether the person, or a tool, has said it."""
+    """Whether the user, or a tool, has said the text."""
     return any(
         text in str(item.get("output") or (item.get("role") == "user" and item.get("content")))
         for item in items
@@ -163,7 +163,7 @@ def _is_quoted(items: Iterable[TResponseInputItem], text: str) -> bool:
 def _response(answer: Response) -> ModelResponse:
     usage, used = Usage(requests=1), answer.usage
     if used:
-        # Not every vendor that speaks this interface says all of it.
+        # Not every vendor that speaks this interface reports all of it.
         usage.input_tokens, usage.output_tokens = used.input_tokens or 0, used.output_tokens or 0
         usage.input_tokens_details = getattr(used, "input_tokens_details", None) or (
             usage.input_tokens_details

@@ -1,6 +1,6 @@
-"""A circuit breaker: a model that keeps failing is left alone for a while, then tried by one call.
+"""A circuit breaker: a model that keeps failing rests for a while, then is tried with one call.
 
-One per model and process. It counts what its process saw: a vendor may well fail one machine only.
+One per model and process, counting what its process saw: a vendor may well fail one machine only.
 """
 
 import time
@@ -14,17 +14,17 @@ from taskchat.telemetry import metrics
 log = structlog.get_logger()
 
 REST_S_MAX: Final = 300
-"""The longest a model rests because it said so; a vendor's “come back tomorrow” is tried sooner."""
+"""The longest rest at a model's own request; a vendor's “come back tomorrow” is tried sooner."""
 
 
 class CircuitBreaker:
     """Says whether a model may be asked. Nothing awaits in here, so that no lock is needed.
 
     Args:
-        model: Whose, by its name in the chain.
-        failures_max: Failures in a row that open it; 0 means that nothing does.
+        model: The model's name in the chain.
+        failures_max: Failures in a row that open it; 0 means that it never opens.
         open_s: How long it stays open before one call is let through.
-        clock: Seconds that only ever grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -46,15 +46,15 @@ class CircuitBreaker:
 
     @property
     def rests_s(self) -> float:
-        """How long it lets nobody through yet; 0 where a call has a chance."""
+        """How much longer it lets no call through; 0 if a call has a chance."""
         if self._open_until is None:
             return 0.0
         return max(0.0, self._open_until - self._clock())
 
     def admits(self) -> bool:
-        """Whether a call may be made now. While open, only the one that finds out gets a yes.
+        """Whether a call may be made now. While it is open, only the call that tests the model may.
 
-        Who gets a yes says how it went: `succeeded`, `failed` or `left`.
+        Whoever is admitted reports how it went: `succeeded`, `failed` or `left`.
         """
         if self._open_until is None:
             return True
@@ -80,11 +80,11 @@ class CircuitBreaker:
             self._open(self._open_s)
 
     def left(self) -> None:
-        """The call ended without a word about the model: it was cancelled, or its own fault."""
+        """The call said nothing about the model: it was cancelled, or was itself at fault."""
         self._trying = False
 
     def rest(self, seconds: float) -> None:
-        """The model asked not to be asked for so long."""
+        """The model asked to be left alone for so long."""
         if self._failures_max:
             self._open(min(seconds, REST_S_MAX))
 

@@ -1,4 +1,4 @@
-"""The chain of models as one model: repeats, time limits, fallback, and who is left alone.
+"""The chain of models as one model: repeats, time limits, fallback, and which models rest.
 
 Repeats and the time of an attempt are the SDK's: it calls `get_response` once for every attempt,
 and asks our policy whether there is to be another. The policy is where the chain moves on.
@@ -37,24 +37,24 @@ from taskchat.telemetry import metrics
 log = structlog.get_logger()
 
 REQUESTS_OWN_FAULT: Final = frozenset({400, 413, 422})
-"""Statuses that say nothing about the model: another request may well be answered."""
+"""Statuses that say nothing about the model: another request may well succeed."""
 
 CALL_TOKENS_MAX: Final = 10_000_000
-"""More than a model reads or writes at once; what a careless vendor counts must fit the record."""
+"""More than a model reads or writes at once; a careless vendor's count must fit the record."""
 
 
 class AllRest(AgentsException):
-    """Every model of the chain is left alone at the moment; none was asked."""
+    """Every model of the chain is resting at the moment; none was asked."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """How far one run is with its models.
+    """How far one run has got with its models.
 
     Attributes:
-        at: The model that it is at: what has failed once in a turn is not asked again in it.
-        repeats: How often that one has been asked again for the answer at hand.
-        attempt: What was asked last; None where nobody could be.
+        at: The current model; one that has failed in a turn is not asked again in that turn.
+        repeats: How often that model has been asked again for the current answer.
+        attempt: What was asked last; None if nobody could be.
         failure: What the run fails with if nobody answers.
     """
 
@@ -85,7 +85,7 @@ class ModelChain(Model):
         self._breakers = [
             CircuitBreaker(
                 named.name,
-                # What is part of this process can't be away.
+                # Part of this process, so it can't be away.
                 failures_max=0 if named.name == OFFLINE else settings.breaker_failures,
                 open_s=settings.breaker_open_s,
             )
@@ -103,15 +103,15 @@ class ModelChain(Model):
 
     @property
     def bytes_per_token(self) -> float:
-        """As the strictest of the models counts: which of them answers shows only when asked."""
+        """That of the strictest model: which one answers is known only when it is asked."""
         return min(count.bytes_per_token for count in self._counts)
 
     @contextlib.contextmanager
     def running(self, answers: Sequence[Answer]) -> Iterator[None]:
-        """Bind one run's way along the chain. It begins where the turn has come to already.
+        """Bind one run's progress along the chain, from where the turn has already got to.
 
         Args:
-            answers: What has been answered in the turn.
+            answers: What has been answered in the turn so far.
 
         Raises:
             RunTimeout: the last model took too long.
@@ -156,7 +156,7 @@ class ModelChain(Model):
                 system_instructions, items, model_settings, tools, *args, **kwargs
             )
         except BaseException:
-            # How it went is for the policy to say; a run that is cancelled says nothing.
+            # The policy decides how it went; a cancelled run says nothing.
             breaker.left()
             raise
         breaker.succeeded()
@@ -183,7 +183,7 @@ class ModelChain(Model):
         raise AllRest
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
-        """What the model that failed says of a repeat."""
+        """The failed model's advice on a repeat."""
         cause = request.error.__cause__
         if isinstance(cause, Exception):
             request = dataclasses.replace(request, error=cause)
@@ -193,12 +193,12 @@ class ModelChain(Model):
         """Whether the SDK makes another attempt: at the same model, or at the next one."""
         run = _run.get()
         if run.attempt is None or not isinstance(context.error, ModelFailed | ModelTimeoutError):
-            # Nobody was asked; or it is a fault of ours, which no other model mends.
+            # Nobody was asked; or it is a fault of ours, which no other model would fix.
             return False
         timed_out = isinstance(context.error, ModelTimeoutError) or context.normalized.is_timeout
         run.failure = _failure(context.error, timed_out=timed_out)
         self._note_failure(run, context, timed_out=timed_out)
-        # Its readers may have seen half an answer; another would not continue it.
+        # Its readers may have seen half an answer, which another one would not continue.
         model_record().broke_off()
         if not timed_out:
             decision = await self._repeat(run, context)
@@ -274,5 +274,5 @@ def _note(named: NamedModel, response: ModelResponse, *, duration_ms: int) -> No
 
 
 def _counted(tokens: int | None) -> int:
-    """What a vendor counted, as far as it makes sense."""
+    """A vendor's token count, as far as it makes sense."""
     return min(max(tokens or 0, 0), CALL_TOKENS_MAX)

@@ -1,4 +1,4 @@
-"""How many tokens a text is, by what its model says it was charged for.
+"""How many tokens a text has, by what its model says it was charged for.
 
 A tokenizer of our own would be right for one vendor's models and a download on every machine. The
 model itself counts every input that it gets: what it counted is how dense its tokens are.
@@ -10,10 +10,10 @@ from typing import Any, Final
 from taskchat.conversations.history import BYTES_PER_TOKEN
 
 LEAST_BYTES_PER_TOKEN: Final = 1.0
-"""No tokenizer has less; what says so counts something else besides."""
+"""No tokenizer has fewer; a count that says so includes something else besides."""
 
 WEIGHT: Final = 0.2
-"""Of the newest count: a handful of calls settle it, and one odd message does not turn it over."""
+"""Weight of the newest count: a few calls settle it, and one odd message does not upset it."""
 
 
 class TokenCount:
@@ -35,8 +35,8 @@ class TokenCount:
         """Learn from one answer.
 
         Args:
-            sent_bytes: Of the whole input, instructions and tools included.
-            tokens: What the model counted for it; 0 where it does not count.
+            sent_bytes: The size of the whole input, instructions and tools included.
+            tokens: What the model counted for it; 0 if it does not count.
         """
         if tokens <= 0:
             return

@@ -1,7 +1,7 @@
-"""How the offline model is told from outside to be slow, to stream at a pace, or to fail.
+"""How the offline model is told to be slow, to stream at a pace, or to fail.
 
-Front ends build their waiting and their error states against it; the failures take the same way as
-a vendor's.
+Front ends build their waiting and error states against it; its failures take the same path as a
+vendor's.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ REFUSAL: Final = "I can't help with that."
 
 
 class MannerError(ValueError):
-    """Not a manner; the message says what one looks like."""
+    """Not a valid manner; the message says what one looks like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What the offline model does besides understanding.
+    """How the offline model behaves, besides understanding.
 
     Written as `delay=1.5, pace=0.05, fail=cut, after=1`, any of them left out.
 
@@ -43,9 +43,9 @@ class Manner:
         delay_s: Seconds before every answer.
         pace_s: Seconds between the words of a streamed reply.
         fail: How it fails: `error` at once; `hang` for ever; `cut` after the first word of a
-            stream, and like `error` where nothing streams; `empty` by saying nothing; `refusal` by
+            stream, and like `error` if nothing streams; `empty` by saying nothing; `refusal` by
             declining, which is a reply.
-        after: Answers of the turn that go well before it fails; 1 lets it call its tools first.
+        after: Answers of the turn that succeed before it fails; 1 lets it call its tools first.
     """
 
     delay_s: float = 0.0
@@ -94,11 +94,11 @@ class OfflineFailure(Exception):
 
 
 class MannerlyModel(Model):
-    """A model that behaves as the turn at hand asks for.
+    """A model that behaves as the current turn asks.
 
     Args:
-        model: Who understands.
-        manner: Of the turn at hand, and how many answers it has had.
+        model: The model that understands.
+        manner: The current turn's manner, and how many answers the turn has had.
     """
 
     def __init__(self, model: Model, manner: Callable[[], tuple[Manner, int]]) -> None:
@@ -106,10 +106,10 @@ class MannerlyModel(Model):
         self._manner = manner
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        """The answer, late, or what is in its place.
+        """The answer after its delay, or the failure in its place.
 
         Raises:
-            OfflineFailure: as was asked for.
+            OfflineFailure: it was asked for.
         """
         _, fail = await self._begin()
         if fail == "cut":
@@ -122,10 +122,10 @@ class MannerlyModel(Model):
     async def stream_response(
         self, *args: Any, **kwargs: Any
     ) -> AsyncIterator[TResponseStreamEvent]:
-        """The answer word by word at its pace, or what is in its place.
+        """The answer word by word at its pace, or the failure in its place.
 
         Raises:
-            OfflineFailure: as was asked for.
+            OfflineFailure: it was asked for.
         """
         manner, fail = await self._begin()
         async for event in self._model.stream_response(*args, **kwargs):
@@ -147,7 +147,7 @@ class MannerlyModel(Model):
             yield event
 
     async def _begin(self) -> tuple[Manner, Failure | None]:
-        """Wait as long as is asked for; says how this answer fails."""
+        """Wait as long as asked for; returns how this answer fails."""
         manner, answered = self._manner()
         fail = manner.fail if answered >= manner.after else None
         if manner.delay_s:

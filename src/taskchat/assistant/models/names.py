@@ -36,7 +36,7 @@ def model_names(settings: Settings, config: AgentConfig) -> list[str]:
 
     Raises:
         ModelConfigError: a model needs a key that isn't set, or a package that isn't installed;
-            or the offline model's manner is none.
+            or the offline model's manner is not valid.
     """
     _usual_manner(settings)
     names = settings.model_chain
@@ -62,7 +62,7 @@ def model_names(settings: Settings, config: AgentConfig) -> list[str]:
 
 
 def extra_of(name: str) -> str | None:
-    """The prefix that sends a model by another way than OpenAI's API; None for all others.
+    """The prefix of a model that is not reached by OpenAI's API; None for all others.
 
     Any other name goes to OPENAI_BASE_URL as it is, slashes included: OpenRouter's have them.
     """

@@ -97,7 +97,7 @@ class OfflineModel(Model):
 
 def _output(input: str | list[TResponseInputItem], tools: list[Tool]) -> list[TResponseOutputItem]:
     if not tools:
-        # Nobody who wants something done offers no tools: what is wanted is a summary.
+        # Whoever wants something done offers tools; without tools, a summary is wanted.
         said = input if isinstance(input, str) else str(input[-1].get("content", ""))
         return [_message(digest(said))]
     step = next_step(input, frozenset(tool.name for tool in tools))

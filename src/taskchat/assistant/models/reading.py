@@ -1,7 +1,7 @@
 """Fields of a vendor's answer, whatever shape they come in.
 
 Other vendors of the same interface send lists for texts, objects for arguments, numbers for ids.
-What can't be read is nothing, never a crash.
+What can't be read counts as empty, and never crashes.
 """
 
 import json
@@ -15,21 +15,21 @@ THOUGHT: Final = ("thinking", "reasoning")
 """Types of parts that hold what a model thinks, beside those that hold what it says."""
 
 TOKENS_DIGITS_MAX: Final = 15
-"""No vendor counts further; Python reads a text of some thousand digits only under protest."""
+"""No vendor counts this far; Python refuses to read a number of some thousand digits."""
 
 
 def dict_of(value: object) -> dict[str, Any]:
-    """An object; an empty one in place of anything else."""
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def list_of(value: object) -> list[Any]:
-    """A list; an empty one in place of anything else."""
+    """The value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def text_of(value: object) -> str:
-    """What is said: a text, or the texts of a list of parts, one behind the other."""
+    """What is said: a text, or the texts of a list of parts, joined."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -40,7 +40,7 @@ def text_of(value: object) -> str:
 
 
 def thought_of(value: object) -> str:
-    """What is thought: the same, of the parts that hold it."""
+    """What is thought: the same, from the parts that hold it."""
     return "".join(
         text_of(next((part[name] for name in (*THOUGHT, "text") if part.get(name)), None))
         for part in map(dict_of, list_of(value))
@@ -49,7 +49,7 @@ def thought_of(value: object) -> str:
 
 
 def word_of(value: object) -> str:
-    """A name or an id; an empty one where there is none."""
+    """A name or an id; empty if there is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return scrubbed(value) if isinstance(value, str) else ""
@@ -63,7 +63,7 @@ def arguments_of(value: object) -> str:
 
 
 def count_of(value: object) -> int:
-    """A number of tokens; 0 where none can be meant."""
+    """A number of tokens; 0 if the value can't be one."""
     if isinstance(value, str) and len(value) <= TOKENS_DIGITS_MAX:
         try:
             value = float(value)
@@ -75,5 +75,5 @@ def count_of(value: object) -> int:
 
 
 def new_call_id() -> str:
-    """For a call that came without one."""
+    """An id for a call that came without one."""
     return f"call_{uuid4().hex}"

@@ -1,6 +1,6 @@
-"""Answers of the Chat Completions API, as its many vendors send them, made into what its own says.
+"""Answers of the Chat Completions API, as its many vendors send them, made into the API's own form.
 
-A whole answer and a stream are read by the same hand: a message is a single piece of a stream.
+Whole answers and streams are read by the same code: a message is a stream of one piece.
 """
 
 from collections.abc import AsyncIterator
@@ -24,18 +24,18 @@ from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.models.wire import BrokeOff, Told, object_in, raise_if_failed
 
 ENDS = frozenset({"stop", "length", "tool_calls", "content_filter"})
-"""Why an answer ends, by the API; a vendor's own reason is one of the first."""
+"""The API's reasons for an answer's end; a vendor's own counts as stop or tool_calls."""
 
 REASONING = ("reasoning_content", "reasoning")
-"""Fields in which vendors tell what a model thinks; one is enough where both say the same."""
+"""Fields in which vendors send what a model thinks; one is enough if both say the same."""
 
 
 def whole_chat(text: str) -> ChatCompletion:
-    """The answer that a body is.
+    """The answer in a response body.
 
     Raises:
-        ModelBehaviorError: there is none in it.
-        VendorFailed: it tells of an error.
+        ModelBehaviorError: it holds no answer.
+        VendorFailed: it reports an error.
     """
     reading = _Reading()
     pieces = reading.read(object_in(text))
@@ -51,12 +51,12 @@ def whole_chat(text: str) -> ChatCompletion:
 
 
 async def chat_chunks(stream: AsyncIterator[Told]) -> AsyncIterator[ChatCompletionChunk]:
-    """The chunks of a stream: what is said as it comes, calls once they are whole.
+    """The chunks of a stream: text as it comes, calls once they are whole.
 
     Raises:
         BrokeOff: the stream ends before the answer does.
-        ModelBehaviorError: there is none in it.
-        VendorFailed: it tells of an error.
+        ModelBehaviorError: it holds no answer.
+        VendorFailed: it reports an error.
     """
     reading = _Reading()
     over = False
@@ -67,7 +67,7 @@ async def chat_chunks(stream: AsyncIterator[Told]) -> AsyncIterator[ChatCompleti
             if pieces:
                 yield _chunk(pieces)
     except Exception:
-        # What comes behind the end of an answer is no part of it.
+        # What follows the end of an answer is no part of it.
         if reading.finished is None:
             raise
     if not reading.began:
@@ -101,9 +101,9 @@ class _Reading:
     """What an answer has said so far.
 
     Attributes:
-        began: Whether anything of it was there.
+        began: Whether any of it has come.
         finished: Why it ended, as its vendor says; None while it goes on.
-        usage: What was counted, as the API puts it; None while nothing was.
+        usage: The token counts in the API's form; None while there are none.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class _Reading:
 
     @property
     def calls_made(self) -> list[dict[str, Any]]:
-        """The calls, as the API puts them."""
+        """The calls, in the API's form."""
         return [
             {
                 "id": call.id or new_call_id(),
@@ -134,14 +134,14 @@ class _Reading:
         ]
 
     def read(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Go on with what was told; returns the pieces of text in it by their field."""
+        """Read one more piece; returns the text in it, by field."""
         if used := dict_of(told.get("usage")):
             self.usage = _usage(used)
         choice = next(
             (
                 one
                 for one in map(dict_of, list_of(told.get("choices")))
-                # Where several answers were made, the first is the answer.
+                # If several answers were made, the first one counts.
                 if one and count_of(one.get("index")) == 0
             ),
             None,
@@ -181,7 +181,7 @@ class _Reading:
 
 
 def _begins(call: _Call, id_: str, name: str, arguments: str) -> bool:
-    """Whether a piece is of another call than the one before at its place.
+    """Whether a piece belongs to another call than the one before it at the same index.
 
     Some vendors give all calls of an answer the same index, or none.
     """

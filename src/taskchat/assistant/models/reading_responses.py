@@ -1,7 +1,7 @@
-"""Answers of the Responses API, as its many vendors send them, made into what its own says.
+"""Answers of the Responses API, as its many vendors send them, made into the API's own form.
 
-Messages, calls and reasoning are read; items of any other kind are nobody's business here, because
-no other kind of tool is offered.
+Messages, calls and reasoning are read; items of any other kind are ignored, because no other
+kind of tool is offered.
 """
 
 from collections.abc import AsyncIterator
@@ -35,33 +35,33 @@ from taskchat.assistant.models.soundness import mended
 from taskchat.assistant.models.wire import BrokeOff, Told, VendorFailed, object_in
 
 TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
-"""Events that say more of a message."""
+"""Events with more of a message."""
 
 THOUGHT = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})
-"""Events that tell more of what the model thinks."""
+"""Events with more of what the model thinks."""
 
 ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
-"""Events that hold the whole answer. One that was cut at its longest is short, not wrong."""
+"""Events with the whole answer. One that was cut off at its longest is short, not wrong."""
 
 UNANSWERED = frozenset({"failed", "cancelled"})
-"""States of a response that is no answer."""
+"""States of a response that holds no answer."""
 
 STATES = frozenset({"completed", "incomplete", "in_progress"})
-"""Of an item."""
+"""States of an item."""
 
 PHASES = frozenset({"commentary", "final_answer"})
-"""What a message is in its answer."""
+"""What part of its answer a message can be."""
 
 Event = ResponseTextDeltaEvent | ResponseReasoningTextDeltaEvent | ResponseCompletedEvent
-"""What is told of a stream, whatever its vendor told."""
+"""The events that are made of a stream, whatever its vendor sends."""
 
 
 def whole_response(text: str) -> Response:
-    """The answer that a body is.
+    """The answer in a response body.
 
     Raises:
-        ModelBehaviorError: there is none in it.
-        VendorFailed: it tells of an error.
+        ModelBehaviorError: it holds no answer.
+        VendorFailed: it reports an error.
     """
     told = object_in(text)
     if not isinstance(told.get("output"), list):
@@ -70,12 +70,12 @@ def whole_response(text: str) -> Response:
 
 
 async def response_events(stream: AsyncIterator[Told]) -> AsyncIterator[Event]:
-    """The events of a stream: what is said as it comes, and the whole answer at its end.
+    """The events of a stream: text as it comes, and the whole answer at its end.
 
     Raises:
         BrokeOff: the stream ends before the answer does.
-        ModelBehaviorError: there is none in it.
-        VendorFailed: it tells of an error.
+        ModelBehaviorError: it holds no answer.
+        VendorFailed: it reports an error.
     """
     began, begun, done = False, 0, list[dict[str, Any]]()
     async for told in stream:
@@ -100,7 +100,7 @@ async def response_events(stream: AsyncIterator[Told]) -> AsyncIterator[Event]:
         raise ModelBehaviorError("The answer has no output.")
     if not done or len(done) < begun:
         raise BrokeOff("The answer broke off.")
-    # Some servers end their streams without a word; all that was begun was also ended.
+    # Some servers end their streams silently; everything that was begun was also ended.
     yield _completed(_response({}, done))
 
 
@@ -109,7 +109,7 @@ def _text(told: dict[str, Any], items_done: int) -> ResponseTextDeltaEvent:
     return ResponseTextDeltaEvent(
         type="response.output_text.delta",
         item_id=word_of(told.get("item_id")),
-        # Which message it is of: all that one can go by where a vendor does not say.
+        # If a vendor does not say which message this belongs to, the items done so far tell.
         output_index=index if isinstance(index, int) else items_done,
         content_index=0,
         delta=text_of(told.get("delta")),
@@ -134,7 +134,7 @@ def _completed(response: Response) -> ResponseCompletedEvent:
 
 
 def _response(told: dict[str, Any], streamed: list[dict[str, Any]]) -> Response:
-    """The answer: the items at its end, or those that had come before where they are more."""
+    """The answer: the items at its end, or the streamed ones if there are more of them."""
     if word_of(told.get("status")) in UNANSWERED:
         raise VendorFailed("The answer ended as failed.")
     output, before = _items(list_of(told.get("output"))), _items(streamed)
@@ -186,7 +186,7 @@ def _item(told: dict[str, Any]) -> TResponseOutputItem | None:
                     }
                 ],
                 **_as_told(told, "status", STATES),
-                # Such models are worse where it does not come back.
+                # Such models do worse if it does not come back.
                 **_as_told(told, "phase", PHASES),
             }
         )
@@ -200,7 +200,7 @@ def _item(told: dict[str, Any]) -> TResponseOutputItem | None:
 
 
 def _as_told(told: dict[str, Any], name: str, known: frozenset[str]) -> dict[str, str]:
-    """A field whose values the API knows; none where it has another."""
+    """A field whose values the API knows; left out if it has another value."""
     word = word_of(told.get(name))
     return {name: word} if word in known else {}
 

@@ -1,4 +1,4 @@
-"""Whether a repeat may mend what a model call met, by the SDK's judgement, and after what wait."""
+"""Whether repeating a model call may help, by the SDK's judgement, and how long to wait first."""
 
 import random
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ from agents.retry import RetryDecision, RetryPolicyContext, retry_policies
 from taskchat.assistant.models.wire import BrokeOff
 
 BACKOFF_S: Final = 0.25
-"""Before the first repeat at a model that the vendor gave no time for; each further one waits twice
-as long. A person is waiting: long waits are worse than the next model."""
+"""The wait before the first repeat if the vendor named none; each further one is twice as long. A
+person is waiting: long waits are worse than the next model."""
 
 BACKOFF_S_MAX: Final = 2.0
-"""The longest of these waits, give or take their jitter."""
+"""The longest of these waits, apart from jitter."""
 
 QUOTA_USED_UP: Final = "insufficient_quota"
-"""OpenAI's code for an account without money: a 429 that no repeat mends."""
+"""OpenAI's code for an account without money: a 429 that no repeat fixes."""
 
 _MENDABLE: Final = retry_policies.any(
     retry_policies.provider_suggested(),
     retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
     retry_policies.network_error(),
 )
-"""What a repeat may mend, by the SDK's own judgement; a vendor's `x-should-retry` overrules."""
+"""What a repeat may fix, by the SDK's own judgement; a vendor's `x-should-retry` overrules it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What to wait for before a repeat.
+    """A wait before a repeat.
 
     Attributes:
-        seconds: So long.
-        asked_for: Whether the vendor said so.
+        seconds: How long to wait.
+        asked_for: Whether the vendor asked for it.
     """
 
     seconds: float
@@ -40,7 +40,7 @@ class Wait:
 
 
 async def wait_before_repeat(context: RetryPolicyContext, repeats: int) -> Wait | None:
-    """The wait before asking the same model again; None where that mends nothing.
+    """The wait before asking the same model again; None if that would not help.
 
     Args:
         context: What the SDK knows of the failure.
@@ -59,9 +59,9 @@ async def wait_before_repeat(context: RetryPolicyContext, repeats: int) -> Wait 
 
 
 def backoff_s(repeats: int) -> float:
-    """The wait after so many repeats; those of many turns are spread.
+    """The wait after so many repeats; jitter spreads those of many turns.
 
-    The SDK's own would go on growing from one model to the next.
+    The SDK's own backoff would keep growing from one model to the next.
     """
     wait_s = min(BACKOFF_S * 2.0**repeats, BACKOFF_S_MAX)
     return wait_s * random.uniform(0.75, 1.25)  # noqa: S311

@@ -21,43 +21,43 @@ from taskchat.moments import new_id
 from taskchat.texts import is_visible, scrubbed
 
 CALL_ID: Final = re.compile(r"[!-~]{1,64}")
-"""What OpenAI takes, in length; vendors use some 30 characters, of all kinds."""
+"""The ids that OpenAI takes, by length; vendors use some 30 characters, of all kinds."""
 
 NAME_CHARS_MAX: Final = 64
-"""What OpenAI takes of a tool's name, and whoever follows it."""
+"""The longest tool name that OpenAI takes, and whoever follows it."""
 
 NAME: Final = re.compile(rf"[a-zA-Z0-9_-]{{1,{NAME_CHARS_MAX}}}")
 """A name that every server takes."""
 
 NO_LETTER: Final = re.compile(r"[^a-zA-Z0-9_-]+")
-"""What is none of a name's letters."""
+"""Characters that a name can't have."""
 
 NAMELESS: Final = "unnamed"
 """Stands for the name of a call that had none."""
 
 ITEMS_OF_A_VENDOR: Final = ("id", "provider_data")
-"""What only the model that made an item knows how to read."""
+"""Fields that only the model that made an item can read."""
 
 UNREADABLE: Final = "(no JSON)"
-"""Stands for arguments that only Python takes for JSON; the SDK tells the model that it is none."""
+"""Replaces arguments that only Python takes for JSON; the SDK tells the model that this is none."""
 
 NESTING_MAX: Final = 32
-"""Arguments within arguments. No tool has any; beyond some hundreds Python gives up."""
+"""Levels of nesting in arguments. No tool has any; beyond some hundreds Python gives up."""
 
 
 def readable_by(
     model: str, items: list[TResponseInputItem], answers: Sequence[Answer]
 ) -> list[TResponseInputItem]:
-    """The items without what other models of the turn kept for themselves.
+    """The items without what other models of the turn meant only for themselves.
 
-    A vendor refuses the encrypted reasoning and the ids of another, or of another model.
+    A vendor refuses encrypted reasoning and ids that come from another vendor, or another model.
 
     Args:
-        model: Who is asked now.
+        model: The model that is asked now.
         items: Its whole input.
-        answers: What has been answered in this turn, by whom.
+        answers: What has been answered in this turn, and by which model.
     """
-    # Told by their calls: the ids of other items may be one and the same for all that were made.
+    # Recognised by their calls: the ids of other items may be the same for all that were made.
     makers = {
         item["call_id"]: answer.model
         for answer in answers
@@ -75,10 +75,10 @@ def readable_by(
 
 
 def readable_by_any(items: Sequence[TResponseInputItem]) -> list[TResponseInputItem]:
-    """The items with names and arguments of calls that every server can read.
+    """The items, with names and arguments of calls that every server can read.
 
-    A model is told of a call that it got wrong; but some servers read all calls again, and refuse
-    the whole request over a name of other letters than theirs, or over arguments that are no JSON.
+    A model is told of a call that it got wrong. But some servers read all calls again, and refuse
+    the whole request because of an unknown character in a name, or arguments that are not JSON.
     """
     return [
         cast("TResponseInputItem", {**item, **_readable(item)})
@@ -93,7 +93,7 @@ def _readable(call: Mapping[str, Any]) -> dict[str, str]:
     if not NAME.fullmatch(name):
         name = NO_LETTER.sub("_", name)[:NAME_CHARS_MAX] or NAMELESS
     if not arguments.strip():
-        # No arguments, as it came; who reads arguments again knows that, too.
+        # Empty arguments, as they came; a server that reads them again knows this form, too.
         arguments = ""
     elif not _is_json(arguments):
         arguments = json.dumps({"unreadable": arguments})
@@ -109,9 +109,9 @@ def _is_json(text: str) -> bool:
 
 
 def arguments_in(text: str) -> dict[str, Any] | None:
-    """The arguments that the text of a call holds; None where it holds something else.
+    """The arguments in the text of a call; None if it holds something else.
 
-    Nothing, null and an empty list are what vendors write for none; some write the text of a text.
+    Vendors write nothing, null or an empty list for no arguments; some encode the text twice.
     """
     if not text.strip():
         return {}
@@ -155,7 +155,7 @@ def text_of(output: Sequence[TResponseOutputItem]) -> str:
 
 
 def thought_in(output: Sequence[TResponseOutputItem]) -> str:
-    """What an answer tells of how its model came to it."""
+    """What an answer tells of its model's reasoning."""
     return BETWEEN.join(
         part.text
         for item in output
@@ -175,12 +175,12 @@ def made_sound(
     call for a repetition. NUL and lone surrogates become U+FFFD.
 
     Args:
-        output: Mended in place, as far as it is kept.
+        output: Corrected in place, as far as it is kept.
         input: What the model was asked with.
-        said: What the answer says; in place of its messages, whatever these were.
+        said: What the answer says; replaces its messages, whatever these were.
     """
     seen = {item.get("call_id") for item in input if item.get("type") == "function_call"}
-    # A vendor wants what led to a call back as it came, several messages included.
+    # A vendor wants what led to a call back unchanged, several messages included.
     as_it_came = scrubbed(text_of(output)).strip() == said and any(map(_is_call, output))
     sound: list[TResponseOutputItem] = []
     for item in output:
@@ -223,14 +223,14 @@ def _part(text: str) -> ResponseOutputText:
 def sound_arguments(arguments: str) -> str:
     """The arguments of a call with what can't be stored replaced, written out or escaped.
 
-    What isn't JSON stays as it is, for the model to be told. What is none by its standard, such as
-    NaN or a number without an end, and what is nested beyond reason, becomes such a text.
+    Invalid JSON stays as it is, so that the model is told. What only Python accepts, such as NaN or
+    an infinite number, and what is nested too deeply, is replaced by such a text.
     """
     arguments = scrubbed(arguments)
     try:
         given = json.loads(arguments)
         sound = mended(given)
-        # Neither NaN nor the infinities are JSON to anybody but Python.
+        # Only Python takes NaN and the infinities for JSON.
         written = json.dumps(sound, ensure_ascii=False, allow_nan=False)
     except json.JSONDecodeError:
         return arguments
@@ -243,7 +243,7 @@ def mended(value: Any, levels: int = NESTING_MAX) -> Any:
     """JSON with texts that a record can hold.
 
     Raises:
-        RecursionError: it is nested beyond reason.
+        RecursionError: it is nested too deeply.
     """
     if not levels:
         raise RecursionError
@@ -257,5 +257,5 @@ def mended(value: Any, levels: int = NESTING_MAX) -> Any:
 
 
 def is_nothing(output: Sequence[TResponseOutputItem]) -> bool:
-    """Whether there is neither a word to read nor a call to make."""
+    """Whether there is neither text to read nor a call to make."""
     return not is_visible(text_of(output)) and not any(map(_is_call, output))

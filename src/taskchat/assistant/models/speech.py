@@ -1,8 +1,8 @@
-"""One text an answer: what a model says, told as it comes, apart from what it thinks aloud.
+"""One text per answer: what a model says, told as it comes, apart from what it thinks aloud.
 
-Models that think in their text put it between `<think>` and `</think>`; some servers leave out the
-first of these, so that what stands before the second turns out to be thought. In code, and where
-the person's own words are repeated, such tags are text.
+Models that think in their text put their thoughts between `<think>` and `</think>`. Some servers
+leave out the opening tag, so that the text before the closing tag turns out to be thought. In code,
+and where the user's own words are repeated, such tags are plain text.
 """
 
 import re
@@ -15,29 +15,29 @@ Kind = Literal["say", "think", "void"]
 """More of what is said; more of what is thought; all that was said so far was thought."""
 
 BETWEEN: Final = "\n\n"
-"""Between two messages of one answer: two paragraphs."""
+"""Separates two messages of one answer, as two paragraphs."""
 
 NAMES: Final = ("think", "thinking", "thought", "reasoning")
-"""Of the tags that models and their servers put around what is thought."""
+"""Names of the tags that models and their servers put around thoughts."""
 
 _MARK: Final = re.compile(rf"`+|~{{3,}}|</?(?:{'|'.join(NAMES)})\s*>|\n", re.IGNORECASE)
 _OPEN: Final = re.compile(r"(?:`+|~+|</?[a-z]*\s*)\Z", re.IGNORECASE)
-"""The end of a piece that the next piece may make a mark of."""
+"""The end of a piece that may become a mark together with the next piece."""
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-"""A character in two halves, as JSON may write it; a stream may cut it there."""
+"""A character as a surrogate pair, as JSON may write it; a stream may cut it in the middle."""
 
 _TAGS: Final = tuple(f"{start}{name}" for start in ("<", "</") for name in NAMES)
 
 
 class Thinking:
-    """Takes a text apart as it comes.
+    """Splits a text into its parts as it comes.
 
-    A tag that begins a line opens a block whether it is closed or not: an answer may be cut within
-    it. One in the middle of a line opens one only if it is closed: a text may well mention it.
+    A tag at the start of a line opens a block whether it is closed or not: an answer may be cut off
+    inside it. A tag within a line opens one only if it is closed: a text may well mention a tag.
 
     Args:
-        is_quoted: Whether a block is in the person's own words.
+        is_quoted: Whether a block repeats the user's own words.
     """
 
     def __init__(self, is_quoted: Callable[[str], bool] = lambda _: False) -> None:
@@ -50,7 +50,7 @@ class Thinking:
         self._in_line = False
 
     def take(self, piece: str) -> Iterator[tuple[Kind, str]]:
-        """Go on with a piece; what may yet become something else is kept back."""
+        """Read one more piece; what may yet become something else is held back."""
         text = self._rest + piece
         end = len(text)
         found = _OPEN.search(text, max(0, end - 64))
@@ -60,7 +60,7 @@ class Thinking:
         yield from self._read(text[:end])
 
     def finish(self) -> Iterator[tuple[Kind, str]]:
-        """What was kept back, as it turns out at the end of the text."""
+        """What was held back, now that the text has ended."""
         rest, self._rest = self._rest, ""
         yield from self._read(rest)
         if self._aside is not None:
@@ -141,16 +141,16 @@ def _joined(pair: re.Match[str]) -> str:
 
 
 class Speech:
-    """What one answer says and thinks. What is told of it, piece by piece, is what is kept of it.
+    """What one answer says and thinks. What is passed on piece by piece is what is kept of it.
 
-    Blanks around the text are no part of it.
+    White space around the text is no part of it.
 
     Args:
-        say: Told more of what is said.
-        think: Told more of what is thought.
-        void: Told that what was said so far is not.
+        say: Called with more of what is said.
+        think: Called with more of what is thought.
+        void: Called when what was said so far turns out to be thought.
         thinks: Whether its model may think in its text.
-        is_quoted: Whether a text is in the person's own words.
+        is_quoted: Whether a text repeats the user's own words.
     """
 
     def __init__(
@@ -172,11 +172,11 @@ class Speech:
 
     @property
     def said(self) -> str:
-        """The text, as far as it has come."""
+        """The text so far."""
         return scrubbed("".join(self._said))
 
     def hear(self, delta: str, message: int | None = None) -> None:
-        """Go on with a piece of a message of the answer."""
+        """Read one more piece of a message of the answer."""
         if not delta:
             return
         if self._heard and message != self._message:
@@ -195,14 +195,14 @@ class Speech:
                 self._tell(kind, text)
 
     def end(self, whole: str) -> None:
-        """The answer is over.
+        """End the answer.
 
         Args:
-            whole: Its text, as the vendor tells it at its end. What was heard stays what is said;
-                what goes on behind it was not heard yet.
+            whole: Its text, as the vendor reports it at the end. What was heard stays what is said;
+                only what follows it is added.
         """
         whole = _PAIR.sub(_joined, whole)
-        # Half a character that nothing followed is in what goes on, whole where there is more.
+        # A half character at the end comes whole with the rest, if there is more.
         self._take(whole[len(self._heard) :] if whole.startswith(self._heard) else self._half)
         for kind, text in self._apart.finish() if self._apart else ():
             self._tell(kind, text)
@@ -214,7 +214,7 @@ class Speech:
             self._void()
             self._think(thought)
         elif kind == "think":
-            # A block and the blanks around it leave as little behind as if it had not been there.
+            # A block and the white space around it must leave no more than if there were none.
             self._begins = self._begins or bool(self._blank)
             self._think(text)
         else:

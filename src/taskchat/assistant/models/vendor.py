@@ -1,7 +1,7 @@
-"""OpenAI's client, for whoever speaks its APIs: it sends what the SDK asks, and reads the answers.
+"""OpenAI's client, for any vendor of its APIs: it sends what the SDK asks, and reads the answers.
 
-The client's own reading believes what it gets, and fails at, or passes on, what other vendors send.
-Its own writing walks every request by its type hints, which costs more than all the rest of a call.
+The client's own parsing trusts what it gets, and fails at, or passes on, what other vendors send.
+Its own encoding walks every request by its type hints, which costs more than the rest of the call.
 """
 
 from collections.abc import AsyncIterator
@@ -20,28 +20,28 @@ from taskchat.http.outgoing import outgoing
 from taskchat.settings import Settings
 
 NO_KEY: Final = "none"
-"""Sent where OPENAI_BASE_URL is set and no key is: servers on one's own machine ask for none."""
+"""Sent if OPENAI_BASE_URL is set and no key is: servers on one's own machine ask for none."""
 
 
 CONNECTIONS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
 """As many turns may wait for their models as there are; the client's own limit is 1,000."""
 
 OPTIONS: Final = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
-"""What the SDK says of a request besides its body, and what the client calls it."""
+"""The SDK's options of a request besides its body, and the client's names for them."""
 
 
 class _Responses(AsyncResponses):
     with_streaming_response = None  # type: ignore[assignment] # The SDK takes `create` then.
 
     async def create(self, **asked: Any) -> Any:
-        """Ask by the Responses API: a `Response`, or its events."""
+        """Ask over the Responses API: returns a `Response`, or its events."""
         told = await _posted(self._client, "/responses", asked)
         return whole_response(told) if isinstance(told, str) else response_events(told)
 
 
 class _Completions(AsyncCompletions):
     async def create(self, **asked: Any) -> Any:
-        """Ask by the Chat Completions API: a `ChatCompletion`, or its chunks."""
+        """Ask over the Chat Completions API: returns a `ChatCompletion`, or its chunks."""
         told = await _posted(self._client, "/chat/completions", asked)
         return whole_chat(told) if isinstance(told, str) else chat_chunks(told)
 
@@ -81,13 +81,13 @@ class _VendorClient(AsyncOpenAI):
 
 
 def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
-    """A client of the vendor's; the caller closes it. It repeats nothing: the chain does.
+    """A client for the vendor; the caller closes it. It never retries: the chain does.
 
     Raises:
         BadConfiguration: the environment's proxies or certificates don't allow one.
     """
     key = settings.openai_api_key
-    # Built apart: of one that can't be built OpenAI's own client would close the half.
+    # Built separately: OpenAI's own client would try to close one that could only be half built.
     http_client = outgoing(lambda: DefaultAsyncHttpxClient(limits=CONNECTIONS))
     return _VendorClient(
         api_key=key.get_secret_value() if key else NO_KEY,

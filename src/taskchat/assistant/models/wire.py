@@ -1,6 +1,6 @@
-"""From a vendor's bytes to JSON objects, whole or as a stream. What is neither never leaves here.
+"""From a vendor's bytes to JSON objects, whole or as a stream. Nothing else ever leaves here.
 
-What keeps a stream alive says nothing: comments, events without data, and data that is no object.
+What only keeps a stream alive is skipped: comments, events without data, data that is no object.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from agents.exceptions import AgentsException, ModelBehaviorError
 from openai import AsyncStream
 
 DRAIN_S: Final = 0.1
-"""How long the end of a stream is waited for once its answer is over: then its connection can be
-used again. As long as the client's own streams wait."""
+"""How long to wait for the end of a stream once its answer is over, so that its connection can be
+used again. The client's own streams wait as long."""
 
 
 STATUS: Final = re.compile("[45][0-9][0-9]")
@@ -24,11 +24,11 @@ STATUS: Final = re.compile("[45][0-9][0-9]")
 
 
 class VendorFailed(AgentsException):
-    """A vendor that told of an error where an answer should have been.
+    """A vendor reported an error in place of an answer.
 
     Attributes:
-        status_code: HTTP's, where the error says one.
-        code: The vendor's own word for it, where it says one.
+        status_code: The HTTP status, if the error gives one.
+        code: The vendor's own code, if the error gives one.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class VendorFailed(AgentsException):
 
 
 class BrokeOff(VendorFailed):
-    """An answer that began and did not come to its end; asked again, it may well."""
+    """An answer began and did not finish; another attempt may well succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Told:
     """One event of a stream.
 
     Attributes:
-        event: Its name, where it has one.
-        data: What it says.
+        event: Its name, if it has one.
+        data: Its data.
     """
 
     event: str | None
@@ -57,11 +57,11 @@ class Told:
 
 
 def object_in(text: str) -> dict[str, Any]:
-    """The JSON object that a vendor's whole answer is.
+    """The JSON object that a vendor's whole answer consists of.
 
     Raises:
-        ModelBehaviorError: it is none.
-        VendorFailed: it tells of an error.
+        ModelBehaviorError: it is not an object.
+        VendorFailed: it reports an error.
     """
     try:
         found = json.loads(text.removeprefix("\ufeff"))
@@ -74,14 +74,14 @@ def object_in(text: str) -> dict[str, Any]:
 
 
 def raise_if_failed(told: dict[str, Any], *, begun: bool = False) -> None:
-    """Whether an object tells of an error, as gateways do under a status of success.
+    """Raise if an object reports an error, as gateways do under a status of success.
 
     Args:
-        told: By the vendor.
-        begun: Whether an answer had begun: what fails then is the vendor's, unless it says more.
+        told: The vendor's object.
+        begun: Whether an answer had begun: a failure is then the vendor's, unless it says more.
 
     Raises:
-        VendorFailed: it does.
+        VendorFailed: it reports one.
     """
     error = told.get("error")
     if not error:
@@ -101,7 +101,7 @@ class JsonStream(AsyncStream[Told]):
     event.
 
     Raises:
-        VendorFailed: the stream tells of an error, or goes on in what can't be read.
+        VendorFailed: the stream reports an error, or continues with something unreadable.
         ModelBehaviorError: it said nothing at all.
     """
 
@@ -145,22 +145,22 @@ async def _drain(events: AsyncIterator[Any]) -> None:
 
 
 class ToTheLastLine:
-    """A decoder of event streams that tells the last event also where no empty line follows it.
+    """A decoder of event streams that delivers the last event even if no empty line follows it.
 
     Args:
-        decoder: The client's own.
+        decoder: The client's own decoder.
     """
 
     def __init__(self, decoder: Any) -> None:
         self._decoder = decoder
 
     def aiter_bytes(self, iterator: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        """The events of these bytes, cut anywhere."""
+        """The events in these bytes, which may be cut anywhere."""
         events: AsyncIterator[Any] = self._decoder.aiter_bytes(_with_an_end(iterator))
         return events
 
     def iter_bytes(self, iterator: Any) -> Any:
-        """Nobody asks for that: the client is an asynchronous one.
+        """Never used: the client is asynchronous.
 
         Raises:
             NotImplementedError: always.

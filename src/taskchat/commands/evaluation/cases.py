@@ -7,7 +7,7 @@
 
 `tasks` is the list before the first turn. `calls` are the changes that a turn must make, in order,
 and no others; `task` is the title that a task had before the turn. Looking at the list is always
-allowed; a turn whose `calls` name list_tasks must look at it with that `status`. Where there is
+allowed; a turn whose `calls` name list_tasks must look at it with that `status`. If there is
 `says`, one of its texts must be in the reply.
 """
 
@@ -84,7 +84,7 @@ def read_cases(path: Path) -> list[Case]:
     """The cases of a file.
 
     Raises:
-        CasesError: it is missing, or a line is no case.
+        CasesError: it is missing, or a line is not a valid case.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -113,7 +113,7 @@ def plain(text: str) -> str:
 
 
 def problem_of(turn: Turn, made: Sequence[Call], reply: str) -> str | None:
-    """What is wrong with what came of a turn; None where nothing is."""
+    """What is wrong with the outcome of a turn; None if nothing is."""
     wanted = [call.comparable() for call in turn.calls if call.tool != "list_tasks"]
     changes = [call.comparable() for call in made if call.tool != "list_tasks"]
     if changes != wanted:

@@ -33,7 +33,7 @@ def evaluated(
     """Run cases on an embedded Postgres that is removed at the end.
 
     Raises:
-        EmbeddedPostgresError: it can't be had.
+        EmbeddedPostgresError: embedded Postgres is not available.
     """
     url = start_postgres(ephemeral_data_dir())
     upgrade(url, settings=settings)

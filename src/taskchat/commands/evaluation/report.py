@@ -41,5 +41,5 @@ def as_data(report: Report) -> str:
 
 
 def _ordered(report: Report) -> list[tuple[str, Score]]:
-    """By name, and the sum last."""
+    """Sorted by intent, with the sum last."""
     return sorted(report.intents.items(), key=lambda item: (item[0] == "all", item[0]))

@@ -1,4 +1,4 @@
-"""Running cases: each is a user of their own, a conversation, and turns like everybody's."""
+"""Running cases: each has a user and a conversation of its own, and ordinary turns."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ TASKS_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A turn that came out otherwise.
+    """A turn that came out wrong.
 
     Attributes:
         say: What was said.
-        problem: What is wrong with what came of it.
-        reply: What was answered.
+        problem: What is wrong with the outcome.
+        reply: The assistant's reply.
     """
 
     say: str
@@ -45,8 +45,8 @@ class Outcome:
 
     Attributes:
         case: What was run.
-        miss: The first turn that came out otherwise; None where all are right.
-        models: Who answered.
+        miss: The first turn that came out wrong; None if all are right.
+        models: The models that answered.
     """
 
     case: Case
@@ -59,8 +59,8 @@ class Score:
     """How many cases of an intent came out right.
 
     Attributes:
-        right: So many.
-        cases: Of so many.
+        right: How many came out right.
+        cases: How many there are.
     """
 
     right: int = 0
@@ -68,7 +68,7 @@ class Score:
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """The share of right cases, from 0 to 1."""
         return self.right / self.cases if self.cases else 0.0
 
 
@@ -78,7 +78,7 @@ class Report:
 
     Attributes:
         outcomes: In the order of the file.
-        intents: The score of each.
+        intents: The score of each intent.
     """
 
     outcomes: Sequence[Outcome]
@@ -93,12 +93,12 @@ class Report:
 
     @property
     def misses(self) -> list[tuple[Case, Miss]]:
-        """The cases that came out otherwise."""
+        """The cases that came out wrong."""
         return [(one.case, one.miss) for one in self.outcomes if one.miss is not None]
 
     @property
     def models(self) -> list[str]:
-        """Who answered, by name."""
+        """The models that answered, by name."""
         return sorted({name for outcome in self.outcomes for name in outcome.models})
 
 
@@ -114,8 +114,8 @@ async def evaluate(
     Args:
         cases: What to run.
         settings: With the database to use, which is migrated, and the models to ask.
-        at_once: Cases that run beside each other.
-        progress: Told of each outcome as it comes.
+        at_once: How many cases run at the same time.
+        progress: Called with each outcome as it comes.
 
     Raises:
         ServiceError: the database is away.

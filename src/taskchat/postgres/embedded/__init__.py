@@ -1,7 +1,7 @@
-"""Postgres for those who bring none, from the programs of the extra `embedded`.
+"""Postgres for those who have none, from the programs of the extra `embedded`.
 
-Whatever killed whom, at any moment: the next start finds a whole cluster or makes one. Production
-has no use for it, and imports nothing of it.
+Whatever was killed, and when: the next start finds a whole cluster or makes one. Production does
+not use it, and imports nothing from it.
 """
 
 import importlib.util

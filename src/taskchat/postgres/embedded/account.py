@@ -1,4 +1,4 @@
-"""Who the server runs as: this user; where that is root, whom Postgres refuses, another one."""
+"""The user that the server runs as: this one; for root, which Postgres refuses, another one."""
 
 import contextlib
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "pgserver"
-"""The account that root's clusters belong to; made where it can be, else `nobody` has to do."""
+"""The account that root's clusters belong to; if it can't be made, `nobody` has to do."""
 
 _READ: Final = stat.S_IROTH
 _SEARCH: Final = stat.S_IXOTH
 
 ADDING_TIMEOUT_S: Final = 10
-"""For another process that adds the same account at this moment."""
+"""Wait for another process that is adding the same account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Account:
 
     @property
     def extra_groups(self) -> list[int] | None:
-        """Root's own groups are not for it."""
+        """Its supplementary groups: none of root's own."""
         return None if self.uid is None else []
 
     @property
@@ -43,12 +43,12 @@ class Account:
         return False
 
     def give(self, path: Path) -> None:
-        """Make it the owner."""
+        """Make it the owner of a path."""
         if self.uid is not None:
             os.chown(path, self.uid, self.gid if self.gid is not None else -1)
 
     def let_through(self, path: Path) -> None:
-        """See to it that it can reach what is in a folder, without being able to list the way."""
+        """Let it reach what is in a folder, without being able to list the folders on the way."""
         if self.uid is None:
             return
         for folder in (path, *path.parents):
@@ -58,7 +58,7 @@ class Account:
                 folder.chmod(stat.S_IMODE(found.st_mode) | search)
 
     def let_into(self, package: Path) -> None:
-        """See to it that it can read an installed package, whatever umask that was made with."""
+        """Let it read an installed package, whatever umask the package was installed with."""
         self.let_through(package)
         if self.uid is None or package.stat().st_mode & _READ:
             return
@@ -69,7 +69,7 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """Who a cluster belongs to, or who a new one is to belong to."""
+    """The owner of a cluster, or of one that is to be made."""
     if os.geteuid() != 0:
         return Account()
     with contextlib.suppress(FileNotFoundError):
@@ -79,7 +79,7 @@ def account_for(data: Path) -> Account:
     entry = _added() or pwd.getpwnam("nobody")
     account = Account(entry.pw_uid, entry.pw_gid)
     if data.exists():
-        # Root has put it there, from a backup perhaps.
+        # Root put it there, perhaps from a backup.
         for path in (data, *data.rglob("*")):
             account.give(path)
     return account
@@ -95,7 +95,7 @@ def _added() -> pwd.struct_passwd | None:
         if useradd is None or time.monotonic() > deadline:
             return None
         command = [useradd, "--system", "--no-create-home", "--shell", "/bin/false", NAME]
-        # It fails while another one adds an account, and where the list can't be written.
+        # This fails while another process adds an account, and if the list can't be written.
         added = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
         if added.returncode not in (0, 1, 9):
             return None

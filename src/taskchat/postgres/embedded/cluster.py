@@ -1,7 +1,7 @@
 """One cluster in a folder, shared by every process that uses it; the last one out stops it.
 
-A folder named `postgres` is a whole cluster: it is made beside and renamed when it is whole. What
-files say about a running server is checked, not believed.
+A folder named `postgres` is always a whole cluster: it is made beside it, and renamed when it is
+whole. What files say about a running server is checked, not trusted.
 """
 
 import atexit
@@ -36,15 +36,15 @@ PORT: Final = 5432
 """Part of the socket's name; nothing listens on a port."""
 
 START_TIMEOUT_S: Final = 120
-"""A server that was killed reads its log again before it is ready."""
+"""A server that was killed replays its log before it is ready."""
 
 STOP_TIMEOUT_S: Final = 30
-"""For each way to stop it, the mildest first."""
+"""The time limit of each way to stop it, the mildest first."""
 
 SOCKET_PREFIX: Final = "taskchat-pg-"
 
 _WHOLE: Final = ("PG_VERSION", "global/pg_control", "base/5/PG_VERSION")
-"""What a cluster has once it is made; the last is of the database `postgres`, made last."""
+"""What a finished cluster has; the last belongs to the database `postgres`, which is made last."""
 
 
 def joined(data_dir: Path) -> str:
@@ -61,7 +61,7 @@ def joined(data_dir: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """The server of a cluster, as its file describes it and as it was found to run."""
+    """The server of a cluster, as its file describes it and as its process confirms."""
 
     process: psutil.Process
     socket_folder: Path
@@ -83,7 +83,7 @@ class Cluster:
         self._started: subprocess.Popen[bytes] | None = None
 
     def enter(self) -> str:
-        """Become one of its users; returns its address."""
+        """Become one of its users; returns the database address."""
         with gate(self._folder / "postgres.gate"):
             self._users = FileLock(self._folder / "postgres.users")
             alone = self._users.take()
@@ -102,14 +102,14 @@ class Cluster:
             return f"postgresql://postgres:@/postgres?host={quote(str(postmaster.socket_folder))}&port={PORT}"
 
     def leave(self, pid: int) -> None:
-        """Be its user no more; the last one stops it.
+        """Stop being one of its users; the last one stops the server.
 
         Args:
-            pid: Of the process that entered; its forks have not.
+            pid: Of the process that entered; its forks did not.
         """
         if pid != os.getpid() or self._users is None:
             return
-        # A second Ctrl-C must not leave half of this undone; all of it takes bounded time.
+        # A second Ctrl-C must not interrupt this halfway; all of it takes bounded time.
         signal.pthread_sigmask(
             signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
         )
@@ -127,7 +127,7 @@ class Cluster:
         found = self._postmaster()
         process = found.process if found else None
         if process is None and self._started is not None and self._started.poll() is None:
-            # Not far enough to have written its file, or the folder is gone.
+            # It did not get as far as writing its file, or the folder is gone.
             process = psutil.Process(self._started.pid)
         if process is None:
             return
@@ -170,7 +170,7 @@ class Cluster:
                 )
 
     def _set_aside(self) -> None:
-        """Make room where the making of a cluster was broken off; nothing is deleted."""
+        """Make room after an interrupted attempt to make a cluster; nothing is deleted."""
         aside = Path(tempfile.mkdtemp(prefix="postgres.unfinished-", dir=self._folder))
         self._data.rename(aside / "postgres")
 
@@ -178,7 +178,7 @@ class Cluster:
 
     def _start(self, account: Account) -> Postmaster:
         for name in ("postmaster.pid", "postmaster.opts"):
-            # Its pid may have gone to another process, which Postgres would take for a server.
+            # Its pid may belong to another process by now, which Postgres would take for a server.
             (self._data / name).unlink(missing_ok=True)
         socket_folder = plain_folder(SOCKET_PREFIX)
         account.give(socket_folder)
@@ -206,7 +206,7 @@ class Cluster:
         )
 
     def _ended_or_ready(self) -> Postmaster | None:
-        """The running server; None: there is none."""
+        """The running server; None if there is none."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while (found := self._postmaster()) and not found.ready:
             if time.monotonic() > deadline:
@@ -220,7 +220,7 @@ class Cluster:
         return found
 
     def _said(self) -> list[str]:
-        """The lines of the server's file; its format counts them from the top."""
+        """The lines of the server's file; its format is by line number."""
         try:
             content = (self._data / "postmaster.pid").read_bytes()
         except FileNotFoundError:
@@ -238,7 +238,7 @@ class Cluster:
             process = psutil.Process(int(said[0]))
             if process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres":
                 return None
-            # A server works in its data folder; whoever else has the pid now does not.
+            # A server works in its data folder; another process with that pid does not.
             if not os.path.samefile(process.cwd(), self._data):
                 return None
         except (ValueError, psutil.Error, OSError):
@@ -270,7 +270,7 @@ def _remove_socket_folder(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename in a folder last."""
+    """Make a rename in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Folders that go with their process; those of killed processes go at the next start."""
+"""Folders that are removed with their process; those of killed processes at the next start."""
 
 import atexit
 import os
@@ -11,13 +11,13 @@ from taskchat.postgres.embedded.locks import FileLock
 
 PREFIX: Final = "taskchat-ephemeral-"
 OWNER: Final = "owner"
-"""A file in it that its owner holds a lock on."""
+"""A file in the folder, on which its owner holds a lock."""
 
 
 def made() -> Path:
     """As `ephemeral_data_dir`."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    # Registered before anything is started in it, so that it goes after that has stopped.
+    # Registered before anything is started in it, so that it is removed after that has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     FileLock(folder / OWNER).take()
     return folder

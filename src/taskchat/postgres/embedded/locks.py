@@ -14,7 +14,7 @@ GATE_TIMEOUT_S: Final = 150
 """Longer than whoever holds it may take to make a cluster and start it."""
 
 POLL_S: Final = 0.02
-"""Between two looks at what another process does."""
+"""Wait between two looks at what another process does."""
 
 
 class FileLock:
@@ -32,7 +32,7 @@ class FileLock:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def take(self, *, shared: bool = False) -> bool:
-        """Take it, or change it to the other kind; False when others are in the way."""
+        """Take the lock, or change it to the other kind; False if others are in the way."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
@@ -56,7 +56,7 @@ def gate(path: Path) -> Iterator[None]:
     """One process at a time within the block.
 
     Raises:
-        EmbeddedPostgresError: another one does not come out.
+        EmbeddedPostgresError: another process does not leave the block.
     """
     with FileLock(path) as lock:
         deadline = time.monotonic() + GATE_TIMEOUT_S

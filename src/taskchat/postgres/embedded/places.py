@@ -1,4 +1,4 @@
-"""Short-lived folders of this user's own, whose paths are the same to whoever reads them."""
+"""Short-lived folders of this user, whose paths every program reads the same way."""
 
 import re
 import tempfile
@@ -8,16 +8,16 @@ from typing import Final
 from taskchat.refusals import CannotStart
 
 PATH_BYTES_MAX: Final = 103
-"""What a socket's path may have on every system that has sockets."""
+"""The longest path of a socket that every system with sockets accepts."""
 
 LONGEST_NAME: Final = ".s.PGSQL.5432"
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
-"""Read alike by shells, by Postgres' lists of folders, which have commas, and in addresses."""
+"""Read alike by shells, by Postgres' comma-separated lists of folders, and in addresses."""
 
 
 class EmbeddedPostgresError(CannotStart):
-    """It can't be had; the message says why, and what to do."""
+    """Embedded Postgres is not available; the message says why, and what to do."""
 
 
 def plain_folder(prefix: str) -> Path:

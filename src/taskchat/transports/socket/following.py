@@ -17,22 +17,22 @@ from taskchat.turns.events import StoredEvent
 from taskchat.turns.store.events import EVENTS_MAX
 
 SETTLE_S: Final = 1.0
-"""How long events of turns that were under way before wait for a client's first frame: one that
-comes back resumes first, from however far away, and would otherwise get later events before those
-that it missed."""
+"""How long events of turns that were already under way wait for a client's first frame. A client
+that comes back resumes first, however far away it is, and would otherwise get later events before
+those that it missed."""
 
 RETRY_S: Final = 0.5
-"""Between attempts to read what a client has missed while the database is away."""
+"""Wait between attempts to read missed events while the database is away."""
 
 
 class Following:
-    """What a socket is told of the conversation that it follows.
+    """What a socket is told about the conversation that it follows.
 
     Args:
-        connection: Where frames go.
+        connection: Where the frames go.
         principal: Whose conversation it is.
-        database: Where past events are.
-        feed: How new ones are heard of.
+        database: Where past events are stored.
+        feed: Reports new events.
 
     Attributes:
         told_at: When something last happened in it, by the loop's clock.
@@ -60,18 +60,18 @@ class Following:
         return self._tail is not None and self._tail.under_way
 
     async def begin(self, conversation_id: UUID) -> None:
-        """Hear of everything that happens from now on, to `tell` it a moment later."""
+        """Collect everything that happens from now on; `tell` sends it a moment later."""
         await self._follow(conversation_id)
         assert self._tail is not None  # noqa: S101 - just set
         self._place = self._tail.place.copy()
 
     def tell(self) -> None:
-        """Send what has happened and what will; behind the socket's first frame."""
+        """Send what was collected and what follows; call it after the socket's first frame."""
         if self._tail is not None:
             self._start(self._settle_in())
 
     def settle(self) -> None:
-        """The client has said something: if it wanted to go back, it has said so."""
+        """Note that the client has spoken: if it wanted to go back, it has said so."""
         self._settled.set()
 
     async def begin_at(self, conversation_id: UUID, turn_number: int) -> None:
@@ -82,12 +82,12 @@ class Following:
         await self._catch_up()
 
     async def go_back(self, turn_number: int, seq: int, only_end: StoredEvent | None) -> None:
-        """Tell again what followed an event, and go on from there.
+        """Send again what followed an event, and go on from there.
 
         Args:
-            turn_number: Its turn.
-            seq: Its place in it.
-            only_end: The last event of that turn, where nothing else of it is left to tell.
+            turn_number: The number of the event's turn.
+            seq: The event's place in that turn.
+            only_end: The last event of that turn, if nothing else of it is left to send.
         """
         self._behind = True
         self._settled.set()
@@ -101,7 +101,7 @@ class Following:
         await self._catch_up()
 
     async def close(self) -> None:
-        """Hear nothing more."""
+        """Stop following."""
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -138,7 +138,7 @@ class Following:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Send all that followed the place; from there on it is live, without gap or repetition."""
+        """Send everything after the place; from there on it is live, without gaps or repetition."""
         conversation_id = self._connection.conversation_id
         assert conversation_id is not None  # noqa: S101 - it is followed
         async with self._catching_up:

@@ -36,7 +36,7 @@ from taskchat.texts import is_storable
 from taskchat.turns.schemas import MessageText, PlainUUID
 
 ID_CHARS_MAX: Final = 64
-"""Of a client's own id for a frame; a UUID has 36."""
+"""The longest id that a client may give a frame; a UUID has 36 characters."""
 
 
 class ClientFrame(BaseModel):
@@ -127,7 +127,7 @@ class ServerFrame(BaseModel):
     reply_to: str | None = None
 
     def text(self) -> str:
-        """As it is sent: what answers no frame doesn't say so."""
+        """The frame as it is sent; without `reply_to` if it answers no frame."""
         return self.model_dump_json(exclude={"reply_to"} if self.reply_to is None else None)
 
 
@@ -230,11 +230,11 @@ SERVER_FRAME: Final[TypeAdapter[AnyServerFrame]] = TypeAdapter(AnyServerFrame)
 
 
 class RefusedFrame(Exception):
-    """A client's frame that is none.
+    """A client's frame that is not valid.
 
     Attributes:
         code: INVALID_JSON or INVALID_MESSAGE.
-        reply_to: Its id, as far as it could be read.
+        reply_to: The frame's id, if it could be read.
     """
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -244,10 +244,10 @@ class RefusedFrame(Exception):
 
 
 def read_frame(text: str) -> AnyClientFrame:
-    """A client's frame; what is wrong with it is said without its values.
+    """Parse a client's frame; errors say what is wrong without repeating its values.
 
     Raises:
-        RefusedFrame: not JSON, or no frame of ours.
+        RefusedFrame: not JSON, or not one of our frames.
     """
     try:
         frame = CLIENT_FRAME.validate_json(text)
@@ -264,7 +264,7 @@ def read_frame(text: str) -> AnyClientFrame:
 
 
 def id_in(text: str) -> str | None:
-    """The id of a frame that is refused, where it can be read."""
+    """The id of a refused frame, if it can be read."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,9 +1,9 @@
-"""Ghosts don't count: who answers no ping has no place that a newcomer needs.
+"""Ghosts don't count: a socket that answers no ping loses its place if a newcomer needs it.
 
-A phone that sleeps, or a network that dropped its connections, says nothing, and its sockets look
-alive until a ping of every now and then is missed. Only where a user has no place left are all
-their sockets asked at once, on whatever process they are. No lock and no connection to the
-database is held meanwhile.
+A sleeping phone, or a network that dropped its connections, says nothing, and its sockets look
+alive until they miss one of the regular pings. Only when a user has no place left are all their
+sockets pinged at once, on whatever process they are. No lock and no database connection is held
+meanwhile.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from taskchat.transports.socket.connections import Connection
 log = structlog.get_logger()
 
 PEER_KEY: Final = "taskchat.peer"
-"""Where a socket's `Peer` stands in the state of its scope."""
+"""The key of a socket's `Peer` in the state of its scope."""
 
 GRACE_S: Final = 1.0
-"""What other processes have beyond the time for an answer: to hear of it, and to note it."""
+"""How much longer other processes have: to hear of the question, and to note the answer."""
 
 POLL_S: Final = 0.2
-"""Between looks whether another process has found a ghost."""
+"""Wait between checks whether another process has found a ghost."""
 
 
 class Peer(Protocol):
     """The other end of a socket."""
 
     async def answers(self, within_s: float) -> bool:
-        """Whether it gave a sign of life just now, or answers a ping in this time."""
+        """Whether it gave a sign of life just now, or answers a ping within this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,18 @@ class _Watched:
 
 
 class Ghosts:
-    """The sockets of this process, by user; and who of them answers.
+    """The sockets of this process, by user, and which of them answer.
 
     Args:
         presence: The sockets of all processes.
-        probe_s: How long a peer has for its answer.
+        probe_s: How long a peer has to answer.
     """
 
     def __init__(self, presence: Presence, *, probe_s: float) -> None:
         self._presence = presence
         self._probe_s = probe_s
         self._sockets: dict[str, dict[UUID, _Watched]] = {}
-        # One of each for a user at a time, however many newcomers wait for it.
+        # At most one of each per user at a time, however many newcomers wait for it.
         self._here: dict[str, asyncio.Task[None]] = {}
         self._everywhere: dict[str, asyncio.Task[None]] = {}
 
@@ -65,7 +65,7 @@ class Ghosts:
     def watching(
         self, principal: Principal, id_: UUID, connection: Connection, peer: Peer | None
     ) -> Iterator[None]:
-        """A socket can be asked while the block lasts; without a peer it counts as alive."""
+        """Let a socket be pinged while the block lasts; without a peer it counts as alive."""
         if peer is None:
             yield
             return
@@ -91,22 +91,22 @@ class Ghosts:
         return id_
 
     def asked(self, user_id: str) -> None:
-        """A process needs a place: see `presence.repository.PLACES_CHANNEL`."""
+        """Another process needs a place for a user: see `presence.repository.PLACES_CHANNEL`."""
         if user_id in self._sockets:
             self._begin_here(user_id)
 
     async def look(self) -> None:
-        """Ask for those users who have no place left: where no notification arrives.
+        """Ping the sockets of users who have no place left, in case no notification arrives.
 
         Raises:
-            DatabaseError: it could not be read who they are.
+            DatabaseError: these users could not be read.
         """
         if self._sockets:
             for user_id in await self._presence.crowded():
                 self.asked(user_id)
 
     async def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop pinging."""
         tasks = [*self._here.values(), *self._everywhere.values()]
         for task in tasks:
             task.cancel()
@@ -118,7 +118,7 @@ class Ghosts:
         if task is None:
             task = self._everywhere[user_id] = asyncio.create_task(self._ask_all(principal))
             task.add_done_callback(lambda _: self._everywhere.pop(user_id, None))
-        # A newcomer that leaves takes nothing from the others.
+        # A newcomer that leaves must not stop the check for the others.
         await asyncio.shield(task)
 
     async def _ask_all(self, principal: Principal) -> None:

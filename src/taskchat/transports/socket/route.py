@@ -1,7 +1,7 @@
 """`/ws/chat/{conversation_id}`: who may come in, and how long a socket stays.
 
-Refusals are accepted first and then closed: a browser that is refused before sees 1006 and nothing
-else.
+Refused sockets are accepted first and then closed: a browser that is refused earlier sees 1006 and
+nothing else.
 """
 
 import asyncio
@@ -35,16 +35,16 @@ from taskchat.transports.socket.session import Session, error_frame
 router = APIRouter()
 
 SUBPROTOCOL: Final = "taskchat"
-"""What a client may offer besides its token, and is answered then."""
+"""A subprotocol that a client may offer besides its token; it is then selected."""
 
 BEARER_PREFIX: Final = "taskchat.bearer."
-"""Of the subprotocol that carries a token: browsers can set no header."""
+"""Prefix of the subprotocol that carries a token, because browsers can't set headers."""
 
 NEW: Final = "new"
-"""In the address, in place of a conversation that does not exist yet."""
+"""Stands in the address for a conversation that does not exist yet."""
 
 TIMER_MAX_S: Final = 7 * 86_400.0
-"""No timer is set for longer."""
+"""The longest timer that is set."""
 
 NO_CONVERSATION: Final = "No such conversation; connect to “new” to start one."
 
@@ -53,8 +53,8 @@ class Closed(Exception):
     """The socket is to be closed.
 
     Attributes:
-        code: With this.
-        reason: And this, for whoever debugs the client.
+        code: The close code.
+        reason: The reason, for whoever debugs the client.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -144,7 +144,7 @@ async def _attend(
         )
         connection.greeted = True
         if live.connections.stopping:
-            # It was announced while this socket was being admitted.
+            # The shutdown was announced while this socket was being admitted.
             connection.send(shutdown_notice())
         following.tell()
         peer = websocket.scope.get("state", {}).get(PEER_KEY)
@@ -157,7 +157,7 @@ async def _attend(
 
 
 async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float) -> None:
-    """Hear the client's frames one after another, until it leaves or has nothing more to say."""
+    """Read the client's frames one after another, until it leaves or has nothing more to say."""
     idleness = Idleness(session, idle_timeout_s)
     try:
         while True:
@@ -175,12 +175,12 @@ async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float)
 
 
 class Idleness:
-    """Closes a socket on which nothing was said or told for too long, and nothing is under way.
+    """Closes a socket that has been silent for too long while no turn is under way.
 
-    One timer a socket, set anew when it fires and not at every frame.
+    One timer per socket, set again when it fires and not at every frame.
 
     Args:
-        session: The socket's.
+        session: The socket's session.
         timeout_s: How long is too long.
     """
 
@@ -194,7 +194,7 @@ class Idleness:
 
     @contextlib.contextmanager
     def hearing(self) -> Iterator[None]:
-        """The client has said something, which is acted on inside the block."""
+        """Note that the client has said something, which is handled inside the block."""
         self._hearing = True
         try:
             yield
@@ -202,7 +202,7 @@ class Idleness:
             self._hearing, self._heard_at = False, self._loop.time()
 
     def stop(self) -> None:
-        """The socket is closed."""
+        """Stop watching: the socket is closed."""
         self._timer.cancel()
 
     def _look(self) -> None:
@@ -216,7 +216,7 @@ class Idleness:
 
 
 def offered(websocket: WebSocket) -> tuple[list[str], str | None]:
-    """The tokens that a client brings, and the subprotocol to answer."""
+    """The tokens that a client offers, and the subprotocol to answer with."""
     tokens = []
     for value in websocket.headers.getlist("authorization"):
         scheme, _, token = value.partition(" ")
@@ -241,8 +241,8 @@ async def _verified(live: LiveDeps, tokens: list[str]) -> VerifiedToken:
 def origin_is_allowed(websocket: WebSocket, origins: Origins) -> bool:
     """Whether a page of this origin may connect.
 
-    What is no browser sends no origin, and a browser can't leave it out. A page of the service's
-    own is always allowed.
+    Clients other than browsers send no origin, and a browser can't leave it out. A page of the
+    service's own is always allowed.
     """
     given = websocket.headers.getlist("origin")
     if not given:
@@ -261,7 +261,7 @@ def _is_own(origin: str, host: str) -> bool:
 
 
 async def _conversation(live: LiveDeps, principal: Principal, address: str) -> UUID | None:
-    """The conversation that an address names; None for one that is still to begin."""
+    """The conversation that an address names; None if it is still to begin."""
     if address == NEW:
         return None
     conversation_id = uuid_of(address)

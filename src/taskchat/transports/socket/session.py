@@ -1,4 +1,4 @@
-"""What a client says on its socket, and what comes of it.
+"""What a client says on its socket, and how it is acted on.
 
 A message is acknowledged once it is committed; from then on it outlives the socket.
 """
@@ -50,15 +50,15 @@ log = structlog.get_logger()
 
 
 class Session:
-    """One admitted socket: hears frames, acts on them, answers.
+    """An admitted socket: reads frames, acts on them, answers.
 
     Args:
         connection: Where answers go.
-        principal: Who speaks.
-        presence_id: The socket, as other processes know of it.
-        following: What it is told of its conversation.
-        circumstances: What is known of who speaks.
-        live: What it needs.
+        principal: The user.
+        presence_id: The socket's id, by which other processes know it.
+        following: What it is told about its conversation.
+        circumstances: What is known about the user.
+        live: What it needs from the app.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Session:
         return self._following.told_at
 
     async def hear(self, text: str) -> None:
-        """Act on one frame; whatever comes of it, the socket stays."""
+        """Act on one frame; whatever goes wrong, the socket stays."""
         if not self._bucket.take():
             most = self._live.settings.websocket_frames_per_minute
             sentence = f"{most} frames a minute are allowed; slow down."
@@ -121,7 +121,7 @@ class Session:
             self.connection.send(
                 error_frame(code="PROCESSING_ERROR", sentence=sentence, reply_to=frame.id)
             )
-        # Not before: a client that comes back goes back first.
+        # Not earlier: a returning client goes back first.
         self._following.settle()
 
     async def _say(self, frame: SayMessage) -> None:
@@ -144,7 +144,7 @@ class Session:
         if has_none:
             await self._bind(turn.conversation_id, turn.number)
         elif accepted.replayed:
-            # As a repeated request for a stream gets it.
+            # As for a repeated request that asks for a stream.
             await self._go_back(turn.id, 0)
 
     def _acknowledge(self, frame: SayMessage, accepted: AcceptedTurn, *, starts: bool) -> None:
@@ -161,7 +161,7 @@ class Session:
         )
 
     async def _bind(self, conversation_id: UUID, turn_number: int) -> None:
-        """The socket has a conversation from now on."""
+        """Follow this conversation from now on."""
         await self._following.begin_at(conversation_id, turn_number)
         await self._live.presence.move(self._principal, self._presence_id, conversation_id)
 
@@ -230,7 +230,7 @@ class Session:
             if row.finished_at is not None:
                 kept, _ = await store.events.last_event(transaction, turn)
                 end = store.events.last_of(turn, row)
-                # Nothing of it is left to read: its end is all there is, and may be known.
+                # Nothing of it is left to read but its end, which the client may already have.
                 only_end = end if kept == 0 or seq >= end.seq else None
         await self._following.go_back(turn.number, seq, only_end)
 
@@ -265,10 +265,10 @@ def session_ended(live: LiveDeps, payload: str) -> None:
 
 
 class FrameBucket:
-    """How many frames one socket may send: a token bucket in memory, for a socket has one process.
+    """How many frames a socket may send: a token bucket in memory, since a socket has one process.
 
     Args:
-        per_minute: As many; 0 is no limit.
+        per_minute: Frames a minute; 0 means no limit.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -277,7 +277,7 @@ class FrameBucket:
         self._at = time.monotonic()
 
     def take(self) -> bool:
-        """Take one; False when there is none."""
+        """Take one token; False if there is none."""
         if not self._per_minute:
             return True
         now = time.monotonic()
@@ -296,7 +296,7 @@ def error_frame(
     sentence: str = "",
     reply_to: str | None = None,
 ) -> FrameError:
-    """Why a frame, or a socket, was refused: by an error of ours, or by a code and a sentence."""
+    """An error frame for a refused frame or socket, from an error or from a code and a sentence."""
     if error is not None:
         invalid = isinstance(error, InvalidRequest)
         code, sentence = "INVALID_MESSAGE" if invalid else error.code.upper(), error.message

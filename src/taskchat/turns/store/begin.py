@@ -24,8 +24,8 @@ _WAITING = text(
     "SELECT count(*) FROM turns WHERE user_id = :owner AND conversation_id = :conversation"
     f" AND {one_of('status', UNFINISHED)}"
 )
-# The row, the user's message and the first events in one round trip. A key that another request has
-# just used makes all of them come to nothing.
+# The row, the user's message and the first events in one round trip. If another request has just
+# used the key, nothing is inserted.
 _INSERT_TURN = text(
     "WITH turn AS ("
     " INSERT INTO turns (user_id, id, conversation_id, number, channel, status, attempt, owner,"
@@ -66,10 +66,10 @@ async def count_waiting(connection: Connection, principal: Principal, conversati
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """What is known of a turn once it is there.
+    """What is known about a turn once it is inserted.
 
     Attributes:
-        open_tasks: How many tasks its user has to do; None where nobody asked.
+        open_tasks: How many open tasks its user has; None if nobody asked.
     """
 
     open_tasks: int | None
@@ -95,23 +95,23 @@ async def insert_turn(
     """Insert the turn with the user's message and its first events.
 
     Args:
-        connection: The principal's.
+        connection: A connection of the principal's.
         turn: The turn by its ids.
         channel: How the message came in.
         starts: Whether its run may begin.
-        process: Who runs it then.
-        lease_s: For so long without a sign of life.
-        key: The caller's, where there is one.
-        fingerprint: Of what came with it.
-        circumstances: What is known of who speaks.
-        message_id: Of the user's message.
-        content: What they said.
-        created_at: When.
-        events: What is told of it at once.
-        count_open: Whether to count their open tasks by the way.
+        process: The process that runs it then.
+        lease_s: How long it keeps the turn without a sign of life.
+        key: The caller's key, if there is one.
+        fingerprint: Of the request that came with the key.
+        circumstances: What is known about the sender.
+        message_id: The id of the user's message.
+        content: What the user said.
+        created_at: When the user said it.
+        events: The turn's first events.
+        count_open: Whether to count the user's open tasks along the way.
 
     Returns:
-        None when another turn has the key.
+        None if another turn has the key.
     """
     rows = await connection.execute(
         _INSERT_TURN,

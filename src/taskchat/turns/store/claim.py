@@ -1,7 +1,7 @@
 """SQL of who runs a turn: taking it, giving it back.
 
-A turn belongs to the process that took it for as long as that process lives; which one that is, and
-since which attempt, stands in its row. Only the database's clock decides who lives.
+A turn belongs to the process that took it, for as long as that process lives. Its row names the
+process and the attempt. Only the database's clock decides who lives.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,21 +17,21 @@ from taskchat.turns.models import UNFINISHED, one_of
 from taskchat.turns.states import Claim, Takeover, TurnRef
 
 DEATHS_MAX: Final = 3
-"""A turn that took its process with it this often is not tried again."""
+"""A turn whose process died under it this often is not tried again."""
 
 ATTEMPTS_MAX: Final = 30
-"""Nor one that was taken up this often without a death: from frozen processes, after restarts, or
-given back by a database that came and went."""
+"""Nor is one that was taken up this often without a death: after frozen processes, after restarts,
+or given back because the database came and went."""
 
-# The turn's own lease is never renewed. While it runs its owner alone has it; behind it, the owner
-# may take it up again where its job ended without it, and anybody where nothing is known of the
+# The turn's own lease is never renewed. While it lasts, only the owner may have the turn. After it,
+# the owner may take it up again if its job ended without it; anybody may if nothing is known of the
 # owner: a process of an older version, which renews the lease of each turn, has no row.
 _ABANDONED: Final = (
     "(lost.id IS NOT NULL OR t.lease_expires_at = '-infinity' OR (t.lease_expires_at < now()"
     " AND (t.owner = :process OR NOT EXISTS (SELECT 1 FROM processes AS p WHERE p.id = t.owner))))"
 )
-# The earlier turns of a conversation only ever become finished, never unfinished again, so that an
-# old snapshot can only err by waiting longer.
+# The earlier turns of a conversation go from unfinished to finished and never back, so that an old
+# snapshot can only err by waiting longer.
 _ITS_TIME: Final = (
     "NOT EXISTS (SELECT 1 FROM turns AS earlier"
     " WHERE earlier.user_id = t.user_id AND earlier.conversation_id = t.conversation_id"
@@ -45,7 +45,7 @@ _FREE: Final = (
     " ELSE 'unknown' END AS reason"
     " FROM turns AS t LEFT JOIN lost ON lost.id = t.owner"
 )
-# A process dies once, however often it was taken for dead, and not at all if it was heard since.
+# A process dies once, however often it was taken for dead; not at all if it was heard since.
 _TAKE: Final = (
     "), died AS (SELECT free.id, free.user_id, count(DISTINCT past.left_by) AS before"
     " FROM free JOIN takeovers AS past ON past.user_id = free.user_id AND past.turn_id = free.id"
@@ -91,7 +91,7 @@ def _claim(row: AnyRow) -> Claim:
 async def claim(
     connection: Connection, turn: TurnRef, *, process: UUID, lease: Lease
 ) -> Claim | None:
-    """Take a turn whose time has come, or whose owner is lost; None when it is neither.
+    """Take a turn whose time has come, or whose owner is lost; None if it is neither.
 
     Nobody else in this process may be running it.
     """
@@ -118,14 +118,14 @@ async def adopt(
     turns_max: int,
     here: Sequence[UUID],
 ) -> Sequence[Claim]:
-    """Take turns of anybody whose owners are lost. Needs a system transaction.
+    """Take turns of any user whose owners are lost. Needs a system transaction.
 
     Args:
-        connection: Of the system's.
-        process: Who takes them.
-        lease: For how long a silent process keeps its turns.
-        turns_max: The most that are taken.
-        here: Turns that are seen through here already, and claimed by their own jobs.
+        connection: A connection of the system role.
+        process: The process that takes them.
+        lease: How long a silent process keeps its turns.
+        turns_max: The most turns to take.
+        here: Turns that this process already sees through, claimed by their own jobs.
     """
     rows = await connection.execute(
         _ADOPT,
@@ -158,7 +158,7 @@ _RELEASE = text(
 
 
 async def still_held(connection: Connection, held: Iterable[tuple[TurnRef, int]]) -> set[UUID]:
-    """The ids of those turns that still run under these attempts. A system transaction."""
+    """The ids of the turns that still run under these attempts. Needs a system transaction."""
     turns = list(held)
     rows = await connection.execute(
         _HELD,
@@ -172,7 +172,7 @@ async def still_held(connection: Connection, held: Iterable[tuple[TurnRef, int]]
 
 
 async def give_back(connection: Connection, held: Claim) -> None:
-    """Give up what one attempt runs, so that the turn is taken up at once."""
+    """Give up the turn of one attempt, so that it is taken up at once."""
     await connection.execute(
         _GIVE_BACK,
         {

@@ -1,7 +1,7 @@
 """SQL of events. Within a turn they are numbered without gaps, and each is written once.
 
-Who may write is decided by the fence of the turn: events go in with the statement that holds it, or
-in one that asks for it.
+The turn's fence decides who may write: events go in with the statement that holds it, or with one
+that checks it.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ EVENTS_MAX: Final = 500
 
 
 def insert_events(turn: str) -> str:
-    """A part of a statement that has one row of `turns` under this name."""
+    """SQL that inserts events, for a statement that has one row of `turns` under this name."""
     return (
         "INSERT INTO turn_events (user_id, turn_id, seq, type, data)"
         f" SELECT {turn}.user_id, {turn}.id, e.seq, e.type, e.data FROM {turn},"
         " unnest(CAST(:event_seqs AS int[]), CAST(:event_types AS text[]),"
         " CAST(:event_data AS text[])) AS e(seq, type, data)"
-        # Only this attempt can have written the same numbers: in a commit of unknown outcome.
+        # Only this attempt can have written the same numbers, in a commit of unknown outcome.
         " ON CONFLICT DO NOTHING"
     )
 
 
 def event_values(events: Sequence[StoredEvent]) -> dict[str, Any]:
-    """What `insert_events` takes."""
+    """The parameters of `insert_events`."""
     return {
         "event_seqs": [event.seq for event in events],
         "event_types": [event.type for event in events],
@@ -47,8 +47,8 @@ _CONCLUDE = text(
     " told AS (" + insert_events("over") + ")"
     " SELECT " + tell_followers("over") + " FROM over"
 )
-# A turn whose row is being changed is left for the next round: it is on its way to its end or to
-# another owner, and the events of all other turns must not wait for it.
+# A turn whose row is being changed is left for the next round: it is ending or changing owners, and
+# the events of all other turns must not wait for it.
 _APPEND = text(
     "WITH held AS (SELECT t.user_id, t.id, t.conversation_id FROM turns AS t"
     " JOIN unnest(CAST(:users AS text[]), CAST(:turns AS uuid[]), CAST(:attempts AS int[]))"
@@ -93,10 +93,10 @@ async def append(
     *,
     process: UUID,
 ) -> set[UUID]:
-    """Write events of several turns, anybody's, that this process runs. A system transaction.
+    """Write events of several turns, of any user, that this process runs. A system transaction.
 
     Returns:
-        The turns whose events are written; the others are held by somebody at this moment.
+        The turns whose events are written; the rows of the others are locked at this moment.
     """
     events = [event for _, batch in batches for event in batch]
     rows = await connection.execute(
@@ -130,7 +130,7 @@ async def conclude(
 
 
 async def last_event(connection: Connection, turn: TurnRef) -> tuple[int, str]:
-    """Number and type of a turn's newest event; 0 where there is none."""
+    """The number and type of a turn's newest event; 0 if there is none."""
     row = (
         await connection.execute(_LAST, {"owner": turn.principal.user_id, "turn": turn.id})
     ).one_or_none()
@@ -138,7 +138,7 @@ async def last_event(connection: Connection, turn: TurnRef) -> tuple[int, str]:
 
 
 async def last_event_held(connection: Connection, held: Claim) -> tuple[int, str] | None:
-    """The same, once nothing that this attempt began is under way; None where it lost the turn."""
+    """The same, once nothing that this attempt began is in progress; None if it lost the turn."""
     values = {
         "owner": held.turn.principal.user_id,
         "turn": held.turn.id,
@@ -152,7 +152,7 @@ async def last_event_held(connection: Connection, held: Claim) -> tuple[int, str
 async def find_turn(
     connection: Connection, principal: Principal, turn_id: UUID
 ) -> tuple[TurnRef, AnyRow] | None:
-    """The principal's turn of this id, as far as its events are concerned."""
+    """The principal's turn of this id, with what its events need."""
     row = (
         await connection.execute(_TURN, {"owner": principal.user_id, "turn": turn_id})
     ).one_or_none()
@@ -162,7 +162,7 @@ async def find_turn(
 
 
 async def read_after(connection: Connection, turn: TurnRef, seq: int) -> list[StoredEvent]:
-    """The events that follow one, oldest first; where all are pruned, the last of them."""
+    """The events after this one, oldest first; if all are pruned, only the last of them."""
     rows = await connection.execute(
         _AFTER,
         {
@@ -176,7 +176,7 @@ async def read_after(connection: Connection, turn: TurnRef, seq: int) -> list[St
 
 
 def last_of(turn: TurnRef, row: AnyRow) -> StoredEvent:
-    """The last event of a turn that is over, made anew from the turn's row."""
+    """The last event of a finished turn, rebuilt from the turn's row."""
     return ended(turn, row.last_seq or 1, row.finished_at, status=row.status, result=row.result)
 
 

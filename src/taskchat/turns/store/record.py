@@ -27,7 +27,7 @@ _FENCE = text(
     "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
     " AND status = 'running' FOR SHARE"
 )
-# The call and what is told of it in one round trip.
+# The call and its events in one round trip.
 _INSERT_CALL = text(
     "WITH held AS (SELECT user_id, id, conversation_id FROM turns"
     " WHERE user_id = :owner AND id = :turn),"
@@ -93,7 +93,7 @@ async def still_ours(connection: Connection, held: Claim) -> bool:
 async def insert_answers(
     connection: Connection, turn: TurnRef, answers: Sequence[dict[str, Any]]
 ) -> None:
-    """Keep what the model answered: a number in the turn, and the fields of `Answer`."""
+    """Store what the model answered: the number in the turn, and the fields of `Answer`."""
     await connection.execute(
         _INSERT_ANSWER,
         [{"user_id": turn.principal.user_id, "turn_id": turn.id, **answer} for answer in answers],
@@ -108,7 +108,7 @@ async def insert_call(
     *,
     process: UUID,
 ) -> datetime:
-    """Record a tool call, and what is told of it; returns the moment of its transaction."""
+    """Record a tool call and its events; returns the time of the transaction."""
     moment = await connection.scalar(
         _INSERT_CALL,
         {
@@ -131,13 +131,13 @@ async def user_message(connection: Connection, turn: TurnRef) -> AnyRow:
 
 
 async def recorded_answers(connection: Connection, turn: TurnRef) -> list[Answer]:
-    """What models answered in a turn, as far as it is kept, in order."""
+    """The model answers of a turn that are on record, in order."""
     rows = await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
     return [Answer(**row._mapping) for row in rows]
 
 
 async def recorded_calls(connection: Connection, turn: TurnRef) -> list[tuple[str, ToolCallOut]]:
-    """The executed calls of a turn in order, with the model's id of each."""
+    """The executed calls of a turn in order, each with the model's id."""
     rows = await connection.execute(_CALLS, {"owner": turn.principal.user_id, "turn": turn.id})
     calls = []
     for row in rows:

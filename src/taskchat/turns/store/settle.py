@@ -21,8 +21,8 @@ _messages = table_of(Message)
 WAKE_CHANNEL: Final = "taskchat_turns"
 """Payload: conversation id, number of the turn that is over, number of the next one or 0."""
 
-# The notification is left out where nobody can be waiting: committing one takes a lock that all
-# of the cluster's committing listeners share.
+# No notification is sent if nobody can be waiting: committing one takes a lock that all of the
+# cluster's committing listeners share.
 _WAKE = (
     " RETURNING (SELECT pg_notify('" + WAKE_CHANNEL + "', t.conversation_id || ' ' || t.number"
     " || ' ' || coalesce(min(next.number), 0)) FROM turns AS next"
@@ -74,18 +74,18 @@ async def settle(
     events: Sequence[StoredEvent],
     process: UUID,
 ) -> bool:
-    """End a turn that this attempt runs, and wake the next; False when it runs it no more.
+    """End a turn that this attempt runs, and wake the next; False if it no longer runs it.
 
     Args:
-        connection: The principal's.
+        connection: A connection of the principal's.
         held: The attempt.
         status: How it ends.
         result: The JSON of the answer or of the error.
-        model: Who answered last.
+        model: The model that answered last.
         counted_for: The model that the turn counts for in its user's usage.
-        calls: What models answered in it, in whichever attempt.
-        events: The last ones.
-        process: This one.
+        calls: What models answered in it, in any attempt.
+        events: The turn's last events.
+        process: This process.
     """
     rows = await connection.execute(
         _SETTLE,
@@ -115,7 +115,7 @@ def _sums(calls: Sequence[Call]) -> dict[str, int]:
 
 
 async def cancel(connection: Connection, turn: TurnRef, *, result: str) -> bool:
-    """End an unfinished turn of anybody's running; False when it is over already."""
+    """End an unfinished turn, whoever runs it; False if it is already over."""
     rows = await connection.execute(
         _CANCEL, {"owner": turn.principal.user_id, "turn": turn.id, "result": result}
     )
