@@ -195,7 +195,7 @@ async def test_a_silent_stream_carries_comments(running_app: AppMaker) -> None:
         async with served(running) as url, posting(url, person, "hello") as source:
             await source.until("openai_call")
             reading = asyncio.create_task(source.rest())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(source.comments) < 2:
                     await asyncio.sleep(0.01)
             speaker.let()
