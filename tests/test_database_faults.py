@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,7 +120,8 @@ async def test_a_process_that_was_refused_a_write_is_not_ready_until_it_may_try_
         told = await running.client.get("/readyz")
         assert told.status_code == 503
         assert "takes no writes" in told.json()["problem"]
-        monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+        later = SimpleNamespace(monotonic=lambda: float("inf"))
+        monkeypatch.setattr("taskchat.postgres.database.time", later)
         assert (await running.client.get("/readyz")).status_code == 200
 
 

@@ -5,6 +5,7 @@ elsewhere, and running ones finished. SIGHUP, which a closed terminal sends, mea
 """
 
 import asyncio
+import atexit
 import contextlib
 import multiprocessing
 import signal
@@ -58,6 +59,13 @@ def end_on_signals(codes: Mapping[signal.Signals, int]) -> None:
     caught = heeded()
     for number in SIGNALS:
         signal.signal(number, end if number in caught else signal.SIG_IGN)
+    # Registered last, and so the first thing at exit: nobody is left who could take an exception.
+    atexit.register(_ignore_signals)
+
+
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def exit_code() -> int | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,9 @@ from tests.e2e.processes import (
     running,
     taskchat,
 )
+
+from taskchat.commands.local import made_secret
+from taskchat.settings import Settings
 
 ODD = "My Projects & `id` $HOME %41 #a?b, 'q' \"w\"\n" + "ü" * 60
 """What a shell, an address, a list of folders and a line-wise file each take apart."""
@@ -91,6 +95,19 @@ def test_a_start_takes_over_whatever_the_last_one_left(tmp_path: Path, temp: Pat
         assert httpx.get(f"{told['url']}/readyz", timeout=WAIT_S).json()["database"] is True
     assert not [*folder.glob("postgres.making-*")]
     assert not [path for path in temp.iterdir() if path.name.startswith("taskchat-pg-")]
+
+
+@pytest.mark.parametrize("before", [None, b""], ids=["no file", "an empty file"])
+def test_of_many_that_start_at_once_one_makes_the_secret(
+    tmp_path: Path, before: bytes | None
+) -> None:
+    if before is not None:
+        (tmp_path / "jwt-secret").write_bytes(before)
+    settings = Settings(_env_file=None)
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda _: made_secret(settings, tmp_path), range(16)))
+    assert set(made) == {(tmp_path / "jwt-secret").read_text()}
+    assert [path.name for path in tmp_path.iterdir()] == ["jwt-secret"]
 
 
 def test_two_servers_in_one_folder_share_its_postgres(tmp_path: Path) -> None:

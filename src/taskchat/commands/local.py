@@ -3,7 +3,9 @@
 import contextlib
 import os
 import secrets
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -57,22 +59,36 @@ def made_secret(settings: Settings, data_dir: Path) -> str:
         OSError: it can't be written.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    path = data_dir / SECRET_FILE
-    descriptor, made = tempfile.mkstemp(prefix=f"{SECRET_FILE}.", dir=data_dir)
+    with _one_at_a_time(data_dir):
+        known = local_secret(settings, data_dir)
+        if known is not None:
+            return known
+        secret = secrets.token_urlsafe(48)
+        descriptor, made = tempfile.mkstemp(prefix=f"{SECRET_FILE}.", dir=data_dir)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(secret)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(made, data_dir / SECRET_FILE)
+        finally:
+            Path(made).unlink(missing_ok=True)
+        return secret
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """If two processes start at once, the second one finds what the first one made."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(descriptor)
-        if path.exists():
-            # Replaces the empty file.
-            os.replace(made, path)
-        else:
-            # If two start at once, the second finds the first one's.
-            with contextlib.suppress(FileExistsError):
-                os.link(made, path)
+        # Some network shares can't lock.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        Path(made).unlink(missing_ok=True)
-    secret = local_secret(settings, data_dir)
-    assert secret is not None  # noqa: S101 - just written
-    return secret
+        os.close(descriptor)
