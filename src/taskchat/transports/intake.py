@@ -18,6 +18,7 @@ def new_message(
     idempotency_key: str | None,
     request_id: str,
     circumstances: Circumstances,
+    conversation_held: bool = False,
 ) -> NewMessage:
     """A message that may become a turn.
 
@@ -29,6 +30,7 @@ def new_message(
         idempotency_key: The caller's key, if there is one.
         request_id: The request's id, for the error if the turn fails.
         circumstances: What is known about the sender.
+        conversation_held: Whether the sender is bound to the conversation, as a socket is.
 
     Raises:
         InvalidRequest: it is too long.
@@ -44,4 +46,5 @@ def new_message(
         idempotency_key=idempotency_key,
         request_id=request_id,
         circumstances=circumstances,
+        conversation_held=conversation_held,
     )

@@ -49,6 +49,8 @@ class NewMessage:
         idempotency_key: The caller's key, if there is one.
         request_id: The request's id, for the error if the turn fails.
         circumstances: What is known about the sender.
+        conversation_held: Whether the sender is bound to its conversation, rather than naming it in
+            each message: then the message that began it comes back with the id that it was given.
     """
 
     content: str
@@ -57,6 +59,7 @@ class NewMessage:
     idempotency_key: str | None
     request_id: str
     circumstances: Circumstances = NOTHING_KNOWN
+    conversation_held: bool = False
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -248,11 +251,7 @@ async def _taken(database: Database, principal: Principal, message: NewMessage) 
 
 def _same_body(known: TurnState, message: NewMessage) -> TurnState:
     said = [message]
-    if (
-        message.channel is Channel.WEBSOCKET
-        and message.conversation_id == known.turn.conversation_id
-    ):
-        # When a socket repeats the message that began its conversation, it already has the id.
+    if message.conversation_held and message.conversation_id == known.turn.conversation_id:
         said.append(replace(message, conversation_id=None))
     if known.fingerprint not in [one.fingerprint for one in said]:
         raise IdempotencyMismatch

@@ -135,6 +135,7 @@ class Session:
                 idempotency_key=frame.idempotency_key,
                 request_id=str(new_id()),
                 circumstances=self._circumstances,
+                conversation_held=True,
             ),
             principal=self._principal,
             deps=self._live.turns,
