@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,32 +31,47 @@ from taskchat.auth.tokens import issue_token
 from taskchat.postgres.embedded import start_postgres
 from taskchat.postgres.migrations import upgrade
 
-CONCURRENCY: Final = 4
+CONCURRENCY: Final = 8
 """Connections that are kept alive; each is one user's, with one turn at a time."""
 
 WARM_UP: Final = 40
 """Turns before the first measurement: connections, prepared statements, late imports."""
 
-HISTORY_TURNS: Final = 9
-"""Turns before the tenth."""
+SCRIPTED_APP: Final = "benchmarks.taskchat_app:app"
 
 MESSAGE: Final = "Add task: Buy groceries"
+
+OVER_HTTP, IN_PROCESS = "over HTTP", "in the process"
+"""Where the model is."""
 
 
 @dataclass(frozen=True)
 class Case:
-    name: str
-    tenth: bool
-    query: str
+    """A kind of turn.
+
+    Attributes:
+        model: Where its model is.
+        before: How many turns its conversation has had.
+        query: Of the request. The lean server ignores it: its answer always holds only the turn.
+    """
+
+    model: str
+    before: int
+    query: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.before} before{' ' if self.query else ''}{self.query}, {self.model}"
 
 
 CASES: Final = (
-    Case("first", tenth=False, query=""),
-    Case("tenth", tenth=True, query=""),
-    Case("first ?messages=turn", tenth=False, query="?messages=turn"),
-    Case("tenth ?messages=turn", tenth=True, query="?messages=turn"),
+    Case(OVER_HTTP, before=0),
+    Case(OVER_HTTP, before=30),
+    Case(OVER_HTTP, before=30, query="?messages=turn"),
+    Case(IN_PROCESS, before=0),
+    Case(IN_PROCESS, before=9),
+    Case(IN_PROCESS, before=30),
 )
-"""The lean server ignores the query: its answer always holds only the turn."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class Side:
         self._url = url
         self._server = process
         self._connections: list[Connection] = []
-        self._tenths: dict[str, list[Any]] = {}
+        self._begun: dict[tuple[str, int], list[Any]] = {}
         self.turns = 0
 
     async def connect(self, port: int, secret: str) -> None:
@@ -122,23 +137,27 @@ class Side:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             self._connections.append(Connection(user, token, reader, writer))
 
-    async def prepare(self, tenths: int) -> None:
-        """Conversations of nine turns, for every tenth turn that will be taken.
+    async def prepare(self, begun: dict[int, int]) -> None:
+        """Conversations in which something was said before, as many as will be continued.
 
         One for each user is talked over HTTP and copied by SQL, before anything is measured: the
         statements are then planned for tables of the size that they stay at.
+
+        Args:
+            begun: How many, by the turns that they have had.
         """
         database = await asyncpg.connect(self._url)
         try:
             for connection in self._connections:
                 conversation_id: Any = None
-                for _ in range(HISTORY_TURNS):
+                for turn in range(1, max(begun, default=0) + 1):
                     conversation_id = (await connection.say(conversation_id))["conversation_id"]
                     self.turns += 1
-                copy = _copy_lean if isinstance(conversation_id, int) else _copy_taskchat
-                self._tenths[connection.user] = await copy(
-                    database, conversation_id, range(-(-tenths // CONCURRENCY))
-                )
+                    if turn in begun:
+                        copy = _copy_lean if isinstance(conversation_id, int) else _copy_taskchat
+                        self._begun[connection.user, turn] = await copy(
+                            database, conversation_id, range(-(-begun[turn] // CONCURRENCY))
+                        )
             await database.execute("ANALYZE")
         finally:
             await database.close()
@@ -148,7 +167,9 @@ class Side:
 
         async def load(connection: Connection) -> None:
             for _ in range(turns // CONCURRENCY):
-                conversation_id = self._tenths[connection.user].pop() if case.tenth else None
+                conversation_id = (
+                    self._begun[connection.user, case.before].pop() if case.before else None
+                )
                 began = time.perf_counter()
                 await connection.say(conversation_id, case.query)
                 latencies.append(time.perf_counter() - began)
@@ -215,6 +236,7 @@ _OF_CONVERSATION: Final = {
 async def _copy_taskchat(
     connection: asyncpg.Connection, conversation_id: str, copies: range
 ) -> list[Any]:
+    salt = os.urandom(8).hex()
     async with connection.transaction():
         for table, belongs in _OF_CONVERSATION.items():
             columns = await connection.fetch(
@@ -234,40 +256,43 @@ async def _copy_taskchat(
                 f" FROM {table} AS old, unnest($2::int[]) AS copy (number) WHERE {belongs}",
                 conversation_id,
                 list(copies),
+                salt,
             )
         rows = await connection.fetch(
             f"SELECT {_derived('$1::uuid')} AS id FROM unnest($2::int[]) AS copy (number)",
             conversation_id,
             list(copies),
+            salt,
         )
     return [str(row["id"]) for row in rows]
 
 
 def _derived(id_: str) -> str:
-    return f"md5({id_}::text || ' ' || copy.number)::uuid"
+    return f"md5({id_}::text || ' ' || copy.number || ' ' || $3)::uuid"
 
 
 @contextlib.contextmanager
-def serving(app: str, url: str, secret: str, log: Path) -> Iterator[tuple[psutil.Process, int]]:
+def serving(
+    app: str, variables: Mapping[str, str], log: Path
+) -> Iterator[tuple[psutil.Process, int]]:
     """A server of its own process."""
     port = free_port()
     command = ["uvicorn", app, "--port", str(port), "--no-access-log"]
     # A server idles while the other is loaded, for longer than the default allows.
     command += ["--timeout-keep-alive", "600"]
     command += ["--http", "httptools", "--loop", "uvloop", "--log-level", "warning"]
-    variables = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": secret, "TASKCHAT_MODEL": "offline"}
-    with launched(command, port, variables | AMPLE_LIMITS, log) as server:
+    with launched(command, port, {**variables, **AMPLE_LIMITS}, log) as server:
         server.await_port()
         yield server.process, port
 
 
-async def _databases(server_url: str) -> dict[str, str]:
+async def _databases(server_url: str, suffix: str) -> dict[str, str]:
     """One for each side, with its schema."""
     urls = {}
     admin = await asyncpg.connect(server_url)
     for name in ("lean", "taskchat"):
-        await admin.execute(f"CREATE DATABASE bench_{name}")
-        url = make_url(server_url).set(database=f"bench_{name}")
+        await admin.execute(f"CREATE DATABASE bench_{name}_{suffix}")
+        url = make_url(server_url).set(database=f"bench_{name}_{suffix}")
         urls[name] = url.render_as_string(hide_password=False)
     await admin.close()
     lean = await asyncpg.connect(urls["lean"])
@@ -277,26 +302,63 @@ async def _databases(server_url: str) -> dict[str, str]:
     return urls
 
 
+Sides = dict[str, tuple[Side, Side]]
+"""The lean server and ours, by where their model is."""
+
+
 @contextlib.asynccontextmanager
-async def sides(folder: Path, turns: int) -> AsyncIterator[tuple[Side, Side, PostgresClock]]:
-    """Both servers, started and warm, with conversations for so many tenth turns of each case."""
-    urls = await _databases(start_postgres(folder))
+async def sides(folder: Path, turns: int) -> AsyncIterator[tuple[Sides, PostgresClock]]:
+    """All servers, started and warm, with conversations for so many turns of each case."""
+    server_url = start_postgres(folder)
     postgres = PostgresClock(folder)
     secret = os.urandom(24).hex()
+    found: Sides = {}
     async with contextlib.AsyncExitStack() as stack:
-        both = []
-        for name, url in urls.items():
-            process, port = stack.enter_context(
-                serving(f"benchmarks.{name}_app:app", url, secret, folder / f"{name}.log")
+        vendor_port = free_port()
+        stack.enter_context(
+            launched(
+                ["benchmarks.slow_vendor", str(vendor_port), "0"],
+                vendor_port,
+                {},
+                folder / "vendor.log",
             )
-            side = Side(name, url, process)
-            stack.callback(side.close)
-            await side.connect(port, secret)
-            await side.prepare((WARM_UP + turns) * sum(case.tenth for case in CASES))
-            for case in CASES:
-                await side.round(case, WARM_UP, postgres)
-            both.append(side)
-        yield both[0], both[1], postgres
+        ).await_port()
+        for number, (model, variables) in enumerate(
+            {
+                OVER_HTTP: {
+                    "TASKCHAT_MODEL": "bench-model",
+                    "OPENAI_API_KEY": "none",
+                    "OPENAI_BASE_URL": f"http://127.0.0.1:{vendor_port}/v1",
+                },
+                IN_PROCESS: {"TASKCHAT_MODEL": "offline"},
+            }.items()
+        ):
+            urls = await _databases(server_url, str(number))
+            apps = {
+                "lean": "benchmarks.lean_app:app",
+                "taskchat": "taskchat.main:app" if model is OVER_HTTP else SCRIPTED_APP,
+            }
+            both = []
+            for name, url in urls.items():
+                of_server = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": secret, **variables}
+                process, port = stack.enter_context(
+                    serving(apps[name], of_server, folder / f"{name}-{number}.log")
+                )
+                side = Side(name, url, process)
+                stack.callback(side.close)
+                await side.connect(port, secret)
+                cases = [case for case in CASES if case.model is model]
+                await side.prepare(
+                    {
+                        before: (WARM_UP + turns) * sum(case.before == before for case in cases)
+                        for before in {case.before for case in cases if case.before}
+                    }
+                )
+                for case in cases:
+                    await side.round(case, WARM_UP, postgres)
+                both.append(side)
+            found[model] = both[0], both[1]
+        yield found, postgres
 
 
 Rounds = dict[str, list[tuple[Cost, Cost]]]
@@ -305,17 +367,19 @@ Rounds = dict[str, list[tuple[Cost, Cost]]]
 async def measure(turns: int, rounds: int, folder: Path) -> Rounds:
     """Costs of the lean server and of ours, by case and round."""
     measured: Rounds = {case.name: [] for case in CASES}
-    async with sides(folder, turns * rounds) as (lean, ours, postgres):
+    async with sides(folder, turns * rounds) as (found, postgres):
         for number in range(rounds):
             for case in CASES:
+                lean, ours = found[case.model]
                 # Who goes first alternates, lest one always meet the other's aftermath.
                 order = (lean, ours) if number % 2 == 0 else (ours, lean)
                 costs = {side.name: await side.round(case, turns, postgres) for side in order}
                 measured[case.name].append((costs[lean.name], costs[ours.name]))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        await lean.check()
-        await ours.check()
+        for both in found.values():
+            for side in both:
+                await side.check()
     return measured
 
 
@@ -355,12 +419,12 @@ def table(found: dict[str, Any], turns: int) -> str:
         f" {CONCURRENCY} at once. Milliseconds of processor time per turn:",
         "median (least to most) over rounds.",
         "",
-        f"{'turn':<22}{'lean server':<24}{'taskchat server':<24}{'ratio':<24}Postgres, lean / ours",
+        f"{'turn':<36}{'lean server':<24}{'taskchat server':<24}{'ratio':<24}Postgres, lean / ours",
     ]
     for case, values in found.items():
         server, postgres = values["server_ms"], values["postgres_ms"]
         lines.append(
-            f"{case:<22}{range_of(server['lean'], 2):<24}{range_of(server['taskchat'], 2):<24}"
+            f"{case:<36}{range_of(server['lean'], 2):<24}{range_of(server['taskchat'], 2):<24}"
             f"{range_of(values['ratio'], 2):<24}"
             f"{postgres['lean']['median']:.2f} / {postgres['taskchat']['median']:.2f}"
         )
@@ -374,7 +438,7 @@ def table(found: dict[str, Any], turns: int) -> str:
             strict=True,
         )
         shown = ", ".join(f"{lean:.2f}/{ours:.2f}={ratio:.2f}" for lean, ours, ratio in rounds)
-        lines.append(f"{case:<22}{shown}")
+        lines.append(f"{case:<36}{shown}")
     return "\n".join(lines)
 
 

@@ -138,30 +138,29 @@ class Heartbeat:
         connection.add_termination_listener(lambda _connection: lost.set())
         # The direct address may be reachable again.
         back_at = math.inf if url == self._urls[0] else time.monotonic() + self._lease.seconds
-        while time.monotonic() < back_at:
-            await connection.execute(
-                repository.beat(
-                    self._process,
-                    lease=self._lease,
-                    session=session,
-                    stuck=self._is_stuck(),
-                    timeout_s=self._patience_s,
-                )
-            )
-            self._heard()
-            self._hang_up(None)
-            try:
-                async with asyncio.timeout(self._lease.beat_s):
-                    await lost.wait()
-                raise ConnectionResetError
-            except TimeoutError:
-                continue
-            except asyncio.CancelledError:
-                with contextlib.suppress(*DRIVER_FAULTS):
-                    await connection.execute(
-                        repository.leave(self._process, timeout_s=self._patience_s)
+        try:
+            while time.monotonic() < back_at:
+                await connection.execute(
+                    repository.beat(
+                        self._process,
+                        lease=self._lease,
+                        session=session,
+                        stuck=self._is_stuck(),
+                        timeout_s=self._patience_s,
                     )
-                raise
+                )
+                self._heard()
+                self._hang_up(None)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._lease.beat_s):
+                        await lost.wait()
+                    raise ConnectionResetError
+        except asyncio.CancelledError:
+            with contextlib.suppress(*DRIVER_FAULTS):
+                await connection.execute(
+                    repository.leave(self._process, timeout_s=self._patience_s)
+                )
+            raise
 
     def _heard(self) -> None:
         silent_s = time.monotonic() - self._heard_at
