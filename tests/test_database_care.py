@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 from tests.factories import Person
 from tests.faults.proxy import Proxy
 
-from taskchat.postgres import care as database_care
 from taskchat.postgres import listener
+from taskchat.postgres import pool as database_pool
 from taskchat.postgres.connect import connect
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
@@ -68,7 +68,7 @@ async def test_after_a_silent_drop_one_request_waits_and_the_whole_pool_is_renew
 async def test_a_connection_that_was_idle_is_asked_whether_it_lives_before_it_is_used(
     proxy: Proxy, pool: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_care, "LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(database_pool, "LOOK_AFTER_S", 0.0)
     proxy.silence()
     async with asyncio.timeout(PATIENCE_S):
         for _ in range(4):

@@ -81,8 +81,8 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_an_upgraded_database_is_what_the_models_say(database: Database) -> None:
-    async with database.engine.connect() as connection:
+async def test_an_upgraded_database_is_what_the_models_say(superuser: AsyncEngine) -> None:
+    async with superuser.connect() as connection:
         assert await connection.run_sync(_differences) == []
 
 

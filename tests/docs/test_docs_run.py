@@ -532,7 +532,7 @@ async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
     offline_app: RunningApp,
 ) -> None:
     [line] = re.findall(
-        r"^(`transports/chat` → .*?`turns/settle`)$", read("README.md"), re.M | re.S
+        r"^(`transports/chat` → .*?`turns/store/settle`)$", read("README.md"), re.M | re.S
     )
     modules = re.findall(r"`([a-z_/]+)`", line)
     files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}

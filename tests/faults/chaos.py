@@ -31,7 +31,7 @@ from tests.faults.processes import Fleet, Service
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 
-from taskchat.postgres.faults import DRIVER_FAULTS
+from taskchat.postgres.faults import FAULTS as DATABASE_FAULTS
 
 LEASE_S, GRACE_S, RUN_TIMEOUT_S = 2.0, 1.0, 12.0
 
@@ -508,7 +508,7 @@ class Chaos:
             else self._send("say", *what, key=message, timeout_s=20)
         )
         await asyncio.sleep(self.draw.uniform(0, 0.3 if hears else 0.1))
-        with contextlib.suppress(*DRIVER_FAULTS):
+        with contextlib.suppress(*DATABASE_FAULTS):
             rows = await query(
                 self.url,
                 "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",
@@ -633,7 +633,7 @@ class Chaos:
         """How much has been done so far."""
         taken = 0
         # A storm may have the database down at this moment.
-        with contextlib.suppress(*DRIVER_FAULTS):
+        with contextlib.suppress(*DATABASE_FAULTS):
             rows = await query(self.url, "SELECT count(*) FROM turns WHERE attempt > 1")
             taken = rows[0]["count"]
         struck = [kind for kind, count in self.faults.items() if count and kind != "client_left"]
@@ -862,6 +862,8 @@ def crashes(service: Service) -> list[str]:
 async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
     """One run on a database of its own."""
     url = await cluster.make_database("chaos")
+    if plan.mutant:
+        await MUTANTS[plan.mutant].rewrite(url)
     async with ModelServer() as model:
         fleet = Fleet(folder, url, model.url, TIMES)
         try:

@@ -1,14 +1,14 @@
 """The service with one rule broken. A checker that does not catch each of them proves nothing."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import select, text
+import asyncpg
+from sqlalchemy import text
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Mutant:
     Attributes:
         breaks: What it no longer does.
         apply: Breaks it, in this process.
+        functions: Breaks it in functions of the database: what stands where in each, by name.
         faults: Weights of the faults under which it shows; none for a mutant that needs no fault.
         points: Crash points that processes are struck at.
         model_delay_s: How long the model thinks: longer, where two owners must meet in one turn.
@@ -25,11 +26,25 @@ class Mutant:
     """
 
     breaks: str
-    apply: Callable[[], None]
+    apply: Callable[[], None] = lambda: None
+    functions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     faults: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[str] = ()
     model_delay_s: float = 0.05
     model_pace_s: float = 0.02
+
+    async def rewrite(self, url: str) -> None:
+        """Break the functions of a database."""
+        connection = await asyncpg.connect(url)
+        try:
+            for name, (sound, broken) in self.functions.items():
+                source = await connection.fetchval(
+                    "SELECT pg_get_functiondef(CAST($1 AS regproc))", name
+                )
+                assert sound in source, (name, sound)
+                await connection.execute(source.replace(sound, broken))
+        finally:
+            await connection.close()
 
 
 def swap(owner: object, **replacements: object) -> None:
@@ -39,90 +54,32 @@ def swap(owner: object, **replacements: object) -> None:
         setattr(owner, name, replacement)
 
 
-def no_fence() -> None:
+def two_transactions() -> None:
+    from taskchat.tasks import effects
     from taskchat.turns import store
 
-    async def always(*_args: Any) -> bool:
-        return True
+    call_tool = store.record.call_tool
 
-    swap(store.record, still_ours=always)
-
-
-def two_transactions() -> None:
-    from taskchat.tasks.tools import ToolFailure
-    from taskchat.turns.ledger import TurnLedger
-
-    async def perform(self: Any, call: Any, effect: Any, result_type: Any) -> Any:
-        known = self.calls.get(call.call_id)
-        if known is not None:
-            if known.status != "completed":
-                raise ToolFailure(str(known.result.get("error", "")))
-            return result_type.model_validate(known.result)
-        failure: ToolFailure | None = None
-        try:
-            async with self._database.transaction(call.principal) as connection:
-                await self._fence(connection)
-                try:
-                    result = await effect(connection, call.principal)
-                    shown = result.model_dump(mode="json")
-                except ToolFailure as refused:
-                    failure, shown = refused, {"error": str(refused)}
+    async def in_two(database: Any, held: Any, *, effect: Any, **named: Any) -> Any:
+        if effect.effect is not None:
+            principal = held.turn.principal
+            async with database.transaction(principal) as connection:
+                answer = await effects.perform(connection, principal, effect)
+            # What was done, for the record; see the function.
+            effect = replace(effect, done=answer or "")
             # As wide as a busy machine can make it.
             await asyncio.sleep(0.05)
-            async with self._database.transaction(call.principal) as connection:
-                await self._fence(connection)
-                status = "failed" if failure else "completed"
-                recorded = await self._record(connection, call, shown, status, time.monotonic())
-        except BaseException as error:
-            self.broken = self.broken or (error if isinstance(error, Exception) else None)
-            raise
-        self._committed(call, recorded)
-        if failure is not None:
-            raise failure
-        return result
+        return await call_tool(database, held, effect=effect, **named)
 
-    swap(TurnLedger, perform=perform)
-
-
-def no_queue() -> None:
-    from taskchat.turns import store
-
-    async def nobody(*_args: Any) -> int:
-        return 0
-
-    swap(store.begin, count_waiting=nobody)
-
-
-def no_key() -> None:
-    from taskchat.turns import store
-
-    insert = store.begin.insert_turn
-
-    async def unknown(*_args: Any) -> None:
-        return None
-
-    async def without_key(*args: Any, **kwargs: Any) -> Any:
-        return await insert(*args, **{**kwargs, "key": None, "fingerprint": None})
-
-    swap(store.find, by_key=unknown)
-    swap(store.begin, insert_turn=without_key)
+    swap(store.record, call_tool=in_two)
 
 
 def old_snapshot() -> None:
-    from taskchat.conversations import repository as conversations
     from taskchat.conversations.past import past_turns
     from taskchat.turns import background, store
 
     read_before: ContextVar[Any] = ContextVar("read_before")
-    next_number, claim = conversations.next_number, store.claim.claim
-
-    async def numbered(connection: Any, principal: Any, conversation_id: Any) -> int | None:
-        # What a statement would see that waits for the lock and reads the snapshot of its start.
-        history = await past_turns(
-            connection, principal, conversation_id, before=2**31 - 1, turns_max=1000
-        )
-        read_before.set(history)
-        return await next_number(connection, principal, conversation_id)
+    claim = store.claim.claim
 
     async def claimed(connection: Any, turn: Any, **kwargs: Any) -> Any:
         history = await past_turns(
@@ -139,30 +96,18 @@ def old_snapshot() -> None:
     async def stale(*_args: Any, **_kwargs: Any) -> Any:
         return read_before.get(())
 
-    swap(conversations, next_number=numbered)
     swap(store.claim, claim=claimed)
     swap(background, past_turns=stale)
 
 
 def no_owner() -> None:
     from taskchat.postgres import database as db
-    from taskchat.tasks import repository
-
-    async def everybodys(
-        connection: Any, _principal: Any, *, status: Any, limit: int, after: int = 0
-    ) -> Any:
-        tasks = repository._tasks
-        statement = select(*repository._columns).where(tasks.c.id > after).limit(limit)
-        return [repository._task(row) for row in await connection.execute(statement)]
 
     # The login's own role, which is a superuser's: no policy binds it.
     swap(db, APP_ROLE="none")
-    swap(repository, list_tasks=everybodys)
 
 
 def new_ids() -> None:
-    from dataclasses import replace
-
     from taskchat.moments import new_id
     from taskchat.turns.resume import RunInput
 
@@ -175,17 +120,6 @@ def new_ids() -> None:
     swap(RunInput, add=renamed)
 
 
-def unfenced_settle() -> None:
-    from taskchat.turns import store
-
-    fenced = str(store.settle._SETTLE)
-    loose = fenced.replace(
-        "t.attempt = :attempt AND t.status = 'running'", "CAST(:attempt AS int) IS NOT NULL"
-    )
-    assert loose != fenced
-    swap(store.settle, _SETTLE=text(loose))
-
-
 def no_record() -> None:
     from taskchat.turns import store
 
@@ -193,17 +127,6 @@ def no_record() -> None:
         return []
 
     swap(store.record, recorded_answers=nothing, recorded_calls=nothing)
-
-
-def unfenced_events() -> None:
-    from taskchat.turns import store
-
-    fenced = str(store.events._APPEND)
-    loose = fenced.replace(
-        "t.attempt = mine.attempt AND t.status = 'running'", "mine.attempt IS NOT NULL"
-    )
-    assert loose != fenced
-    swap(store.events, _APPEND=text(loose))
 
 
 def counts_anew() -> None:
@@ -255,69 +178,131 @@ def hasty() -> None:
 MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
-        no_fence,
-        {"freeze": 1, "freeze_point": 1},
-        ("tool.in_transaction",),
+        functions={
+            "turn_call_1": (
+                "AND t.attempt = _attempt\n        AND t.status = 'running' FOR SHARE",
+                "FOR SHARE",
+            )
+        },
+        faults={"freeze": 1, "freeze_point": 1},
+        points=("tool.before",),
     ),
     "two_transactions": Mutant(
-        "a tool's effect and its record commit together", two_transactions, {"kill": 1}
+        "a tool's effect and its record commit together",
+        two_transactions,
+        functions={
+            "turn_call_1": (
+                "result := task_effect_1(\n            _bound_to, _effect, _done, _task, _title,"
+                " _description, _completed, _listed_max);",
+                "result := nullif(_done, '');",
+            )
+        },
+        faults={"kill": 1},
     ),
-    "no_queue": Mutant("a turn waits for those before it", no_queue),
-    "no_key": Mutant("an Idempotency-Key is looked up", no_key),
-    "old_snapshot": Mutant("a history is read after the lock is held", old_snapshot),
-    "no_owner": Mutant("a statement sees one user's rows", no_owner),
+    "no_queue": Mutant(
+        "a turn waits for those before it",
+        functions={
+            "turn_begin_1": (
+                "IF NOT _is_new THEN\n            SELECT count(*) INTO waiting",
+                "IF false THEN\n            SELECT count(*) INTO waiting",
+            )
+        },
+    ),
+    "no_key": Mutant(
+        "an Idempotency-Key is looked up",
+        functions={
+            "turn_begin_1": (
+                "    IF _key IS NOT NULL THEN",
+                "    _key := NULL;\n    IF _key IS NOT NULL THEN",
+            )
+        },
+    ),
+    "old_snapshot": Mutant(
+        "a history is read after the lock is held",
+        old_snapshot,
+        functions={
+            "turn_begin_1": (
+                "    waiting := 0;\n",
+                "    waiting := 0;\n    PERFORM set_config('taskchat.old', coalesce(turn_history_1("
+                "_bound_to, _conversation, 2147483647, 1000), ''), true);\n",
+            ),
+            "turn_history_1": (
+                "BEGIN\n",
+                "BEGIN\n    IF coalesce(current_setting('taskchat.old', true), '') <> '' THEN\n"
+                "        RETURN current_setting('taskchat.old');\n    END IF;\n",
+            ),
+        },
+    ),
+    "no_owner": Mutant(
+        "a statement sees one user's rows",
+        no_owner,
+        functions={
+            "enter_1": ("'taskchat_app'", "'none'"),
+            "task_effect_1": ("WHERE user_id = _owner AND (", "WHERE ("),
+        },
+    ),
     "new_ids": Mutant(
         "calls that were decided and did not run keep their ids",
         new_ids,
-        {"kill": 1, "crash_point": 1},
-        ("tool.committed",),
+        faults={"kill": 1, "crash_point": 1},
+        points=("tool.committed",),
     ),
     "unfenced_settle": Mutant(
         "a turn is ended by the attempt that runs it",
-        unfenced_settle,
-        {"freeze": 1},
+        functions={
+            "turn_settle_1": (
+                " AND t.attempt = _attempt\n            AND t.status = 'running'",
+                "",
+            )
+        },
+        faults={"freeze": 1},
         model_delay_s=0.8,
     ),
     "no_record": Mutant(
         "a takeover begins with what is on record",
         no_record,
-        {"kill": 1, "crash_point": 1},
-        ("tool.committed",),
+        faults={"kill": 1, "crash_point": 1},
+        points=("tool.committed",),
     ),
     "unfenced_events": Mutant(
         "events are written by the attempt that runs the turn",
-        unfenced_events,
-        {"freeze": 1, "freeze_point": 1},
-        ("text.heard",),
+        functions={
+            "events_append_1": (
+                "WHERE t.attempt = mine.attempt AND t.status = 'running'",
+                "WHERE true",
+            )
+        },
+        faults={"freeze": 1, "freeze_point": 1},
+        points=("text.heard",),
         model_pace_s=0.1,
     ),
     "counts_anew": Mutant(
         "a takeover counts its events on from those that are there",
         counts_anew,
-        {"kill": 1, "crash_point": 1},
-        ("text.heard",),
+        faults={"kill": 1, "crash_point": 1},
+        points=("text.heard",),
     ),
     "open_text": Mutant(
         "a takeover drops the text that was open",
         open_text,
-        {"kill": 1, "crash_point": 1},
-        ("text.heard",),
+        faults={"kill": 1, "crash_point": 1},
+        points=("text.heard",),
         # So that there nearly always is an open text where a process dies.
         model_pace_s=0.1,
     ),
     "told_early": Mutant(
         "an event is told once it is committed",
         told_early,
-        {"kill": 1, "crash_point": 1},
-        ("events.in_transaction",),
+        faults={"kill": 1, "crash_point": 1},
+        points=("events.under_way",),
     ),
     "frozen_is_dead": Mutant(
-        "a process that froze is alive", frozen_is_dead, {"freeze": 1}, model_delay_s=0.8
+        "a process that froze is alive", frozen_is_dead, faults={"freeze": 1}, model_delay_s=0.8
     ),
     "hasty": Mutant(
         "who has just come back judges nobody",
         hasty,
-        {"postgres_immediate": 1},
+        faults={"postgres_immediate": 1},
         model_delay_s=0.8,
     ),
 }

@@ -1,8 +1,8 @@
-"""Between a service and Postgres: cuts connections at a COMMIT, falls silent, poses as a pooler.
+"""Between a service and Postgres: cuts connections at a commit, falls silent, poses as a pooler.
 
-To the service both sides of a COMMIT look alike: the connection was lost and nobody knows whether
-it committed. Silence is what a firewall does that forgets idle connections: nothing passes, and
-nothing is said.
+To the service both sides of a commit look alike: the connection was lost and nobody knows whether
+it committed. A statement outside of a transaction is its own commit. Silence is what a firewall
+does that forgets idle connections: nothing passes, and nothing is said.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ class Cut:
     """One cut that is to be made.
 
     Attributes:
-        marker: Text of a statement of the transaction whose COMMIT is meant.
-        side: Whether the COMMIT reaches the server.
+        marker: Text of a statement of the transaction whose commit is meant.
+        side: Whether the commit reaches the server.
         made: Set once it is done.
     """
 
@@ -98,12 +98,13 @@ class Proxy:
         assert link is not None
         back = asyncio.create_task(self._back(from_server, writer, link))
         try:
-            if await self._forward(reader, to_server, link) == "after":
+            last_words = await self._forward(reader, to_server, link)
+            if last_words:
                 # The answer must not come back, and the commit must be over: the server hangs up
                 # when it has read the Terminate behind it.
                 back.cancel()
                 await asyncio.gather(back, return_exceptions=True)
-                to_server.write(COMMIT + TERMINATE)
+                to_server.write(last_words + TERMINATE)
                 await from_server.read(-1)
         finally:
             back.cancel()
@@ -115,13 +116,17 @@ class Proxy:
         reader: asyncio.StreamReader,
         to_server: asyncio.StreamWriter,
         link: asyncio.Task[None],
-    ) -> Side:
-        """Client to server, message by message, up to the COMMIT where the cut is made."""
+    ) -> bytes:
+        """Client to server, message by message, up to the commit where the cut is made.
+
+        Returns:
+            What the server is still to hear: the commit, or nothing.
+        """
         length = await reader.readexactly(4)
         startup = await reader.readexactly(struct.unpack("!i", length)[0] - 4)
         to_server.write(length + startup)
         prepared: dict[bytes, bytes] = {}
-        said = b""
+        said, begun = b"", False
         while True:
             head = await reader.readexactly(5)
             kind, size = head[:1], struct.unpack("!i", head[1:])[0]
@@ -133,21 +138,35 @@ class Proxy:
             if kind == b"P":
                 name, _, rest = body.partition(b"\0")
                 prepared[name] = rest
-                said += rest
             elif kind == b"B":
                 _portal, _, rest = body.partition(b"\0")
                 said += prepared.get(rest.partition(b"\0")[0], b"")
+                if not begun and (cut := self._cut_of(said)):
+                    whole = head + body
+                    while cut.side == "after" and kind != b"S":
+                        head = await reader.readexactly(5)
+                        kind, size = head[:1], struct.unpack("!i", head[1:])[0]
+                        whole += head + await reader.readexactly(size - 4)
+                    return whole if cut.side == "after" else b""
+            elif kind == b"S" and not begun:
+                said = b""
             elif kind == b"Q" and body.upper().startswith(b"COMMIT"):
-                cut = self._cut
-                if cut is not None and cut.marker.encode() in said:
-                    self._cut = None
-                    cut.made.set()
-                    return cut.side
-                said = b""
+                if cut := self._cut_of(said):
+                    return COMMIT if cut.side == "after" else b""
+                said, begun = b"", False
             elif kind == b"Q":
-                said = b""
+                said, begun = b"", body.upper().startswith(b"BEGIN")
             to_server.write(head + body)
             await to_server.drain()
+
+    def _cut_of(self, said: bytes) -> Cut | None:
+        """The cut that is to be made at a commit of these statements."""
+        cut = self._cut
+        if cut is None or cut.marker.encode() not in said:
+            return None
+        self._cut = None
+        cut.made.set()
+        return cut
 
     async def _back(
         self,

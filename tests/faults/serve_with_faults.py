@@ -5,6 +5,7 @@ the point), FAULT_UNTIL (a file: in place of a signal the event loop is stuck at
 is there), MUTANT. Without any of them this is `taskchat` and nothing else.
 """
 
+import asyncio
 import functools
 import importlib
 import os
@@ -13,31 +14,38 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.faults.mutants import MUTANTS
 
+When = Literal["before", "under_way", "after"]
+
 
 class Place(NamedTuple):
-    """A function of the service, and on which side of it a process is struck."""
+    """A function of the service, and when a process is struck at it.
+
+    Under way is what was sent to the database and has no answer yet: it is done, or it is not.
+    """
 
     owner: str
     function: str
-    before: bool = False
+    when: When = "after"
 
 
 POINTS = {
-    "begin.before_commit": Place("taskchat.turns.store.begin", "insert_turn"),
+    "begin.before": Place("taskchat.turns.store.begin", "begin", "before"),
+    "begin.under_way": Place("taskchat.turns.store.begin", "begin", "under_way"),
     "begin.committed": Place("taskchat.turns.turn", "begin"),
     "model.answered": Place("taskchat.turns.ledger:TurnLedger", "answered"),
-    "tool.in_transaction": Place("taskchat.turns.store.record", "insert_call"),
+    "tool.before": Place("taskchat.turns.store.record", "call_tool", "before"),
+    "tool.under_way": Place("taskchat.turns.store.record", "call_tool", "under_way"),
     "tool.committed": Place("taskchat.turns.ledger:TurnLedger", "_committed"),
     "text.heard": Place("taskchat.turns.ledger:TurnLedger", "heard"),
-    "events.in_transaction": Place("taskchat.turns.store.events", "append"),
-    "settle.before": Place("taskchat.turns.attempt", "settle_completed", before=True),
-    "settle.in_transaction": Place("taskchat.turns.store.settle", "insert_reply"),
+    "events.under_way": Place("taskchat.turns.store.events", "append", "under_way"),
+    "settle.before": Place("taskchat.turns.attempt", "settle_completed", "before"),
+    "settle.under_way": Place("taskchat.turns.store.settle", "settle", "under_way"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
-    "adopted": Place("taskchat.turns.drive", "read_adopted", before=True),
+    "adopted": Place("taskchat.turns.drive", "read_adopted", "before"),
 }
 """By name, the moments of a turn at which a process can be made to die."""
 
@@ -57,11 +65,11 @@ def strike_at(point: str, strike: Callable[[], None], passes: int) -> None:
         if passed == passes:
             strike()
 
-    setattr(owner, place.function, _struck(getattr(owner, place.function), pass_by, place.before))
+    setattr(owner, place.function, _struck(getattr(owner, place.function), pass_by, place.when))
 
 
 def _struck(
-    function: Callable[..., Any], pass_by: Callable[[], None], before: bool
+    function: Callable[..., Any], pass_by: Callable[[], None], when: When
 ) -> Callable[..., Any]:
     import inspect
 
@@ -69,10 +77,15 @@ def _struck(
 
         @functools.wraps(function)
         async def struck_later(*args: Any, **kwargs: Any) -> Any:
-            if before:
+            if when == "before":
                 pass_by()
-            result = await function(*args, **kwargs)
-            if not before:
+            under_way = asyncio.ensure_future(function(*args, **kwargs))
+            if when == "under_way":
+                for _ in range(STEPS):
+                    await asyncio.sleep(0)
+                pass_by()
+            result = await under_way
+            if when == "after":
                 pass_by()
             return result
 
@@ -80,14 +93,18 @@ def _struck(
 
     @functools.wraps(function)
     def struck(*args: Any, **kwargs: Any) -> Any:
-        if before:
+        if when == "before":
             pass_by()
         result = function(*args, **kwargs)
-        if not before:
+        if when == "after":
             pass_by()
         return result
 
     return struck
+
+
+STEPS = 3
+"""Of the event loop, after which a request is on its way to the database."""
 
 
 def _stick(until: Path) -> None:

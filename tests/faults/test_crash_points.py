@@ -73,11 +73,11 @@ def assert_sound(stage: Stage, message_id: str) -> None:
 # --- 1 ---
 
 
-async def test_a_process_that_dies_before_begin_commits_leaves_nothing_and_the_key_is_new(
+async def test_a_process_that_dies_before_it_begins_leaves_nothing_and_the_key_is_new(
     stage: Stage,
 ) -> None:
     id_ = stage.message_id()
-    await struck(stage, "begin.before_commit", f"[{id_}] add:1", key=id_)
+    await struck(stage, "begin.before", f"[{id_}] add:1", key=id_)
     assert await stage.stored(id_) is None
     answer = await stage.post(stage.steady, f"[{id_}] add:1", key=id_)
     assert answer.status_code == 200, answer.text
@@ -168,11 +168,11 @@ async def test_an_answer_of_which_no_tool_ran_is_forgotten_and_asked_for_again(
 # --- 5, 6, 7 ---
 
 
-async def test_a_process_that_dies_inside_a_tool_transaction_leaves_neither_effect_nor_record(
+async def test_a_process_that_dies_before_a_tool_call_leaves_neither_effect_nor_record(
     stage: Stage,
 ) -> None:
     id_ = stage.message_id()
-    await struck(stage, "tool.in_transaction", f"[{id_}] add:1", key=id_)
+    await struck(stage, "tool.before", f"[{id_}] add:1", key=id_)
     died = await stage.found(id_)
     assert (died.calls, died.answers, died.titles) == ([], [], [])
     answer = await stage.post(stage.steady, f"[{id_}] add:1", key=id_)
@@ -180,6 +180,25 @@ async def test_a_process_that_dies_inside_a_tool_transaction_leaves_neither_effe
     stored = await stage.found(id_)
     assert stored.titles == [title(id_, 1)]
     assert len(stored.calls) == 1
+
+
+@pytest.mark.parametrize("point", ["begin.under_way", "tool.under_way", "settle.under_way"])
+async def test_what_is_under_way_when_its_process_dies_is_done_whole_or_not_at_all(
+    stage: Stage, point: str
+) -> None:
+    id_ = stage.message_id()
+    await struck(stage, point, f"[{id_}] add:2", key=id_)
+    died = await stage.stored(id_)
+    if died is not None:
+        assert len(died.calls) == len(died.titles)
+        assert len(died.said) == (2 if died.turn["status"] == "completed" else 1)
+    answer = await stage.post(stage.steady, f"[{id_}] add:2", key=id_)
+    assert answer.status_code == 200, answer.text
+    assert replayed(answer) == (died is not None)
+    stored = await stage.found(id_)
+    assert stored.titles == [title(id_, 1), title(id_, 2)]
+    assert len(stored.calls) == 2
+    assert_sound(stage, id_)
 
 
 async def test_a_committed_tool_call_is_not_repeated_and_its_stored_result_is_used(
@@ -243,12 +262,11 @@ async def test_a_takeover_gives_a_reasoning_model_its_reasoning_back_whole(stage
 # --- 8, 9 ---
 
 
-@pytest.mark.parametrize("point", ["settle.before", "settle.in_transaction"])
 async def test_a_process_that_dies_before_settle_leaves_only_the_reply_to_be_made_anew(
-    stage: Stage, point: str
+    stage: Stage,
 ) -> None:
     id_ = stage.message_id()
-    await struck(stage, point, f"[{id_}] add:2", key=id_)
+    await struck(stage, "settle.before", f"[{id_}] add:2", key=id_)
     died = await stage.found(id_)
     assert died.titles == [title(id_, 1), title(id_, 2)]
     assert died.said == [f"[{id_}] add:2"]
@@ -277,7 +295,7 @@ async def test_a_settled_turn_whose_answer_was_lost_is_told_again_byte_for_byte(
 
 # --- 10 ---
 
-BEGIN, TOOL, SETTLE = "INSERT INTO turns", "INSERT INTO tool_calls", "finished_at = now()"
+BEGIN, TOOL, SETTLE = "turn_begin_", "turn_call_", "turn_settle_"
 
 
 async def test_where_the_outcome_of_a_commit_is_unknown_the_key_decides(stage: Stage) -> None:
@@ -341,11 +359,12 @@ async def test_an_owner_that_wakes_after_its_lease_writes_nothing(stage: Stage, 
     assert (told.status_code, told.content) == (200, answer.content)
 
 
-async def test_an_owner_frozen_inside_a_tool_transaction_does_not_hold_the_turn_up(
-    stage: Stage,
+@pytest.mark.parametrize("point", ["tool.before", "tool.under_way"])
+async def test_an_owner_frozen_at_a_tool_call_does_not_hold_the_turn_up(
+    stage: Stage, point: str
 ) -> None:
     id_ = stage.message_id()
-    victim = await stage.victim("tool.in_transaction", FAULT_SIGNAL="STOP", **SHORT_TIMES)
+    victim = await stage.victim(point, FAULT_SIGNAL="STOP", **SHORT_TIMES)
     zombie = stage.posting(victim, f"[{id_}] add:1", key=id_)
     stored = await stage.ended(id_)
     assert (stored.turn["status"], stored.turn["attempt"]) == ("completed", 2)

@@ -23,7 +23,7 @@ from tests.faults.stage import SHORT_TIMES, Stage
 from tests.faults.waiting import until
 from tests.live.served import EventSource, Told, following, posting
 
-APPEND = "AS e(turn_id, seq, type, data)"
+APPEND = "events_append_"
 """Only in the statement that writes what happens between a turn's own commits."""
 
 PATIENCE_S = 15

@@ -1,8 +1,10 @@
 """Rate limits: counted once over all processes, free for repetitions, and never in the way."""
 
 import asyncio
+import contextlib
 import math
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, person_in, says, scripted
 from tests.live.served import served, socket
 
+from taskchat.assistant.run import Needs
 from taskchat.errors import RateLimited
 from taskchat.housekeeping import keep_house
 from taskchat.limits import repository
@@ -23,6 +26,7 @@ from taskchat.moments import new_id
 from taskchat.postgres.database import Database
 from taskchat.principal import Channel
 from taskchat.settings import Settings
+from taskchat.turns.begin import Begun, NewMessage, begin
 
 LEVELS = {"user": "rate_user", "conversation": "rate_conversation", "channel": "rate_channel"}
 
@@ -187,8 +191,27 @@ async def test_what_a_turn_used_is_debited(running_app: AppMaker, superuser: Asy
     assert level == pytest.approx(999_958, abs=1)
 
 
+@contextlib.asynccontextmanager
+async def failing_limiter(superuser: AsyncEngine, person: Person) -> AsyncIterator[None]:
+    """The server can't write this person's buckets."""
+    name = f"broken_{new_id().hex}"
+    async with superuser.begin() as connection:
+        for statement in (
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+            f"CREATE TRIGGER {name} BEFORE INSERT ON rate_buckets FOR EACH ROW WHEN"
+            f" (NEW.user_id = '{person.user_id}') EXECUTE FUNCTION {name}()",
+        ):
+            await connection.execute(text(statement))
+    try:
+        yield
+    finally:
+        async with superuser.begin() as connection:
+            await connection.execute(text(f"DROP FUNCTION {name} CASCADE"))
+
+
 async def test_a_failing_limiter_lets_turns_through_and_is_counted(
-    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+    running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
     def failures(what: str) -> float:
         labels = {"what": what}
@@ -196,8 +219,7 @@ async def test_a_failing_limiter_lets_turns_through_and_is_counted(
 
     person = Person()
     before = failures("turns")
-    monkeypatch.setattr(repository, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
-    async with running_app(rate_user_per_minute=1) as running:
+    async with failing_limiter(superuser, person), running_app(rate_user_per_minute=1) as running:
         for _ in range(3):
             answer = await person.say(running.client, "hello")
             assert answer.status_code == 200
@@ -206,7 +228,7 @@ async def test_a_failing_limiter_lets_turns_through_and_is_counted(
 
 
 async def test_a_failing_limiter_does_not_undo_a_turn_whose_tokens_it_can_not_count(
-    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
     from agents.testing import ModelStep, assistant_message
     from agents.usage import Usage
@@ -214,9 +236,11 @@ async def test_a_failing_limiter_does_not_undo_a_turn_whose_tokens_it_can_not_co
     person = Person()
     usage = Usage(requests=1, input_tokens=40, output_tokens=2, total_tokens=42)
     _, chain = scripted(ModelStep([assistant_message("Hi.")], usage=usage))
-    monkeypatch.setattr(repository, "_SPEND", text("SELECT 1 / 0 AS scope, :owner AS level"))
     before = REGISTRY.get_sample_value("taskchat_limiter_failures_total", {"what": "tokens"}) or 0
-    async with running_app(chain=chain, rate_tokens_per_minute=100) as running:
+    async with (
+        failing_limiter(superuser, person),
+        running_app(chain=chain, rate_tokens_per_minute=100) as running,
+    ):
         assert (await person.say(running.client, "hello")).status_code == 200
         async with asyncio.timeout(60):
             while (
@@ -284,12 +308,27 @@ async def test_over_the_rate_a_socket_is_told_and_stays(running_app: AppMaker) -
 # --- the buckets themselves ---
 
 
+NOTHING = Needs(0, 0, 1.0, open_tasks=False, summary=False)
+
+
 async def spend(database: Database, person: Person, of: RateLimits, times: int = 1) -> Any:
+    """What is left after so many messages in one conversation that nobody answers."""
     level: RateLevel | None = None
-    conversation = new_id()
+    conversation = None
     for _ in range(times):
-        async with database.transaction(person.principal) as connection:
-            level = await of.spend(connection, person.principal, conversation, Channel.REST)
+        begun = await begin(
+            database,
+            person.principal,
+            NewMessage("hello", conversation, Channel.REST, None, ""),
+            limits=of,
+            process=new_id(),
+            lease_s=3600,
+            queue_max=1000,
+            needs=NOTHING,
+            draining=lambda: False,
+        )
+        assert isinstance(begun, Begun)
+        level, conversation = begun.rate, begun.turn.conversation_id
     return level
 
 

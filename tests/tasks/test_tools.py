@@ -4,31 +4,16 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from pydantic import BaseModel
 from tests.factories import Person, person_in
 
 from taskchat.postgres.database import Database
-from taskchat.principal import Principal
-from taskchat.tasks.tools import TOOL_NAMES, Effect, Result, TaskServer, calling_as
-
-
-class DirectCaller:
-    """Calls tools as a principal, with nothing else to record."""
-
-    def __init__(self, database: Database, person: Person) -> None:
-        self._database = database
-        self.principal: Principal = person.principal
-
-    async def perform(self, effect: Effect[Result], result_type: type[Result]) -> Result:
-        assert issubclass(result_type, BaseModel)
-        async with self._database.transaction(self.principal) as connection:
-            return await effect(connection, self.principal)
+from taskchat.tasks.tools import TOOL_NAMES, DirectCaller, TaskServer, calling_as
 
 
 async def call(database: Database, person: Person, name: str, **arguments: Any) -> tuple[bool, Any]:
     """Whether it failed, and what it said."""
     async with Client(TaskServer()) as client:
-        with calling_as(DirectCaller(database, person)):
+        with calling_as(DirectCaller(database, person.principal)):
             result = await client.call_tool(name, arguments)
     if result.is_error:
         [part] = result.content

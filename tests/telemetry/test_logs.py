@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from asyncpg import PostgresError
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 from tests.factories import Person
 
 from taskchat.postgres.database import Database
@@ -54,7 +54,7 @@ async def test_a_failed_statement_shows_no_parameter(database: Database) -> None
                     text("INSERT INTO nowhere (content) VALUES (:content)"),
                     {"content": "a very private message"},
                 )
-        except ProgrammingError:
+        except PostgresError:
             structlog.get_logger().exception("request.crashed")
     assert "nowhere" in lines.getvalue()
     assert "private" not in lines.getvalue()

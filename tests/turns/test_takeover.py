@@ -493,11 +493,11 @@ async def test_a_turn_whose_record_could_not_be_written_is_given_back_without_a_
     failed: list[int] = []
     settle = settle_completed
 
-    async def away_once(*arguments: Any) -> Any:
+    async def away_once(*arguments: Any, **named: Any) -> Any:
         if not failed:
             failed.append(1)
             raise DatabaseError(retry_after_s=1)
-        return await settle(*arguments)
+        return await settle(*arguments, **named)
 
     monkeypatch.setattr(attempt, "settle_completed", away_once)
     async with running_app() as running:

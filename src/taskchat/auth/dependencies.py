@@ -58,8 +58,7 @@ class Authenticator:
         if principal.user_id in self._seen:
             self._seen.move_to_end(principal.user_id)
             return principal
-        async with self._database.transaction(principal) as connection:
-            await repository.know(connection, principal)
+        await repository.know(self._database, principal)
         self._seen[principal.user_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)

@@ -1,15 +1,19 @@
-"""SQL of users. Every statement concerns the caller only."""
+"""Users, as the database knows them."""
 
 from typing import Final
 
-from sqlalchemy import text
-
-from taskchat.postgres.database import Connection
+from taskchat.postgres.database import Database, Function
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 
-_INSERT: Final = text("INSERT INTO users (id) VALUES (:owner) ON CONFLICT DO NOTHING")
+KNOW: Final = Function("user_know_1")
 
 
-async def know(connection: Connection, principal: Principal) -> None:
-    """Make the principal's row, if there is none."""
-    await connection.execute(_INSERT, {"owner": principal.user_id})
+async def know(database: Database, principal: Principal) -> None:
+    """Make the principal's row, if there is none: user_know_1.sql.
+
+    Raises:
+        Overloaded: too many wait for a connection.
+        DatabaseError: the outcome is unknown.
+    """
+    await database.call(principal, KNOW, {}, Precedence.ARRIVING)

@@ -189,7 +189,7 @@ def _check_agent(settings: Settings) -> None:
 def _schema(settings: Settings) -> "Schema":
     """How the database's schema compares with this code; exits if it can't be read."""
     from taskchat.postgres.database import Database
-    from taskchat.postgres.faults import ServerError, reason_of
+    from taskchat.postgres.faults import FAULTS, reason_of
     from taskchat.postgres.migrations import schema_of
 
     assert settings.database_url is not None  # noqa: S101 - checked by the callers
@@ -204,7 +204,7 @@ def _schema(settings: Settings) -> "Schema":
 
     try:
         return asyncio.run(ask())
-    except (ServerError, DatabaseRefused) as error:
+    except (*FAULTS, DatabaseRefused) as error:
         reason = reason_of(error.__cause__ or error)
         _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
 

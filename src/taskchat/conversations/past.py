@@ -1,19 +1,15 @@
 """SQL of what a run is given of a conversation: its newest turns, and a summary of older ones."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, true, update
+from sqlalchemy import text
 
-from taskchat.conversations.messages import IS_REPLY, REPLIES, calls_of_turn
-from taskchat.conversations.models import Conversation, Message
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
-
-_conversations = table_of(Conversation)
-_messages = table_of(Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +42,14 @@ class Summary:
     until: int
 
 
-_history_calls = calls_of_turn("call_id", "tool_name", "parameters", "result", "status")
-_PAST_TURNS = (
-    select(
-        _messages.c.turn_number,
-        _messages.c.content,
-        _history_calls.c.calls,
-        REPLIES.c.content.label("reply"),
-    )
-    .select_from(_messages.outerjoin(REPLIES, IS_REPLY).join(_history_calls, true(), isouter=True))
-    .where(
-        _messages.c.user_id == bindparam("owner"),
-        _messages.c.conversation_id == bindparam("conversation"),
-        _messages.c.position == 0,
-        _messages.c.turn_number < bindparam("before"),
-    )
-    .limit(bindparam("turns_max"))
+_KEEP_SUMMARY: Final = text(
+    "UPDATE conversations SET summary = :summary, summary_turn = :until"
+    " WHERE user_id = :owner AND id = :conversation AND summary_turn = :after"
 )
-_NEWEST_TURNS = _PAST_TURNS.order_by(_messages.c.turn_number.desc())
-_OLDEST_TURNS = _PAST_TURNS.where(_messages.c.turn_number > bindparam("after")).order_by(
-    _messages.c.turn_number
+_FIND_SUMMARY: Final = text(
+    "SELECT summary, summary_turn FROM conversations WHERE user_id = :owner AND id = :conversation"
 )
+_HISTORY: Final = text("SELECT turn_history_1(:owner, :conversation, :before, :turns_max)")
 
 
 async def past_turns(
@@ -76,18 +59,19 @@ async def past_turns(
     *,
     before: int,
     turns_max: int,
-) -> Sequence[PastTurn]:
+) -> list[PastTurn]:
     """The newest turns before this one, newest first. All of them are over when it may run."""
-    rows = await connection.execute(
-        _NEWEST_TURNS,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "before": before,
-            "turns_max": turns_max,
-        },
+    return past_turns_in(
+        await connection.scalar(
+            _HISTORY,
+            {
+                "owner": principal.user_id,
+                "conversation": conversation_id,
+                "before": before,
+                "turns_max": turns_max,
+            },
+        )
     )
-    return _past(rows)
 
 
 async def turns_between(
@@ -98,25 +82,25 @@ async def turns_between(
     after: int,
     before: int,
     turns_max: int,
-) -> Sequence[PastTurn]:
+) -> list[PastTurn]:
     """The oldest turns between two, oldest first."""
-    rows = await connection.execute(
-        _OLDEST_TURNS,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "after": after,
-            "before": before,
-            "turns_max": turns_max,
-        },
+    # Turns are numbered without gaps.
+    before = min(before, after + turns_max + 1)
+    turns = await past_turns(
+        connection,
+        principal,
+        conversation_id,
+        before=before,
+        turns_max=max(0, before - after - 1),
     )
-    return _past(rows)
+    return turns[::-1]
 
 
-def _past(rows: Iterable[AnyRow]) -> list[PastTurn]:
+def past_turns_in(history: str | None) -> list[PastTurn]:
+    """The turns in what the function `turn_history_1` returned."""
     return [
         PastTurn(number=number, said=said, calls=calls or (), reply=reply)
-        for number, said, calls, reply in rows
+        for number, said, calls, reply in (json.loads(history) if history else ())
     ]
 
 
@@ -124,14 +108,10 @@ async def find_summary(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> Summary | None:
     """The summary of a conversation's beginning; None if the conversation is gone."""
-    row = (
-        await connection.execute(
-            select(_conversations.c.summary, _conversations.c.summary_turn).where(
-                _conversations.c.user_id == principal.user_id,
-                _conversations.c.id == conversation_id,
-            )
-        )
-    ).one_or_none()
+    rows = await connection.execute(
+        _FIND_SUMMARY, {"owner": principal.user_id, "conversation": conversation_id}
+    )
+    row = rows.one_or_none()
     return Summary(row.summary, row.summary_turn) if row else None
 
 
@@ -144,13 +124,16 @@ async def keep_summary(
     summary: Summary,
 ) -> bool:
     """Replace the summary that covered up to `after`; False if that one has changed."""
-    kept = await connection.execute(
-        update(_conversations)
-        .where(
-            _conversations.c.user_id == principal.user_id,
-            _conversations.c.id == conversation_id,
-            _conversations.c.summary_turn == after,
+    return (
+        await connection.change(
+            _KEEP_SUMMARY,
+            {
+                "owner": principal.user_id,
+                "conversation": conversation_id,
+                "after": after,
+                "summary": summary.text,
+                "until": summary.until,
+            },
         )
-        .values(summary=summary.text, summary_turn=summary.until)
+        > 0
     )
-    return kept.rowcount > 0

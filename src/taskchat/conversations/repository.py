@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, tuple_, update
+from sqlalchemy import func, select, text, tuple_
 
 from taskchat.conversations.models import Conversation
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus
@@ -17,19 +17,6 @@ _conversations = table_of(Conversation)
 SESSIONS_CHANNEL: Final = "taskchat_sessions"
 """Payload: the id of a conversation that was ended, and the process that knows."""
 
-_NEW_CONVERSATION = text(
-    "INSERT INTO conversations (user_id, id, title, last_turn)"
-    " VALUES (:owner, :conversation, :title, 1)"
-)
-# Ownership, order and lock in one statement. What else is read about the conversation is read
-# later: a statement that waits for this lock continues with the snapshot from before its wait.
-_NEXT_NUMBER = text(
-    "UPDATE conversations SET last_turn = last_turn + 1, updated_at = now(),"
-    " status = 'active'"
-    " WHERE user_id = :owner AND id = :conversation AND status <> 'ended'"
-    " RETURNING last_turn"
-)
-_EXISTS = text("SELECT 1 FROM conversations WHERE user_id = :owner AND id = :conversation")
 _END = text(
     "UPDATE conversations SET status = 'ended', updated_at = now()"
     " WHERE user_id = :owner AND id = :conversation"
@@ -37,6 +24,11 @@ _END = text(
 )
 
 
+_START = text("INSERT INTO conversations (user_id, id) VALUES (:owner, :conversation)")
+_RESUME = text(
+    "UPDATE conversations SET status = 'active'"
+    " WHERE user_id = :owner AND id = :conversation AND status <> 'ended'"
+)
 _conversation_columns = (
     _conversations.c.id,
     _conversations.c.title,
@@ -49,7 +41,7 @@ _conversation_columns = (
 
 
 def _conversation(row: AnyRow) -> ConversationOut:
-    return ConversationOut.model_construct(**row._mapping)
+    return ConversationOut.model_construct(**row)
 
 
 async def find_conversation(
@@ -67,60 +59,20 @@ async def find_conversation(
     return _conversation(row) if row else None
 
 
-async def insert_conversation(
-    connection: Connection, principal: Principal, conversation_id: UUID, *, title: str
-) -> int:
-    """Start a conversation and take its first number."""
-    await connection.execute(
-        _NEW_CONVERSATION,
-        {"owner": principal.user_id, "conversation": conversation_id, "title": title},
-    )
-    return 1
-
-
-async def next_number(
-    connection: Connection, principal: Principal, conversation_id: UUID
-) -> int | None:
-    """Lock the conversation and take its next number; None if it is ended or not there."""
-    number = await connection.scalar(
-        _NEXT_NUMBER, {"owner": principal.user_id, "conversation": conversation_id}
-    )
-    return None if number is None else int(number)
-
-
-async def conversation_exists(
-    connection: Connection, principal: Principal, conversation_id: UUID
-) -> bool:
-    """Whether the principal has it, ended or not."""
-    found = await connection.scalar(
-        _EXISTS, {"owner": principal.user_id, "conversation": conversation_id}
-    )
-    return found is not None
-
-
 async def start_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> None:
     """Start a conversation in which nothing has been said yet."""
-    await connection.execute(
-        insert(_conversations), {"user_id": principal.user_id, "id": conversation_id}
-    )
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    await connection.change(_START, values)
 
 
 async def resume_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> bool:
     """Make a paused conversation active; False if it is ended or not there."""
-    resumed = await connection.execute(
-        update(_conversations)
-        .where(
-            _conversations.c.user_id == principal.user_id,
-            _conversations.c.id == conversation_id,
-            _conversations.c.status != "ended",
-        )
-        .values(status="active")
-    )
-    return resumed.rowcount > 0
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    return await connection.change(_RESUME, values) > 0
 
 
 async def list_conversations(

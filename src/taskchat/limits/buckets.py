@@ -1,12 +1,12 @@
 """Token buckets in Postgres: a turn is counted once, whichever process it comes in on.
 
 A turn spends from three buckets at once, in the transaction that accepts it: if one of them is
-empty, the transaction is rolled back and nothing has been spent.
+empty, nothing is spent.
 """
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -71,9 +71,9 @@ class RateLimits:
         self._tokens = settings.rate_tokens_per_minute
 
     @property
-    def counts_tokens(self) -> bool:
-        """Whether model tokens are limited at all."""
-        return self._tokens > 0
+    def tokens_per_minute(self) -> int | None:
+        """How many model tokens a user may spend in a minute; None if they are not limited."""
+        return self._tokens or None
 
     def of_turn(self, conversation_id: UUID | None, channel: Channel) -> dict[str, int]:
         """The limits that a turn counts against, by scope."""
@@ -82,44 +82,25 @@ class RateLimits:
             limits[f"conversation:{conversation_id}"] = self._conversation
         return {scope: limit for scope, limit in limits.items() if limit}
 
-    async def spend(
-        self,
-        connection: Connection,
-        principal: Principal,
-        conversation_id: UUID,
-        channel: Channel,
-    ) -> RateLevel | None:
-        """Count one turn, in the transaction that accepts it.
+    def to_spend(
+        self, conversation_id: UUID, channel: Channel
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """The limits that a turn counts against, and how much it spends of each, by scope.
 
-        Returns:
-            The tightest level of those with a limit; None if nothing is limited.
-
-        Raises:
-            RateLimited: one of them is used up; roll the transaction back.
-            LimiterFailed: they could not be checked; the transaction is broken.
+        It spends no model tokens, but one has to be left.
         """
         limits = self.of_turn(conversation_id, channel)
         costs = dict.fromkeys(limits, 1)
         if self._tokens:
             limits[TOKENS], costs[TOKENS] = self._tokens, 0
-        if not limits:
-            return None
-        levels = await repository.change(connection, principal, limits, costs)
-        before = [
-            level_of(scope, limits[scope], level + costs[scope]) for scope, level in levels.items()
-        ]
-        if any(level.retry_after_s for level in before):
-            raise _refused(max(before, key=lambda level: level.retry_after_s))
-        return tightest(
-            level_of(scope, limits[scope], level)
-            for scope, level in levels.items()
-            if scope != TOKENS
-        )
+        return limits, costs
 
     async def debit_tokens(self, connection: Connection, principal: Principal, tokens: int) -> None:
-        """Count what a turn has used; the bucket may go below zero."""
+        """Count what was used apart from a turn; the bucket may go below zero."""
         if self._tokens and tokens:
-            await repository.change(connection, principal, {TOKENS: self._tokens}, {TOKENS: tokens})
+            await repository.spend(
+                connection, principal, TOKENS, per_minute=self._tokens, cost=tokens
+            )
 
     async def levels(
         self,
@@ -146,6 +127,33 @@ class RateLimits:
             level_of(scope, limit, min(limit, found.get(scope, limit)))
             for scope, limit in limits.items()
         ]
+
+
+def spent(
+    levels: Mapping[str, float], limits: Mapping[str, int], costs: Mapping[str, int]
+) -> RateLevel | None:
+    """The tightest of the levels that a turn has spent from; None if nothing is limited.
+
+    Args:
+        levels: What is left, by scope.
+        limits: A minute's worth, by scope.
+        costs: How much the turn has spent of each, by scope.
+    """
+    return tightest(
+        level_of(scope, limits[scope], level) for scope, level in levels.items() if costs[scope]
+    )
+
+
+def refusal(
+    levels: Mapping[str, float], limits: Mapping[str, int], costs: Mapping[str, int]
+) -> RateLimited:
+    """The error of a turn that one of its limits has refused; as for `spent`."""
+    return _refused(
+        max(
+            (level_of(scope, limits[scope], left + costs[scope]) for scope, left in levels.items()),
+            key=lambda level: level.retry_after_s,
+        )
+    )
 
 
 def level_of(scope: str, limit: int, level: float) -> RateLevel:

@@ -1,16 +1,21 @@
 """Connecting to the database: one way, for the pool, for LISTEN and for migrations."""
 
 import asyncio
+import json
 import random
 import socket
 import ssl
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from taskchat.moments import new_id
+from taskchat.postgres.statements import Row
 from taskchat.settings.database_url import DatabaseAddress, KeepAlive, is_socket, parse_address
+
+TIME_LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+"""Postgres' limits on what one statement, and one client, may hold up."""
 
 _ELSEWHERE: Final = (
     OSError,
@@ -46,16 +51,14 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
                 self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def open_engine(
-    url: str, *, pooled: bool = False, command_timeout_s: float | None = None, **options: Any
-) -> AsyncEngine:
-    """An engine whose connections are made by `connect`.
+Made = TypeVar("Made", bound=Connection)
+
+
+def open_engine(url: str, **options: Any) -> AsyncEngine:
+    """An engine of SQLAlchemy's whose connections are made by `connect`: for migrations.
 
     Args:
         url: As in `DATABASE_URL`.
-        pooled: Whether a transaction pooler is in front of the database, even if the address does
-            not say so.
-        command_timeout_s: The time limit of each statement; None waits for ever.
         options: Options of SQLAlchemy's engine.
 
     Raises:
@@ -64,21 +67,14 @@ def open_engine(
     address = parse_address(url)
 
     async def connect_to_it(**of_the_driver: Any) -> Connection:
-        return await _connect(address, command_timeout=command_timeout_s, **of_the_driver)
+        return await _connect(address, **of_the_driver)
 
     connect_args: dict[str, Any] = {"async_creator_fn": connect_to_it}
-    if pooled or address.pooled:
-        # The next statement may reach another server process, which knows nothing of what was
-        # prepared here.
+    if address.pooled:
         connect_args |= {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"taskchat_{new_id().hex}",
-        }
-    elif address.statement_cache is not None:
-        connect_args |= {
-            "statement_cache_size": address.statement_cache,
-            "prepared_statement_cache_size": address.statement_cache,
         }
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -87,6 +83,68 @@ def open_engine(
         connect_args=connect_args,
         **options,
     )
+
+
+class Connector:
+    """Makes the service's connections to one database.
+
+    Args:
+        url: As in `DATABASE_URL`.
+        pooled: Whether a transaction pooler is in front of the database, even if the address does
+            not say so.
+        statement_timeout_s: The time limit of each statement; the driver waits a little longer, so
+            that the server's own limit strikes first.
+
+    Attributes:
+        pooled: Whether a session is shared with others, so that nothing may be left in it.
+
+    Raises:
+        ValueError: as `parse_address`.
+    """
+
+    def __init__(self, url: str, *, pooled: bool, statement_timeout_s: float) -> None:
+        self._address = parse_address(url)
+        self.pooled = pooled or self._address.pooled
+        self._timeout = timeout_text(statement_timeout_s)
+        self._options: dict[str, Any] = {"command_timeout": statement_timeout_s + 2}
+        if self.pooled:
+            # The next statement may reach another server process, which knows nothing of what was
+            # prepared here.
+            self._options["statement_cache_size"] = 0
+        elif self._address.statement_cache is not None:
+            self._options["statement_cache_size"] = self._address.statement_cache
+
+    async def connect(self, connection_class: type[Made]) -> Made:
+        """A connection to the first host that will do; raises as `connect`."""
+        made = await _connect(
+            self._address, connection_class=connection_class, record_class=Row, **self._options
+        )
+        # For what runs without a transaction of ours around it. A session that turns out to be
+        # shared, behind a pooler that nobody told of, is left as it is.
+        await made.execute(
+            f"SELECT {time_limits(self._timeout, local=False)}"
+            f" WHERE pg_backend_pid() = {made.get_server_pid()}"
+        )
+        await made.set_type_codec(
+            "json", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+        return cast(Made, made)
+
+
+def timeout_text(seconds: float) -> str:
+    """A time limit as Postgres reads it."""
+    return f"{int(seconds * 1000)}ms"
+
+
+def time_limits(timeout: str, *, local: bool) -> str:
+    """SQL columns that limit what one statement, and one client, may hold up.
+
+    Args:
+        timeout: As `timeout_text` has it.
+        local: Whether it is for the transaction, not for the session, which a transaction pooler
+            gives to others.
+    """
+    return ", ".join(f"set_config('{name}', '{timeout}', {local})" for name in TIME_LIMITS)
 
 
 async def connect(url: str, *, command_timeout_s: float, **options: Any) -> Connection:
@@ -135,9 +193,7 @@ async def _connect_to(
                 direct_tls=address.direct_tls and tls is not None,
                 server_settings=dict(address.server_settings),
                 timeout=address.connect_timeout_s,
-                connection_class=Connection,
-                **address.options,
-                **options,
+                **{"connection_class": Connection, **address.options, **options},
             )
         except (OSError, asyncpg.InvalidAuthorizationSpecificationError) as error:
             if not _may_be_about_tls(error):

@@ -1,4 +1,4 @@
-"""The database. `Database.transaction(principal)` is the only door to a user's rows.
+"""The database. The only doors to a user's rows are `Database.transaction` and `Database.call`.
 
 A transaction is short, never spans a model call, and sees the rows of one principal: the role
 it enters and the user it names bind it by row-level security, whoever logged in.
@@ -6,21 +6,23 @@ it enters and the user it names bind it by row-level security, whoever logged in
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import MetaData, Row, Table, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import MetaData, Table, text
 from sqlmodel import SQLModel
 
 from taskchat.errors import DatabaseUnwritable
-from taskchat.postgres.care import ConnectionCare
-from taskchat.postgres.connect import open_engine
-from taskchat.postgres.faults import FAULTS, fault_of, is_lost
+from taskchat.postgres.connect import Connector, time_limits, timeout_text
+from taskchat.postgres.faults import FAULTS, fault_of
 from taskchat.postgres.line import Line, Precedence
+from taskchat.postgres.pool import Pool
+from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Rows, Values
 from taskchat.principal import Principal
 from taskchat.settings import Settings
+
+__all__ = ["AnyRow", "Connection", "Database", "Function", "Rows", "table_of"]
 
 APP_ROLE: Final = "taskchat_app"
 """Role in which a principal's transactions run; row-level security shows it that user's rows."""
@@ -45,24 +47,11 @@ UNWRITABLE_S: Final = 5.0
 only tried: after this time, requests may try it again."""
 
 _READ_ONLY: Final = text("SELECT current_setting('transaction_read_only')")
-_VERSION: Final = text("SELECT current_setting('server_version_num')::int / 10000, now()")
-_ENTER: Final[TextClause] = text(
-    "SELECT set_config('role', :role, true), set_config('taskchat.user_id', :user_id, true),"
-    " set_config('statement_timeout', :statement_timeout, true),"
-    " set_config('lock_timeout', :statement_timeout, true),"
-    " set_config('idle_in_transaction_session_timeout', :statement_timeout, true)"
-)
-# Local to the transaction, not to the session, which a transaction pooler gives to others.
-
-Connection = AsyncConnection
-"""A connection inside a transaction: what every statement is given."""
-
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-"""A row whose columns are read by name."""
+_VERSION: Final = "SELECT current_setting('server_version_num')::int / 10000, now()"
 
 
 class Database:
-    """One engine and its pool.
+    """One database and the pool of connections to it.
 
     Args:
         url: As in `DATABASE_URL`.
@@ -70,17 +59,13 @@ class Database:
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
-        self.engine: AsyncEngine = open_engine(
+        connector = Connector(
             url,
             pooled=settings.database_direct_url is not None,
-            # The server's own limit should strike first.
-            command_timeout_s=settings.statement_timeout_s + 2,
-            pool_size=settings.db_pool_size,
-            max_overflow=0,
-            pool_timeout=settings.pool_timeout_s,
-            pool_recycle=1800,
+            statement_timeout_s=settings.statement_timeout_s,
         )
-        self._care = ConnectionCare(self.engine)
+        self.pool = Pool(connector, size=settings.db_pool_size)
+        self._session_is_shared = connector.pooled
         self._unwritable_until = float("-inf")
         # Whoever is served gets a connection at once: nobody waits for the pool itself.
         self._line = Line(
@@ -88,12 +73,12 @@ class Database:
             waiting_max=settings.db_line_max,
             still_s=settings.pool_timeout_s,
         )
-        self._statement_timeout = f"{int(settings.statement_timeout_s * 1000)}ms"
+        self._timeout = timeout_text(settings.statement_timeout_s)
 
     @contextlib.asynccontextmanager
     async def transaction(
         self, principal: Principal, precedence: Precedence = Precedence.ARRIVING
-    ) -> AsyncIterator[AsyncConnection]:
+    ) -> AsyncIterator[Connection]:
         """Open a transaction that sees the principal's rows and no others.
 
         Commits when the block ends, rolls back when it raises.
@@ -110,7 +95,7 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def system_transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def system_transaction(self) -> AsyncIterator[Connection]:
         """Open a transaction for work that belongs to no user; it reads no message and no task.
 
         It serves turns that were accepted, and goes first as they do.
@@ -122,7 +107,7 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def login_transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def login_transaction(self) -> AsyncIterator[Connection]:
         """Open a transaction as the login itself, for what only the catalog can tell.
 
         Raises:
@@ -131,25 +116,85 @@ class Database:
         async with self._transaction("none", "", Precedence.ACCEPTED) as connection:
             yield connection
 
+    async def call(
+        self,
+        principal: Principal,
+        function: Function,
+        values: Values | Callable[[], Values],
+        precedence: Precedence = Precedence.ACCEPTED,
+    ) -> Row:
+        """Call a function of the database's that returns one row: a transaction in one round trip.
+
+        Args:
+            principal: Whose rows it may see and change.
+            function: The function, which binds itself to the principal before all else.
+            values: Its arguments, or what tells them once a connection is free.
+            precedence: Who goes first if connections have to be waited for.
+
+        Raises:
+            Overloaded: as for `transaction`.
+            DatabaseError: as for `transaction`.
+        """
+        [row] = await self._call(APP_ROLE, principal.user_id, function, values, precedence)
+        return cast(Row, row)
+
+    async def system_call(self, function: Function, values: Values) -> Rows:
+        """The same for work that belongs to no user; returns all rows.
+
+        Raises:
+            DatabaseError: as for `transaction`.
+        """
+        rows = await self._call(SYSTEM_ROLE, "", function, values, Precedence.ACCEPTED)
+        return Rows(rows)
+
+    async def _call(
+        self,
+        role: str,
+        user_id: str,
+        function: Function,
+        values: Values | Callable[[], Values],
+        precedence: Precedence,
+    ) -> list[Any]:
+        def arguments() -> list[Any]:
+            given = values() if callable(values) else values
+            return [user_id, self._timeout, *function.arguments(given)]
+
+        if self._session_is_shared:
+            # What is prepared must be run by the same server process.
+            async with self._transaction(role, user_id, precedence) as connection:
+                return await connection.fetch(function.sql, *arguments())
+        async with self._line.place(user_id, precedence):
+            with self._reported():
+                async with self.pool.connection() as driven:
+                    return cast("list[Any]", await driven.fetch(function.sql, *arguments()))
+
     @contextlib.asynccontextmanager
     async def _transaction(
         self, role: str, user_id: str, precedence: Precedence
-    ) -> AsyncIterator[AsyncConnection]:
-        async with self._line.place(user_id, precedence), self._bound(role, user_id) as connection:
-            yield connection
+    ) -> AsyncIterator[Connection]:
+        # One round trip. As hex, so that no user id can be read as SQL.
+        begin = (
+            f"BEGIN; SELECT set_config('role', '{role}', true), set_config('taskchat.user_id',"
+            f" convert_from(decode('{user_id.encode().hex()}', 'hex'), 'UTF8'), true),"
+            f" {time_limits(self._timeout, local=True)}"
+        )
+        async with self._line.place(user_id, precedence):
+            with self._reported():
+                async with self.pool.connection(begin) as driven:
+                    try:
+                        yield Connection(driven)
+                        await driven.execute("COMMIT")
+                    except BaseException:
+                        # Report the error that brought us here, not that the socket is gone too.
+                        with contextlib.suppress(*FAULTS):
+                            await driven.execute("ROLLBACK")
+                        raise
 
-    @contextlib.asynccontextmanager
-    async def _bound(self, role: str, user_id: str) -> AsyncIterator[AsyncConnection]:
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Raise what is our business to tell in place of what the driver raises."""
         try:
-            connection = await self._enter(role, user_id)
-            try:
-                yield connection
-                await connection.commit()
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            finally:
-                await connection.close()
+            yield
         except FAULTS as error:
             fault = fault_of(error)
             if fault is None:
@@ -172,48 +217,13 @@ class Database:
 
     async def version(self) -> tuple[int, datetime]:
         """The server's major version and its clock; raises one of `FAULTS` as it comes."""
-        async with self.engine.connect() as connection:
-            version, now = (await connection.execute(_VERSION)).one()
+        async with self.pool.connection() as driven:
+            version, now = await driven.fetchrow(_VERSION)
         return int(version), now
-
-    async def _enter(self, role: str, user_id: str) -> AsyncConnection:
-        """Check a connection out and bind it.
-
-        The first statement may be the one that finds the connection dead, after the server was
-        restarted. Nothing has happened yet at that point, so it is tried once more on a new one:
-        the pool drops all the others as stale when it sees the first.
-        """
-        connection = await self.engine.connect()
-        try:
-            await self._bind(connection, role, user_id)
-        except FAULTS as error:
-            if not is_lost(error):
-                raise
-        else:
-            return connection
-        connection = await self.engine.connect()
-        await self._bind(connection, role, user_id)
-        return connection
-
-    async def _bind(self, connection: AsyncConnection, role: str, user_id: str) -> None:
-        try:
-            await connection.execute(
-                _ENTER,
-                {"role": role, "user_id": user_id, "statement_timeout": self._statement_timeout},
-            )
-        except BaseException:
-            await connection.close()
-            raise
 
     async def close(self) -> None:
         """Close every pooled connection."""
-        await self.engine.dispose()
-
-
-async def _roll_back(connection: AsyncConnection) -> None:
-    # Report the error that brought us here, not that the socket is gone too.
-    with contextlib.suppress(*FAULTS):
-        await connection.rollback()
+        await self.pool.close()
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -5,18 +5,11 @@ from typing import Final
 from asyncpg import InterfaceError as DriverError
 from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from taskchat.errors import DatabaseError, DatabaseRefused, DatabaseUnwritable
 
-ServerError = DBAPIError
-"""What a statement raises if the server refused it, or if its connection was lost."""
-
-FAULTS: Final = (DBAPIError, PoolTimeoutError, OSError, InternalClientError)
-"""All that a statement or an attempt to connect may raise."""
-
-DRIVER_FAULTS: Final = (OSError, PostgresError, DriverError, InternalClientError)
-"""The same for the bare driver; the last is what it raises if it is cut off mid-message."""
+FAULTS: Final = (OSError, PostgresError, DriverError, InternalClientError)
+"""All that a statement or an attempt to connect may raise; the last, if it is cut off halfway."""
 
 READ_ONLY: Final = "25006"
 """read_only_sql_transaction: a standby, a primary that was demoted, or one that was told so."""
@@ -54,9 +47,7 @@ def sqlstate_of(error: BaseException) -> str | None:
 def is_transient(error: BaseException) -> bool:
     """Whether a repeat may succeed: the server was away, or could not, or a time limit struck."""
     state = sqlstate_of(error)
-    if state is not None:
-        return state.startswith(_PASSING)
-    return not isinstance(error, DBAPIError) or is_lost(error)
+    return is_lost(error) if state is None else state.startswith(_PASSING)
 
 
 def is_lost(error: BaseException) -> bool:
@@ -68,9 +59,7 @@ def is_lost(error: BaseException) -> bool:
     if state is not None:
         return state.startswith(_ENDING)
     if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        # SQLAlchemy's error wraps the driver's.
+        # Migrations run over SQLAlchemy, whose error wraps the driver's.
         error = getattr(error.orig, "__cause__", None) or error
     if isinstance(error, DriverError):
         return not isinstance(error, ValueError | TypeError)

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from taskchat.postgres.connect import Connection, connect
-from taskchat.postgres.faults import DRIVER_FAULTS
+from taskchat.postgres.faults import FAULTS
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ class Listener:
         while True:
             try:
                 connection = await connect(self._url, command_timeout_s=TIMEOUT_S)
-            except DRIVER_FAULTS as error:
+            except FAULTS as error:
                 log.warning("listener.unreachable", error=type(error).__name__)
             else:
                 await self._serve(connection)
@@ -87,7 +87,7 @@ class Listener:
                         await lost.wait()
                 if not lost.is_set():
                     await connection.execute("SELECT 1")
-        except DRIVER_FAULTS as error:
+        except FAULTS as error:
             log.warning("listener.lost", error=type(error).__name__)
         finally:
             self.listening.clear()

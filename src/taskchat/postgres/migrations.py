@@ -9,13 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from asyncpg import InterfaceError, InternalClientError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskchat.postgres.database import APP_ROLE, SYSTEM_ROLE, Database
 from taskchat.postgres.faults import is_transient
+from taskchat.postgres.statements import Connection
 from taskchat.refusals import CannotStart
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
@@ -149,13 +150,13 @@ async def schema_of(database: Database) -> Schema:
 
     Raises:
         DatabaseError: the database is away.
-        DBAPIError: it refuses the login.
+        PostgresError: it refuses the login.
     """
     try:
         async with database.system_transaction() as connection:
             revisions = await _revisions(connection)
-    except DBAPIError as error:
-        refused = getattr(error.orig, "sqlstate", None)
+    except PostgresError as error:
+        refused = error.sqlstate
         if refused not in _UNREAD:
             raise
     else:
@@ -190,7 +191,7 @@ _LOOK: Final = text(
 )
 
 
-async def read_schema(connection: AsyncConnection) -> Schema:
+async def read_schema(connection: AsyncConnection | Connection) -> Schema:
     """How the schema stands, as the login of this connection sees it.
 
     The result says what this login can't read, and names other tables if no revision is noted.
@@ -212,7 +213,7 @@ async def read_schema(connection: AsyncConnection) -> Schema:
     return _standing(await _revisions(connection), others=found.tables)
 
 
-async def _revisions(connection: AsyncConnection) -> Sequence[str]:
+async def _revisions(connection: AsyncConnection | Connection) -> Sequence[str]:
     found = await connection.scalars(text("SELECT version_num FROM alembic_version ORDER BY 1"))
     return [str(revision) for revision in found]
 

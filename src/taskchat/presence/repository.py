@@ -16,18 +16,6 @@ PLACES_CHANNEL: Final = "taskchat_places"
 """Payload: the id of a user who needs a place for a WebSocket and has none left."""
 
 
-# Sent only if another process has somebody to tell: committing a notification takes a lock that all
-# of the cluster's committing notifiers share, and most turns have no onlookers.
-def tell_followers(turn: str) -> str:
-    """An SQL column that notifies followers, for a statement that has a row of `turns` so named."""
-    return (
-        f"(SELECT pg_notify('{EVENTS_CHANNEL}', follower.conversation_id::text)"
-        f" FROM live_connections AS follower WHERE follower.user_id = {turn}.user_id"
-        f" AND follower.conversation_id = {turn}.conversation_id"
-        " AND follower.process IS DISTINCT FROM CAST(:process AS uuid) LIMIT 1)"
-    )
-
-
 # One user's connections are counted one after another: whoever joins locks the user's row.
 _LOCK_USER = text("SELECT 1 FROM users WHERE id = :owner FOR NO KEY UPDATE")
 _COUNT = text(
@@ -133,4 +121,4 @@ async def renew(
 
 async def forget_dead(connection: Connection, *, lease_s: float) -> int:
     """Forget connections of processes that died; returns how many. A system transaction."""
-    return (await connection.execute(_FORGET, {"lease_s": lease_s})).rowcount
+    return await connection.change(_FORGET, {"lease_s": lease_s})

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from taskchat.postgres.connect import Connection, connect
-from taskchat.postgres.faults import DRIVER_FAULTS
+from taskchat.postgres.faults import FAULTS
 from taskchat.processes import repository
 from taskchat.processes.repository import Lease
 from taskchat.telemetry import metrics
@@ -100,7 +100,7 @@ class Heartbeat:
             async with self._connection(url) as (connection, session):
                 connected = True
                 await self._beat(connection, session, url)
-        except DRIVER_FAULTS as error:
+        except FAULTS as error:
             log.warning("heartbeat.lost", error=type(error).__name__)
         except Exception:
             # Otherwise nobody would notice that this process is about to be taken for dead.
@@ -156,7 +156,7 @@ class Heartbeat:
                         await lost.wait()
                     raise ConnectionResetError
         except asyncio.CancelledError:
-            with contextlib.suppress(*DRIVER_FAULTS):
+            with contextlib.suppress(*FAULTS):
                 await connection.execute(
                     repository.leave(self._process, timeout_s=self._patience_s)
                 )

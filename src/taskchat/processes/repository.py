@@ -156,4 +156,4 @@ async def forget_dead(connection: Connection) -> int:
 
     One that was frozen all the time puts its row back as soon as it wakes.
     """
-    return (await connection.execute(_FORGET, {"forgotten_h": FORGOTTEN_H})).rowcount
+    return await connection.change(_FORGET, {"forgotten_h": FORGOTTEN_H})

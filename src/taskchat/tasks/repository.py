@@ -3,51 +3,29 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import bindparam, func, select, text
 
-from taskchat.auth.models import User
 from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 from taskchat.tasks.models import Task
 from taskchat.tasks.schemas import TaskFilter, TaskOut
 
 _tasks = table_of(Task)
-_users = table_of(User)
 _columns = [_tasks.c[name] for name in TaskOut.model_fields]
 
-# One statement: the counter's row lock is held for no longer than the insert takes.
-_number = (
-    update(_users)
-    .where(_users.c.id == bindparam("owner"))
-    .values(last_task=_users.c.last_task + 1)
-    .returning(_users.c.id, _users.c.last_task)
-    .cte("number")
+_SHOWN: Final = ", ".join(TaskOut.model_fields)
+_INSERT: Final = text(f"SELECT {_SHOWN} FROM task_add_1(:owner, :title, :description)")
+_CHANGE: Final = text(
+    f"SELECT {_SHOWN} FROM task_change_1(:owner, :task_id, :title, :description, :completed)"
 )
-_INSERT = (
-    insert(_tasks)
-    .from_select(
-        ["user_id", "id", "title", "description"],
-        select(
-            _number.c.id,
-            _number.c.last_task,
-            bindparam("new_title", type_=_tasks.c.title.type),
-            bindparam("new_description", type_=_tasks.c.description.type),
-        ),
-    )
-    .returning(*_columns)
-)
+_DELETE: Final = text(f"SELECT {_SHOWN} FROM task_delete_1(:owner, :task_id)")
 _FIND = select(*_columns).where(
     _tasks.c.user_id == bindparam("owner"), _tasks.c.id == bindparam("task_id")
-)
-_DELETE = (
-    delete(_tasks)
-    .where(_tasks.c.user_id == bindparam("owner"), _tasks.c.id == bindparam("task_id"))
-    .returning(*_columns)
 )
 
 
 def _task(row: AnyRow) -> TaskOut:
-    return TaskOut.model_construct(**row._mapping)
+    return TaskOut.model_construct(**row)
 
 
 async def insert_task(
@@ -56,7 +34,7 @@ async def insert_task(
     """Add a task under the user's next number."""
     result = await connection.execute(
         _INSERT,
-        {"owner": principal.user_id, "new_title": title, "new_description": description},
+        {"owner": principal.user_id, "title": title, "description": description},
     )
     return _task(result.one())
 
@@ -88,10 +66,6 @@ async def list_tasks(
     return [_task(row) for row in await connection.execute(statement)]
 
 
-OPEN_TASKS: Final = "(SELECT count(*) FROM tasks WHERE user_id = :owner AND NOT completed)"
-"""An SQL column: how many open tasks its owner has."""
-
-
 async def count_tasks(connection: Connection, principal: Principal, *, status: TaskFilter) -> int:
     """How many tasks match the filter."""
     statement = (
@@ -112,15 +86,11 @@ async def change_task(
     completed: bool | None = None,
 ) -> TaskOut | None:
     """Change the fields that are given; None if there is no such task."""
-    given = {"title": title, "description": description, "completed": completed}
-    changes = {name: literal(value) for name, value in given.items() if value is not None}
-    statement = (
-        update(_tasks)
-        .where(_tasks.c.user_id == principal.user_id, _tasks.c.id == task_id)
-        .values(**changes, updated_at=func.now())
-        .returning(*_columns)
+    values = {"title": title, "description": description, "completed": completed}
+    result = await connection.execute(
+        _CHANGE, {"owner": principal.user_id, "task_id": task_id, **values}
     )
-    row = (await connection.execute(statement)).one_or_none()
+    row = result.one_or_none()
     return _task(row) if row else None
 
 

@@ -96,7 +96,7 @@ async def change_task(
         TaskNotFound: the principal has none of that number.
     """
     if title is None and description is None and completed is None:
-        raise InvalidTask("change", "needs at least one of title, description and completed")
+        raise nothing_to_change()
     task = (
         await repository.change_task(
             connection,
@@ -112,6 +112,11 @@ async def change_task(
     if task is None:
         raise TaskNotFound(task_id)
     return task
+
+
+def nothing_to_change() -> InvalidTask:
+    """The error of a change that changes nothing."""
+    return InvalidTask("change", "needs at least one of title, description and completed")
 
 
 async def delete_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut:

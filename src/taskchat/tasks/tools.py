@@ -18,9 +18,10 @@ from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from taskchat.postgres.database import Connection
+from taskchat.postgres.database import Database
 from taskchat.principal import Principal
-from taskchat.tasks import service
+from taskchat.tasks import effects, service
+from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
 from taskchat.tasks.schemas import TaskFilter
 
@@ -46,14 +47,13 @@ class ListedTask(BaseModel):
 
 
 class TaskList(BaseModel):
-    """What list_tasks answers: the oldest `LISTED_MAX` that fit the filter."""
+    """What list_tasks answers: the oldest that fit the filter, `effects.LISTED_MAX` at most."""
 
     tasks: list[ListedTask]
     total: int = Field(description="How many tasks fit the filter, shown here or not.")
 
 
 Result = TypeVar("Result", bound=BaseModel)
-Effect = Callable[[Connection, Principal], Awaitable[Result]]
 
 
 class ToolFailure(Exception):
@@ -68,14 +68,35 @@ class ToolCaller(Protocol):
         """Whose tasks these are."""
         ...
 
-    async def perform(self, effect: Effect[Result], result_type: type[Result]) -> Result:
-        """Run the effect in a transaction of the principal's and return its result.
+    async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
+        """Carry out the effect for the principal and return its result.
 
         Raises:
             ToolFailure: the effect refused.
             ServiceError: the effect could not run at all.
         """
         ...
+
+
+class DirectCaller:
+    """A caller with nothing else to commit.
+
+    Args:
+        database: Where the tasks are stored.
+        principal: Whose tasks these are.
+    """
+
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self.principal = principal
+        self._database = database
+
+    async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
+        """Carry out the effect, in a transaction of its own."""
+        async with self._database.transaction(self.principal) as connection:
+            answer = await effects.perform(connection, self.principal, effect)
+        if answer is None:
+            raise ToolFailure(effect.refusal)
+        return result_type.model_validate_json(answer)
 
 
 _caller: ContextVar[ToolCaller] = ContextVar("tool_caller")
@@ -91,21 +112,27 @@ def calling_as(caller: ToolCaller) -> Iterator[None]:
         _caller.reset(token)
 
 
-async def _perform(effect: Effect[Result], result_type: type[Result]) -> Result:
-    async def explained(connection: Connection, principal: Principal) -> Result:
-        try:
-            return await effect(connection, principal)
-        except service.TaskNotFound as error:
-            raise ToolFailure(
-                f"No task {error.task_id}. Call list_tasks to see the ids."
-            ) from error
-        except service.InvalidTask as error:
-            raise ToolFailure(error.message) from error
-
+async def _perform(effect: TaskEffect, result_type: type[Result]) -> Result:
     try:
-        return await _caller.get().perform(explained, result_type)
+        return await _caller.get().perform(effect, result_type)
     except ToolFailure as failure:
         raise ToolError(str(failure)) from failure
+
+
+def _checked(check: Callable[[str], str], value: str) -> str:
+    """The value as it is kept.
+
+    Raises:
+        ToolError: it breaks a rule.
+    """
+    try:
+        return check(value)
+    except service.InvalidTask as error:
+        raise ToolError(error.message) from error
+
+
+def _unknown(task_id: int) -> str:
+    return f"No task {task_id}. Call list_tasks to see the ids."
 
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -142,13 +169,12 @@ Description = Annotated[
 
 async def add_task(title: Title, description: Description = None) -> TaskDone:
     """Add a task to the list. Returns its number."""
-
-    async def effect(connection: Connection, principal: Principal) -> TaskDone:
-        task = await service.add_task(
-            connection, principal, title=title, description=description or ""
-        )
-        return TaskDone(task_id=task.id, status="created", title=task.title)
-
+    effect = TaskEffect(
+        "add",
+        done="created",
+        title=_checked(service.checked_title, title),
+        description=_checked(service.checked_description, description or ""),
+    )
     return await _perform(effect, TaskDone)
 
 
@@ -159,45 +185,21 @@ async def list_tasks(
     ] = "all",
 ) -> TaskList:
     """Show the tasks with their numbers, oldest first."""
-
-    async def effect(connection: Connection, principal: Principal) -> TaskList:
-        tasks = await service.list_tasks(connection, principal, status=status, limit=LISTED_MAX)
-        total = len(tasks)
-        if total == LISTED_MAX:
-            total = await service.count_tasks(connection, principal, status=status)
-        return TaskList(
-            tasks=[
-                ListedTask(
-                    id=task.id,
-                    title=task.title,
-                    description=task.description,
-                    completed=task.completed,
-                )
-                for task in tasks
-            ],
-            total=total,
-        )
-
-    return await _perform(effect, TaskList)
+    shown = None if status == "all" else status == "completed"
+    return await _perform(TaskEffect("list", completed=shown), TaskList)
 
 
 async def complete_task(task_id: TaskId) -> TaskDone:
     """Mark a task as done."""
-
-    async def effect(connection: Connection, principal: Principal) -> TaskDone:
-        task = await service.change_task(connection, principal, task_id, completed=True)
-        return TaskDone(task_id=task.id, status="completed", title=task.title)
-
+    effect = TaskEffect(
+        "change", done="completed", task=task_id, completed=True, refusal=_unknown(task_id)
+    )
     return await _perform(effect, TaskDone)
 
 
 async def delete_task(task_id: TaskId) -> TaskDone:
     """Remove a task from the list for good."""
-
-    async def effect(connection: Connection, principal: Principal) -> TaskDone:
-        task = await service.delete_task(connection, principal, task_id)
-        return TaskDone(task_id=task.id, status="deleted", title=task.title)
-
+    effect = TaskEffect("delete", done="deleted", task=task_id, refusal=_unknown(task_id))
     return await _perform(effect, TaskDone)
 
 
@@ -207,13 +209,18 @@ async def update_task(
     description: Description = None,
 ) -> TaskDone:
     """Change a task's title, its description, or both. What is not given stays."""
-
-    async def effect(connection: Connection, principal: Principal) -> TaskDone:
-        task = await service.change_task(
-            connection, principal, task_id, title=title, description=description
-        )
-        return TaskDone(task_id=task.id, status="updated", title=task.title)
-
+    if title is None and description is None:
+        raise ToolError(service.nothing_to_change().message)
+    effect = TaskEffect(
+        "change",
+        done="updated",
+        task=task_id,
+        title=None if title is None else _checked(service.checked_title, title),
+        description=None
+        if description is None
+        else _checked(service.checked_description, description),
+        refusal=_unknown(task_id),
+    )
     return await _perform(effect, TaskDone)
 
 

@@ -130,7 +130,7 @@ async def take_message(
     turns: CurrentTurns,
     channel: WantedChannel,
     request_id: RequestId,
-    _scope: Scope,
+    scope: Scope,
     circumstances: Annotated[Circumstances, Depends(request_circumstances)],
     key: Annotated[str | None, Depends(idempotency_key)],
     body: Annotated[ChatRequest, Depends(json_body(ChatRequest))],
@@ -144,6 +144,7 @@ async def take_message(
         idempotency_key=key,
         request_id=request_id,
         circumstances=circumstances,
+        shows_conversation=scope == "all" and not channel.streams,
     )
     try:
         accepted = await accept_turn(message, principal=principal, deps=turns)

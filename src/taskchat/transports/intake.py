@@ -19,6 +19,7 @@ def new_message(
     request_id: str,
     circumstances: Circumstances,
     conversation_held: bool = False,
+    shows_conversation: bool = False,
 ) -> NewMessage:
     """A message that may become a turn.
 
@@ -31,6 +32,7 @@ def new_message(
         request_id: The request's id, for the error if the turn fails.
         circumstances: What is known about the sender.
         conversation_held: Whether the sender is bound to the conversation, as a socket is.
+        shows_conversation: Whether the answer is to show the conversation.
 
     Raises:
         InvalidRequest: it is too long.
@@ -47,4 +49,5 @@ def new_message(
         request_id=request_id,
         circumstances=circumstances,
         conversation_held=conversation_held,
+        shows_conversation=shows_conversation,
     )

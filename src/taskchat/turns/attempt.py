@@ -8,7 +8,7 @@ import structlog
 from taskchat.assistant.record import Answer
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
 from taskchat.limits.buckets import limiter_failed
-from taskchat.limits.repository import LimiterFailed
+from taskchat.postgres.faults import FAULTS
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.turns.deps import TurnDeps
@@ -76,8 +76,11 @@ async def _run(
     else:
         job.settling = True
         events.status("responding")
-        ended = await settle_completed(deps.database, deps.prices, ledger, start.message, reply)
-    deps.jobs.run_errand(_afterwards(ledger, deps))
+        ended = await settle_completed(
+            ledger, start.message, reply, deps=deps, shows_conversation=job.shows_conversation
+        )
+    if deps.settings.history_summary:
+        deps.jobs.run_errand(_sum_up(job.turn, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
     log.info(
         f"turn.{ended.status}",
@@ -110,25 +113,22 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
     )
 
 
-async def _afterwards(ledger: TurnLedger, deps: TurnDeps) -> None:
-    """Do what is left once the turn has ended; a failure here does not change its outcome."""
-    turn = ledger.held.turn
-    await _count_tokens(turn.principal, ledger.answers, deps)
-    if deps.settings.history_summary:
-        answers = await sum_up(turn, deps)
-        await _count_tokens(turn.principal, answers, deps)
-        await _count_usage(turn, answers, deps)
+async def _sum_up(turn: TurnRef, deps: TurnDeps) -> None:
+    """Summarise what falls out of the history; a failure does not change how the turn ended."""
+    answers = await sum_up(turn, deps)
+    await _count_tokens(turn.principal, answers, deps)
+    await _count_usage(turn, answers, deps)
 
 
 async def _count_tokens(principal: Principal, answers: Sequence[Answer], deps: TurnDeps) -> None:
-    """Count the tokens that models have used against the user's limit."""
+    """Count the tokens that models used after the turn's end against its user's limit."""
     tokens = sum(answer.input_tokens + answer.output_tokens for answer in answers)
-    if not (tokens and deps.limits.counts_tokens):
+    if not (tokens and deps.limits.tokens_per_minute):
         return
     try:
         async with deps.database.transaction(principal, Precedence.ACCEPTED) as connection:
             await deps.limits.debit_tokens(connection, principal, tokens)
-    except (LimiterFailed, DatabaseError):
+    except (DatabaseError, *FAULTS):
         limiter_failed("tokens")
 
 
@@ -147,6 +147,4 @@ async def _settle_failed(
     job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
 ) -> TurnState:
     job.settling = True
-    return await settle_failed(
-        deps.database, deps.prices, ledger, error, request_id=request_id or str(job.turn.id)
-    )
+    return await settle_failed(ledger, error, deps=deps, request_id=request_id or str(job.turn.id))

@@ -9,23 +9,30 @@ from uuid import UUID
 
 from taskchat.assistant.circumstances import Circumstances
 from taskchat.assistant.run import Needs
-from taskchat.conversations import repository as conversations
 from taskchat.conversations.schemas import MessageOut
 from taskchat.errors import (
     ConversationBusy,
     ConversationEnded,
     IdempotencyMismatch,
     NotFound,
+    ServiceError,
     ShuttingDown,
     TurnInProgress,
 )
-from taskchat.limits.buckets import RateLevel, RateLimits
+from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed, refusal, spent
 from taskchat.moments import new_id, utc_now
-from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.database import Database
 from taskchat.principal import Channel, Principal
 from taskchat.turns import store
-from taskchat.turns.background import Background, read_past
-from taskchat.turns.events import AgentState, AgentStatus, StoredEvent, TurnStarted, stored
+from taskchat.turns.background import Background
+from taskchat.turns.events import (
+    AgentState,
+    AgentStatus,
+    StoredEvent,
+    TurnStarted,
+    around,
+    stored,
+)
 from taskchat.turns.states import Claim, TurnRef, TurnState
 
 TITLE_CHARS: Final = 80
@@ -51,6 +58,7 @@ class NewMessage:
         circumstances: What is known about the sender.
         conversation_held: Whether the sender is bound to its conversation, rather than naming it in
             each message: then the message that began it comes back with the id that it was given.
+        shows_conversation: Whether the answer is to show the conversation.
     """
 
     content: str
@@ -60,6 +68,7 @@ class NewMessage:
     request_id: str
     circumstances: Circumstances = NOTHING_KNOWN
     conversation_held: bool = False
+    shows_conversation: bool = False
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -93,16 +102,12 @@ class Begun:
     background: Background
 
 
-class _KeyTaken(Exception):
-    """Another request with the same key committed since we looked."""
-
-
 async def begin(
     database: Database,
     principal: Principal,
     message: NewMessage,
     *,
-    limits: RateLimits | None,
+    limits: RateLimits,
     process: UUID,
     lease_s: float,
     queue_max: int,
@@ -115,7 +120,7 @@ async def begin(
         database: Where everything is stored.
         principal: The sender.
         message: What the sender said.
-        limits: What the turn counts against; None lets it in uncounted.
+        limits: What the turn counts against.
         process: This process, which becomes the owner of a turn that may start at once.
         lease_s: How long it stays the owner without a sign of life.
         queue_max: The most turns of one conversation that may wait.
@@ -132,76 +137,78 @@ async def begin(
         ConversationBusy: too many turns wait in it already; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
         RateLimited: one of the user's limits is used up; nothing was stored.
-        LimiterFailed: the limits could not be checked; nothing was stored.
         ShuttingDown: the turn is a new one, and this process takes no more.
         DatabaseError: nothing was stored, or the outcome is unknown; a repeat with the key tells.
     """
-    try:
-        async with database.transaction(principal) as connection:
-            if message.idempotency_key is not None:
-                known = await store.find.by_key(connection, principal, message.idempotency_key)
-                if known is not None:
-                    return _same_body(known, message)
-            if draining():
-                raise ShuttingDown(retry_after_s=1)
-            turn = await _numbered(connection, principal, message)
-            rate = None
-            if limits is not None:
-                rate = await limits.spend(
-                    connection, principal, turn.conversation_id, message.channel
-                )
-            waiting = 0
-            if message.conversation_id is not None:
-                waiting = await store.begin.count_waiting(
-                    connection, principal, turn.conversation_id
-                )
-            if waiting > queue_max:
-                raise ConversationBusy(
-                    f"{queue_max} messages of this conversation are waiting already; this one "
-                    "was not stored. Send it again later.",
-                    conversation_id=turn.conversation_id,
-                    retry_after_s=5,
-                )
-            said = MessageOut(
-                id=new_id(),
-                role="user",
-                content=message.content,
-                created_at=utc_now(),
-                tool_calls=[],
-            )
-            events = _first_events(turn, message, said, starts=waiting == 0)
-            inserted = await store.begin.insert_turn(
-                connection,
-                turn,
-                channel=message.channel,
-                starts=waiting == 0,
-                process=process,
-                lease_s=lease_s,
-                key=message.idempotency_key,
-                fingerprint=message.fingerprint,
-                circumstances=message.circumstances.stored(),
-                message_id=said.id,
-                content=said.content,
-                created_at=said.created_at,
-                events=events,
-                count_open=needs.open_tasks and not waiting,
-            )
-            if inserted is None:
-                raise _KeyTaken
-            claim, background = None, Background()
-            if not waiting:
-                claim = Claim(turn, attempt=1, deaths=0, channel=message.channel)
-                background = Background(
-                    *await read_past(connection, turn, needs), inserted.open_tasks
-                )
-            return Begun(turn, said, rate, events, claim, message.circumstances, background)
-    except _KeyTaken:
+    conversation_id = message.conversation_id or new_id()
+    turn = TurnRef(principal, new_id(), conversation_id, UNNUMBERED)
+    said = MessageOut(
+        id=new_id(), role="user", content=message.content, created_at=utc_now(), tool_calls=[]
+    )
+    started, at_once, in_line = _first_events(turn, message, said)
+    head, tail = around(started, "number", str(UNNUMBERED))
+    counts, costs = limits.to_spend(conversation_id, message.channel)
+    beginning = await store.begin.begin(
+        database,
+        principal,
+        key=message.idempotency_key,
+        fingerprint=message.fingerprint,
+        draining=draining,
+        conversation_id=conversation_id,
+        title=None if message.conversation_id else _title(message.content),
+        limits=counts,
+        costs=costs,
+        queue_max=queue_max,
+        process=process,
+        lease_s=lease_s,
+        turn_id=turn.id,
+        channel=message.channel,
+        circumstances=message.circumstances.stored(),
+        message_id=said.id,
+        content=said.content,
+        said_at=said.created_at,
+        started=(head, tail),
+        at_once=at_once.data,
+        in_line=in_line.data,
+        history_turns_max=needs.history_turns_max,
+        with_summary=needs.summary,
+        with_open_tasks=needs.open_tasks,
+    )
+    if beginning.known is not None:
+        return _same_body(beginning.known, message)
+    if beginning.outcome == "taken":
         return await _taken(database, principal, message)
+    if beginning.outcome == "limited":
+        raise refusal(beginning.levels, counts, costs)
+    if beginning.outcome != "begun":
+        raise _refused(beginning.outcome, message, queue_max)
+    if beginning.limits_failed:
+        limiter_failed("turns")
+    turn = replace(turn, number=beginning.number)
+    starts = not beginning.waiting
+    events = [
+        replace(started, number=turn.number, data=f"{head}{turn.number}{tail}"),
+        replace(at_once if starts else in_line, number=turn.number),
+    ]
+    return Begun(
+        turn,
+        said,
+        spent(beginning.levels, counts, costs),
+        events,
+        Claim(turn, attempt=1, deaths=0, channel=message.channel) if starts else None,
+        message.circumstances,
+        Background(beginning.history, beginning.summary, beginning.open_tasks),
+    )
+
+
+UNNUMBERED: Final = 0
+"""A turn's number until the database has given it one."""
 
 
 def _first_events(
-    turn: TurnRef, message: NewMessage, said: MessageOut, *, starts: bool
-) -> list[StoredEvent]:
+    turn: TurnRef, message: NewMessage, said: MessageOut
+) -> tuple[StoredEvent, StoredEvent, StoredEvent]:
+    """The first event; and the second one, if the turn may start and if it has to wait."""
     started = stored(
         TurnStarted,
         turn,
@@ -212,31 +219,35 @@ def _first_events(
         message_id=said.id,
         content=said.content,
     )
-    status = AT_ONCE if starts else IN_LINE
-    return [started, stored(AgentStatus, turn, 2, said.created_at, status=status)]
+    at_once, in_line = (
+        stored(AgentStatus, turn, 2, said.created_at, status=status)
+        for status in (AT_ONCE, IN_LINE)
+    )
+    return started, at_once, in_line
 
 
-async def _numbered(connection: Connection, principal: Principal, message: NewMessage) -> TurnRef:
-    """The next turn of the message's conversation, which is locked from here on."""
-    if message.conversation_id is None:
-        conversation_id = new_id()
-        number = await conversations.insert_conversation(
-            connection,
-            principal,
-            conversation_id,
-            title=" ".join(message.content.split())[:TITLE_CHARS],
-        )
-        return TurnRef(principal, new_id(), conversation_id, number)
+def _title(content: str) -> str:
+    return " ".join(content.split())[:TITLE_CHARS]
+
+
+def _refused(outcome: str, message: NewMessage, queue_max: int) -> ServiceError:
     conversation_id = message.conversation_id
-    next_number = await conversations.next_number(connection, principal, conversation_id)
-    if next_number is None:
-        if await conversations.conversation_exists(connection, principal, conversation_id):
-            raise ConversationEnded(conversation_id=conversation_id)
-        raise NotFound(
-            f"No conversation {conversation_id}. Leave conversation_id out to start one.",
-            conversation_id=conversation_id,
-        )
-    return TurnRef(principal, new_id(), conversation_id, next_number)
+    match outcome:
+        case "draining":
+            return ShuttingDown(retry_after_s=1)
+        case "ended":
+            return ConversationEnded(conversation_id=conversation_id)
+        case "busy":
+            return ConversationBusy(
+                f"{queue_max} messages of this conversation are waiting already; this one "
+                "was not stored. Send it again later.",
+                conversation_id=conversation_id,
+                retry_after_s=5,
+            )
+    return NotFound(
+        f"No conversation {conversation_id}. Leave conversation_id out to start one.",
+        conversation_id=conversation_id,
+    )
 
 
 async def _taken(database: Database, principal: Principal, message: NewMessage) -> TurnState:

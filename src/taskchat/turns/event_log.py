@@ -132,12 +132,11 @@ class EventLog:
             written: set[UUID] = set()
             again_s = self.interval_s
             try:
-                async with self.database.system_transaction() as connection:
-                    written = await store.events.append(
-                        connection,
-                        [(writer.held, events) for writer, events in batches],
-                        process=self.process,
-                    )
+                written = await store.events.append(
+                    self.database,
+                    [(writer.held, events) for writer, events in batches],
+                    process=self.process,
+                )
             except DatabaseError:
                 # Whatever the statement reported, its commit is in doubt.
                 written, again_s = set(), RETRY_S
@@ -237,6 +236,19 @@ class EventWriter:
         self._take_text()
         self._seq += 1
         self._pending.append(make(self.held.turn, self._seq, utc_now()))
+
+    def next(self, event: type[EventBase], **fields: Any) -> StoredEvent:
+        """The event that would come next, for a commit that will know more of it.
+
+        It is no event before `add_stored`.
+        """
+        self._take_text()
+        return stored(event, self.held.turn, self._seq + 1, utc_now(), **fields)
+
+    def add_stored(self, event: StoredEvent) -> None:
+        """Add the event that comes next, which has just been stored; see `carried`."""
+        self._seq = event.seq
+        self._pending.append(event)
 
     def _take_text(self) -> None:
         if self._thought and not self._streaming:

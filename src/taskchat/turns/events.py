@@ -240,6 +240,20 @@ def stored(
     return StoredEvent(turn.id, turn.number, seq, made.type, made.model_dump_json())
 
 
+def around(event: StoredEvent, field: str, value: str) -> tuple[str, str]:
+    """An event's JSON before and after the value of a field that only the database knows.
+
+    Args:
+        event: The event.
+        field: The field's name. As a field it can't be mistaken for a text: there, its quotes would
+            be escaped.
+        value: The value that it has so far, as JSON.
+    """
+    named = f'"{field}":'
+    before, _, after = event.data.partition(named + value)
+    return before + named, after
+
+
 def completed(turn: TurnRef, seq: int, moment: datetime, *, result: str) -> StoredEvent:
     """The event of a turn that ended well.
 

@@ -21,11 +21,13 @@ class Job:
         attempt: The attempt that runs here; None if none does.
         running: Set once the turn runs, here or elsewhere.
         settling: Whether the run is over and its outcome is being written.
+        shows_conversation: Whether whoever waits for it is to be shown the conversation.
         task: The task that sees the turn through; its result is how the turn ended.
     """
 
-    def __init__(self, turn: TurnRef) -> None:
+    def __init__(self, turn: TurnRef, *, shows_conversation: bool = False) -> None:
         self.turn = turn
+        self.shows_conversation = shows_conversation
         self.attempt: int | None = None
         self.running = asyncio.Event()
         self.settling = False
@@ -77,9 +79,11 @@ class TurnJobs:
         self,
         turn: TurnRef,
         work: Callable[[Job], Coroutine[Any, Any, TurnState]],
+        *,
+        shows_conversation: bool = False,
     ) -> Job:
         """Begin to see a turn through; there is one job per turn."""
-        job = Job(turn)
+        job = Job(turn, shows_conversation=shows_conversation)
         job.task = asyncio.create_task(work(job), name=f"turn {turn.id}")
         self._jobs[turn.id] = job
         job.task.add_done_callback(lambda task: self._done(turn.id, task))

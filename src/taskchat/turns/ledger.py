@@ -4,22 +4,29 @@ Either both are stored or neither is. The transaction begins with the fence: a p
 turn to another one writes nothing more into it.
 """
 
-import time
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid5
 
 from taskchat.assistant.record import Answer
 from taskchat.conversations.history import InputItem
-from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
+from taskchat.conversations.schemas import ToolCallOut
 from taskchat.errors import ModelError
-from taskchat.postgres.database import Connection, Database
-from taskchat.postgres.line import Precedence
+from taskchat.postgres.database import Database
 from taskchat.principal import Principal
-from taskchat.tasks.tools import Effect, Result, ToolFailure
+from taskchat.tasks.effects import TaskEffect
+from taskchat.tasks.tools import Result, ToolFailure
 from taskchat.turns import store
 from taskchat.turns.event_log import EventWriter
-from taskchat.turns.events import OpenAICall, OpenAIResponse, ToolCallEvent, ToolResultEvent
+from taskchat.turns.events import (
+    OpenAICall,
+    OpenAIResponse,
+    ToolCallEvent,
+    ToolResultEvent,
+    around,
+)
 from taskchat.turns.states import Claim
 
 
@@ -118,125 +125,68 @@ class TurnLedger:
         return call
 
     async def perform(
-        self,
-        call: "LedgerCall",
-        effect: Effect[Result],
-        result_type: type[Result],
+        self, call: "LedgerCall", effect: TaskEffect, result_type: type[Result]
     ) -> Result:
-        """Run an effect and record it, once."""
-        known = self.calls.get(call.call_id)
-        if known is not None:
-            if known.status != "completed":
-                raise ToolFailure(str(known.result.get("error", "")))
-            return result_type.model_validate(known.result)
-        began = time.monotonic()
-        try:
-            async with (
-                self.events.carried(),
-                self._database.transaction(call.principal, Precedence.ACCEPTED) as connection,
-            ):
-                await self._fence(connection)
-                failure: ToolFailure | None = None
-                try:
-                    result = await effect(connection, call.principal)
-                    shown = result.model_dump(mode="json")
-                except ToolFailure as refused:
-                    # The rules refuse before they change anything: only the refusal is kept.
-                    failure, shown = refused, {"error": str(refused)}
-                recorded = await self._record(
-                    connection, call, shown, "failed" if failure else "completed", began
-                )
-        except BaseException as error:
-            self.broken = self.broken or (error if isinstance(error, Exception) else None)
-            raise
-        self._committed(call, recorded)
-        if failure is not None:
-            raise failure
-        return result
+        """Carry out an effect and record it, once."""
+        done = self.calls.get(call.call_id)
+        if done is None:
+            try:
+                done = await self._record(call, effect)
+            except BaseException as error:
+                self.broken = self.broken or (error if isinstance(error, Exception) else None)
+                raise
+        if done.status != "completed":
+            raise ToolFailure(str(done.result.get("error", "")))
+        return result_type.model_validate(done.result)
 
     async def refuse(self, call: "LedgerCall", text: str) -> None:
         """Record a call that failed before any tool ran."""
-        async with (
-            self.events.carried(),
-            self._database.transaction(call.principal, Precedence.ACCEPTED) as connection,
-        ):
-            await self._fence(connection)
-            recorded = await self._record(
-                connection, call, {"error": text}, "failed", time.monotonic()
+        await self._record(call, TaskEffect(None, refusal=text))
+
+    async def _record(self, call: "LedgerCall", effect: TaskEffect) -> ToolCallOut:
+        """Commit an effect with its record, what the model decided before it, and the events."""
+        answers = list(enumerate(self.answers, 1))[self._kept :]
+        async with self.events.carried() as events:
+            told = events.next(
+                ToolResultEvent,
+                tool_call_id=call.id,
+                tool_name=call.tool_name,
+                result={},
+                duration_ms=0,
+                is_error=False,
             )
-        self._committed(call, recorded)
-
-    async def _fence(self, connection: Connection) -> None:
-        if not await store.record.still_ours(connection, self.held):
-            raise TurnLost
-
-    async def _record(
-        self,
-        connection: Connection,
-        call: "LedgerCall",
-        result: dict[str, Any],
-        status: ToolCallStatus,
-        began: float,
-    ) -> ToolCallOut:
-        await self._keep_answers(connection)
-        duration_ms = round((time.monotonic() - began) * 1000)
-        self.events.add(
-            ToolResultEvent,
-            tool_call_id=call.id,
-            tool_name=call.tool_name,
-            result=result,
-            duration_ms=duration_ms,
-            is_error=status != "completed",
-        )
-        executed_at = await store.record.insert_call(
-            connection,
-            self.held.turn,
-            {
-                "id": call.id,
-                "call_id": call.call_id,
-                "position": len(self.calls),
-                "tool_name": call.tool_name,
-                "parameters": call.arguments,
-                "result": result,
-                "status": status,
-                "duration_ms": duration_ms,
-            },
-            self.events.pending(),
-            process=self.events.process,
-        )
-        return ToolCallOut(
+            recorded = await store.record.call_tool(
+                self._database,
+                self.held,
+                process=events.process,
+                id_=call.id,
+                call_id=call.call_id,
+                position=len(self.calls),
+                tool_name=call.tool_name,
+                arguments=call.arguments,
+                effect=effect,
+                answers=answers,
+                events=events.pending(),
+                result_seq=told.seq,
+                result_head=around(told, "result", "{}")[0],
+            )
+            if recorded is None:
+                raise TurnLost
+            events.add_stored(replace(told, data=recorded.event))
+        done = ToolCallOut(
             id=call.id,
             tool_name=call.tool_name,
             parameters=call.arguments,
-            result=result,
-            status=status,
-            executed_at=executed_at,
+            result=json.loads(recorded.result),
+            status=recorded.status,
+            executed_at=recorded.executed_at,
         )
+        self._committed(call, done)
+        return done
 
-    async def _keep_answers(self, connection: Connection) -> None:
-        """Store what the model decided with the first commit that follows from it."""
-        unkept = self.answers[self._kept :]
-        if unkept:
-            await store.record.insert_answers(
-                connection,
-                self.held.turn,
-                [
-                    {
-                        "number": number,
-                        "model": answer.model,
-                        "items": list(answer.items),
-                        "input_tokens": answer.input_tokens,
-                        "cached_input_tokens": answer.cached_input_tokens,
-                        "output_tokens": answer.output_tokens,
-                        "duration_ms": answer.duration_ms,
-                    }
-                    for number, answer in enumerate(unkept, self._kept + 1)
-                ],
-            )
-
-    def _committed(self, call: "LedgerCall", recorded: ToolCallOut) -> None:
+    def _committed(self, call: "LedgerCall", done: ToolCallOut) -> None:
         self._kept = len(self.answers)
-        self.calls[call.call_id] = recorded
+        self.calls[call.call_id] = done
 
 
 class LedgerCall:
@@ -262,8 +212,8 @@ class LedgerCall:
         """Whether the call's outcome is on record."""
         return self.call_id in self._ledger.calls
 
-    async def perform(self, effect: Effect[Result], result_type: type[Result]) -> Result:
-        """Run the effect and record it, in one transaction."""
+    async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
+        """Carry out the effect and record it, in one transaction."""
         return await self._ledger.perform(self, effect, result_type)
 
     async def record_refusal(self, text: str) -> None:

@@ -1,7 +1,8 @@
 """How a turn ended, as it is stored and as it is repeated: the same bytes every time."""
 
-from taskchat.conversations.messages import Place, messages_before
-from taskchat.conversations.schemas import MessageOut
+import json
+from typing import Final
+
 from taskchat.errors import (
     InternalError,
     ModelError,
@@ -11,13 +12,14 @@ from taskchat.errors import (
 )
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
+from taskchat.turns import store
 from taskchat.turns.schemas import (
     MESSAGES_SHOWN_MAX,
     ChatAnswer,
     ErrorBody,
     MessageScope,
 )
-from taskchat.turns.states import TurnRef, TurnState
+from taskchat.turns.states import Page, TurnRef, TurnState
 
 STORED_FAILURES: dict[str, type[ServiceError]] = {
     error.code: error for error in (ModelError, RunTimeout, InternalError, TurnCancelled)
@@ -64,29 +66,22 @@ async def answer_of(database: Database, state: TurnState, scope: MessageScope) -
     if scope == "turn" or state.turn.number == 1:
         # A first turn's two messages are the whole conversation.
         return state.result.encode()
-    messages, has_more = await shown_messages(database, state.turn)
-    answer = ChatAnswer.model_validate_json(state.result)
-    return with_messages(answer, messages, has_more=has_more).model_dump_json().encode()
+    page = state.page or await _page(database, state.turn)
+    return _showing(ChatAnswer.model_validate_json(state.result), page).encode()
 
 
-def with_messages(answer: ChatAnswer, messages: list[MessageOut], *, has_more: bool) -> ChatAnswer:
-    """The same answer, showing these messages."""
-    return answer.model_copy(update={"messages": messages, "has_more": has_more})
-
-
-async def shown_messages(database: Database, turn: TurnRef) -> tuple[list[MessageOut], bool]:
-    """The newest messages up to a turn's reply, and whether there are older ones.
-
-    What precedes the end of a finished turn never changes, so that a replay shows the same.
-    """
-    behind: Place = (turn.number, 2)
+async def _page(database: Database, turn: TurnRef) -> Page:
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        rows = await messages_before(
-            connection,
-            turn.principal,
-            turn.conversation_id,
-            before=behind,
-            limit=MESSAGES_SHOWN_MAX + 1,
-        )
-    messages = [message for _, message in rows]
-    return messages[-MESSAGES_SHOWN_MAX:], len(messages) > MESSAGES_SHOWN_MAX
+        return await store.settle.page_at(connection, turn, messages_max=MESSAGES_SHOWN_MAX)
+
+
+_FIELDS: Final = list(ChatAnswer.model_fields)
+_HEAD: Final = set(_FIELDS[: _FIELDS.index("messages")])
+_TAIL: Final = set(_FIELDS[_FIELDS.index("has_more") + 1 :])
+
+
+def _showing(answer: ChatAnswer, page: Page) -> str:
+    """The answer's JSON with these messages, which are JSON already."""
+    head, tail = (answer.model_dump_json(include=fields) for fields in (_HEAD, _TAIL))
+    has_more = json.dumps(page.has_more)
+    return f'{head[:-1]},"messages":{page.messages},"has_more":{has_more},{tail[1:]}'

@@ -9,22 +9,23 @@ from collections.abc import Sequence
 from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
 from taskchat.errors import ServiceError, TurnCancelled
+from taskchat.limits.buckets import limiter_failed
 from taskchat.moments import new_id, utc_now
-from taskchat.postgres.database import Connection, Database
 from taskchat.postgres.line import Precedence
 from taskchat.settings.prices import Prices, cost_of
 from taskchat.turns import store
+from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.events import AssistantReply, completed, failed
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.outcome import failure_body
-from taskchat.turns.schemas import ChatAnswer, Usage
-from taskchat.turns.states import TurnRef, TurnState
+from taskchat.turns.schemas import MESSAGES_SHOWN_MAX, ChatAnswer, Usage
+from taskchat.turns.states import Page, TurnRef, TurnState
 from taskchat.usage.repository import Call
 
 
 async def settle_completed(
-    database: Database, prices: Prices, ledger: TurnLedger, said: MessageOut, reply: str
+    ledger: TurnLedger, said: MessageOut, reply: str, *, deps: TurnDeps, shows_conversation: bool
 ) -> TurnState:
     """Store the reply and what it cost, and end the turn.
 
@@ -51,25 +52,14 @@ async def settle_completed(
     async with ledger.events.carried() as events:
         events.add(AssistantReply, message_id=message.id, content=reply)
         events.add_made(functools.partial(completed, result=result))
-        async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-            await _settle(connection, ledger, prices, "completed", result)
-            await store.settle.insert_reply(
-                connection,
-                turn,
-                message_id=message.id,
-                content=reply,
-                created_at=message.created_at,
-            )
-    return TurnState(turn, "completed", result, None)
+        # A first turn's two messages are the whole conversation.
+        shown = MESSAGES_SHOWN_MAX if shows_conversation and turn.number > 1 else None
+        page = await _settle(ledger, "completed", result, message, deps, messages_max=shown)
+    return TurnState(turn, "completed", result, None, page)
 
 
 async def settle_failed(
-    database: Database,
-    prices: Prices,
-    ledger: TurnLedger,
-    error: ServiceError,
-    *,
-    request_id: str,
+    ledger: TurnLedger, error: ServiceError, *, deps: TurnDeps, request_id: str
 ) -> TurnState:
     """End the turn with an error; its message and its executed calls stay.
 
@@ -81,43 +71,49 @@ async def settle_failed(
     body = failure_body(error, turn, request_id=request_id)
     result = body.model_dump_json()
     ledger.events.end_stream(dropped=True)
-    async with (
-        ledger.events.carried() as events,
-        database.transaction(turn.principal, Precedence.ACCEPTED) as connection,
-    ):
+    async with ledger.events.carried() as events:
         if events.closed:
             # The run ended in the middle of a commit: only the log knows what it holds.
-            last = await store.events.last_event_held(connection, ledger.held)
+            async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
+                last = await store.events.last_event_held(connection, ledger.held)
             if last is None:
                 raise TurnLost
             events.anew(*last)
         events.add_made(functools.partial(failed, body=body))
-        await _settle(connection, ledger, prices, "failed", result)
+        await _settle(ledger, "failed", result, None, deps)
     return TurnState(turn, "failed", result, None)
 
 
 async def _settle(
-    connection: Connection,
     ledger: TurnLedger,
-    prices: Prices,
     status: str,
     result: str,
-) -> None:
+    reply: MessageOut | None,
+    deps: TurnDeps,
+    *,
+    messages_max: int | None = None,
+) -> Page | None:
     model = ledger.answers[-1].model if ledger.answers else None
     settled = await store.settle.settle(
-        connection,
+        deps.database,
         ledger.held,
         status=status,
         result=result,
+        reply=reply,
         model=model,
         # The model that wrote the reply; if there is none, the one that was to write it.
         counted_for=model if status == "completed" else ledger.asked,
-        calls=priced(ledger.answers, prices),
+        calls=priced(ledger.answers, deps.prices),
         events=ledger.events.pending(),
         process=ledger.events.process,
+        tokens_per_minute=deps.limits.tokens_per_minute,
+        messages_max=messages_max,
     )
-    if not settled:
+    if settled is None:
         raise TurnLost
+    if not settled.tokens_counted:
+        limiter_failed("tokens")
+    return settled.page
 
 
 async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: str) -> bool:

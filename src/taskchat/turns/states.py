@@ -50,6 +50,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """The newest messages of a conversation.
+
+    Attributes:
+        messages: As JSON, in order.
+        has_more: Whether there are older ones.
+    """
+
+    messages: str
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TurnState:
     """How far a turn is.
 
@@ -58,9 +71,11 @@ class TurnState:
         status: Its state.
         result: The JSON of the answer, or of the error, once it is over.
         fingerprint: Of the body that began it, if it came with a key.
+        page: The conversation up to it, if whoever waits for it asked for that.
     """
 
     turn: TurnRef
     status: str
     result: str | None
     fingerprint: bytes | None
+    page: Page | None = None

@@ -21,12 +21,11 @@ from taskchat.errors import (
     TurnInProgress,
     TurnNotCancellable,
 )
-from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed
-from taskchat.limits.repository import LimiterFailed
+from taskchat.limits.buckets import RateLevel
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.turns import store
-from taskchat.turns.begin import Begun, NewMessage, begin
+from taskchat.turns.begin import NewMessage, begin
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.drive import see_through
 from taskchat.turns.jobs import Job
@@ -75,7 +74,17 @@ async def accept_turn(
     Raises:
         ServiceError: as `begin`.
     """
-    begun = await _begun(message, principal, deps)
+    begun = await begin(
+        deps.database,
+        principal,
+        message,
+        limits=deps.limits,
+        process=deps.process,
+        lease_s=deps.settings.lease_s,
+        queue_max=deps.settings.queue_max,
+        needs=deps.assistant.needs,
+        draining=lambda: deps.jobs.draining,
+    )
     if isinstance(begun, TurnState):
         job = None if begun.status not in UNFINISHED else _job_of(begun, deps)
         over = begun if job is None else None
@@ -87,33 +96,13 @@ async def accept_turn(
     job = deps.jobs.start(
         begun.turn,
         functools.partial(see_through, start=start, deps=deps, request_id=message.request_id),
+        shows_conversation=message.shows_conversation,
     )
     accepted = AcceptedTurn(begun.turn, None, job, replayed=False, rate=begun.rate)
     if acknowledge is not None:
         acknowledge(accepted)
     deps.events.publish(begun.turn, begun.events)
     return accepted
-
-
-async def _begun(message: NewMessage, principal: Principal, deps: TurnDeps) -> Begun | TurnState:
-    limits: RateLimits | None = deps.limits
-    while True:
-        try:
-            return await begin(
-                deps.database,
-                principal,
-                message,
-                limits=limits,
-                process=deps.process,
-                lease_s=deps.settings.lease_s,
-                queue_max=deps.settings.queue_max,
-                needs=deps.assistant.needs,
-                draining=lambda: deps.jobs.draining,
-            )
-        except LimiterFailed:
-            # Better one message too many than a service that stops whenever its limiter does.
-            limiter_failed("turns")
-            limits = None
 
 
 async def ended_turn(accepted: AcceptedTurn, deps: TurnDeps) -> TurnState:

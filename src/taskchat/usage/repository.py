@@ -38,50 +38,25 @@ class Call:
     cost: Decimal | None
 
 
-def _count(of: str) -> str:
-    return (
-        "INSERT INTO usage_days AS d (user_id, day, model, turns, model_calls,"
-        " input_tokens, cached_input_tokens, output_tokens, cost, unpriced_calls)"
-        f" SELECT {of}.user_id, (now() AT TIME ZONE 'UTC')::date, u.* FROM {of},"
-        " unnest(CAST(:day_models AS text[]), CAST(:day_turns AS bigint[]),"
-        " CAST(:day_calls AS bigint[]), CAST(:day_inputs AS bigint[]),"
-        " CAST(:day_cached AS bigint[]),"
-        " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
-        " CAST(:day_unpriced AS bigint[])) AS u(model)"
-        # Rows are taken in one order, so that no two turns deadlock.
-        " ORDER BY u.model ON CONFLICT (user_id, day, model) DO UPDATE SET turns = d.turns"
-        " + excluded.turns, model_calls = d.model_calls + excluded.model_calls,"
-        " input_tokens = d.input_tokens + excluded.input_tokens,"
-        " cached_input_tokens = d.cached_input_tokens + excluded.cached_input_tokens,"
-        " output_tokens = d.output_tokens + excluded.output_tokens, cost = d.cost + excluded.cost,"
-        " unpriced_calls = d.unpriced_calls + excluded.unpriced_calls"
-    )
-
-
-_COUNT_APART = text("WITH whose AS (SELECT CAST(:owner AS text) AS user_id) " + _count("whose"))
-
-
-def record_usage(turn: str) -> str:
-    """Two parts of a statement that has one row of `turns` under this name.
-
-    The statement may also have no such row, if the turn is another's by now.
-    """
-    return (
-        "called AS (INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens,"
-        " cached_input_tokens, output_tokens, duration_ms, cost)"
-        f" SELECT {turn}.user_id, {turn}.id, c.number, c.model, c.input_tokens,"
-        " c.cached_input_tokens,"
-        f" c.output_tokens, c.duration_ms, c.cost FROM {turn}, unnest(CAST(:call_models AS text[]),"
-        " CAST(:call_inputs AS int[]), CAST(:call_cached AS int[]), CAST(:call_outputs AS int[]),"
-        " CAST(:call_durations AS int[]), CAST(:call_costs AS numeric[])) WITH ORDINALITY"
-        " AS c(model, input_tokens, cached_input_tokens, output_tokens, duration_ms, cost,"
-        " number)),"
-        " counted AS (" + _count(turn) + ")"
-    )
+_COUNT_APART = text(
+    "SELECT usage_count_1(:owner, CAST(:day_models AS text[]), CAST(:day_turns AS bigint[]),"
+    " CAST(:day_calls AS bigint[]), CAST(:day_inputs AS bigint[]), CAST(:day_cached AS bigint[]),"
+    " CAST(:day_outputs AS bigint[]), CAST(:day_costs AS numeric[]),"
+    " CAST(:day_unpriced AS bigint[]))"
+)
+_RECORD = text(
+    "INSERT INTO model_calls (user_id, turn_id, number, model, input_tokens, cached_input_tokens,"
+    " output_tokens, duration_ms, cost) SELECT :owner, :turn, c.number, c.model, c.input_tokens,"
+    " c.cached_input_tokens, c.output_tokens, c.duration_ms, c.cost"
+    " FROM unnest(CAST(:call_models AS text[]), CAST(:call_inputs AS int[]),"
+    " CAST(:call_cached AS int[]), CAST(:call_outputs AS int[]), CAST(:call_durations AS int[]),"
+    " CAST(:call_costs AS numeric[])) WITH ORDINALITY AS c(model, input_tokens,"
+    " cached_input_tokens, output_tokens, duration_ms, cost, number)"
+)
 
 
 def usage_values(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
-    """The parameters of `record_usage`.
+    """The parameters of functions that record usage.
 
     Args:
         calls: The calls of the turn, in order.
@@ -113,6 +88,15 @@ def _counters(calls: Sequence[Call], counted_for: str | None) -> dict[str, Any]:
         "day_costs": [sum((call.cost or Decimal(0) for call in some), Decimal(0)) for some in used],
         "day_unpriced": [sum(call.cost is None for call in some) for some in used],
     }
+
+
+async def record_usage(
+    connection: Connection, principal: Principal, turn_id: UUID, calls: Sequence[Call]
+) -> None:
+    """Record the model calls of a turn that ended without its run, and count them."""
+    values = {"owner": principal.user_id, **usage_values(calls, calls[-1].model)}
+    await connection.execute(_RECORD, {"turn": turn_id, **values})
+    await connection.execute(_COUNT_APART, values)
 
 
 async def count_apart(connection: Connection, principal: Principal, calls: Sequence[Call]) -> None:

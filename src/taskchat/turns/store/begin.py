@@ -1,139 +1,178 @@
-"""SQL of a turn's beginning. Every statement names the owner."""
+"""The database's part of a turn's beginning: alembic/functions/turn_begin_1.sql."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-
-from taskchat.conversations.models import Message
-from taskchat.postgres.database import Connection, table_of
-from taskchat.presence.repository import tell_followers
+from taskchat.conversations.past import PastTurn, Summary, past_turns_in
+from taskchat.postgres.database import Database, Function
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Channel, Principal
-from taskchat.tasks.repository import OPEN_TASKS
-from taskchat.turns.events import StoredEvent
-from taskchat.turns.models import UNFINISHED, Turn, one_of
-from taskchat.turns.states import TurnRef
-from taskchat.turns.store.events import event_values, insert_events
+from taskchat.turns.states import TurnRef, TurnState
 
-_turns = table_of(Turn)
-_messages = table_of(Message)
-
-_WAITING = text(
-    "SELECT count(*) FROM turns WHERE user_id = :owner AND conversation_id = :conversation"
-    f" AND {one_of('status', UNFINISHED)}"
+TURN_BEGIN: Final = Function(
+    "turn_begin_1",
+    "key",
+    "fingerprint",
+    "draining",
+    "conversation",
+    "is_new",
+    "title",
+    "scopes",
+    "per_minute",
+    "costs",
+    "queue_max",
+    "process",
+    "lease_s",
+    "turn",
+    "channel",
+    "circumstances",
+    "message",
+    "content",
+    "said_at",
+    "started_head",
+    "started_tail",
+    "at_once",
+    "in_line",
+    "history_turns_max",
+    "with_summary",
+    "with_open_tasks",
 )
-# The row, the user's message and the first events in one round trip. If another request has just
-# used the key, nothing is inserted.
-_INSERT_TURN = text(
-    "WITH turn AS ("
-    " INSERT INTO turns (user_id, id, conversation_id, number, channel, status, attempt, owner,"
-    " lease_expires_at, started_at, idempotency_key, fingerprint, circumstances)"
-    " VALUES (:owner, :turn, :conversation, :number, :channel, :status, :attempt, :process,"
-    " now() + make_interval(secs => :lease_s),"
-    " CASE WHEN :attempt = 1 THEN now() END, :key, :fingerprint, :circumstances)"
-    " ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
-    " RETURNING user_id, id, conversation_id, number),"
-    " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
-    " role, content, created_at)"
-    " SELECT user_id, :message, conversation_id, id, number, 0, 'user', :content, :created_at"
-    " FROM turn),"
-    " told AS (" + insert_events("turn") + ")"
-    " SELECT turn.id, CASE WHEN :count_open THEN "
-    + OPEN_TASKS
-    + " END AS open_tasks, "
-    + tell_followers("turn")
-    + " FROM turn"
-).bindparams(
-    bindparam("attempt", type_=_turns.c.attempt.type),
-    bindparam("circumstances", type_=_turns.c.circumstances.type),
-    bindparam("message", type_=_messages.c.id.type),
-    bindparam("content", type_=_messages.c.content.type),
-    bindparam("created_at", type_=_messages.c.created_at.type),
-)
-
-
-async def count_waiting(connection: Connection, principal: Principal, conversation_id: UUID) -> int:
-    """Unfinished turns of a conversation that this transaction has locked."""
-    return int(
-        await connection.scalar(
-            _WAITING, {"owner": principal.user_id, "conversation": conversation_id}
-        )
-        or 0
-    )
 
 
 @dataclass(frozen=True, slots=True)
-class Inserted:
-    """What is known about a turn once it is inserted.
+class Beginning:
+    """What became of a message.
 
     Attributes:
+        outcome: begun, known, draining, not_found, ended, limited, busy or taken.
+        known: The turn that has its key, if it is known.
+        number: The turn's place in its conversation, if it is begun.
+        waiting: How many turns of the conversation were unfinished.
+        levels: What is left of each limit, by scope; a turn that was refused for them has spent
+            nothing, whatever they say.
+        limits_failed: Whether the limits could not be checked.
+        history: The newest turns before it, newest first.
+        summary: A summary of what was said before that.
         open_tasks: How many open tasks its user has; None if nobody asked.
     """
 
+    outcome: str
+    known: TurnState | None
+    number: int
+    waiting: int
+    levels: Mapping[str, float]
+    limits_failed: bool
+    history: list[PastTurn]
+    summary: Summary | None
     open_tasks: int | None
 
 
-async def insert_turn(
-    connection: Connection,
-    turn: TurnRef,
+async def begin(
+    database: Database,
+    principal: Principal,
     *,
-    channel: Channel,
-    starts: bool,
-    process: UUID,
-    lease_s: float,
     key: str | None,
     fingerprint: bytes | None,
+    draining: Callable[[], bool],
+    conversation_id: UUID,
+    title: str | None,
+    limits: Mapping[str, int],
+    costs: Mapping[str, int],
+    queue_max: int,
+    process: UUID,
+    lease_s: float,
+    turn_id: UUID,
+    channel: Channel,
     circumstances: dict[str, str] | None,
     message_id: UUID,
     content: str,
-    created_at: datetime,
-    events: Sequence[StoredEvent],
-    count_open: bool,
-) -> Inserted | None:
-    """Insert the turn with the user's message and its first events.
+    said_at: datetime,
+    started: tuple[str, str],
+    at_once: str,
+    in_line: str,
+    history_turns_max: int,
+    with_summary: bool,
+    with_open_tasks: bool,
+) -> Beginning:
+    """Accept a message, in one transaction.
 
     Args:
-        connection: A connection of the principal's.
-        turn: The turn by its ids.
-        channel: How the message came in.
-        starts: Whether its run may begin.
-        process: The process that runs it then.
-        lease_s: How long it keeps the turn without a sign of life.
+        database: Where it is stored.
+        principal: Who said it.
         key: The caller's key, if there is one.
         fingerprint: Of the request that came with the key.
+        draining: Whether this process takes no new turns; asked once a connection is free.
+        conversation_id: Where it was said.
+        title: The conversation's, if the message starts it; None if it goes on with one.
+        limits: What the turn counts against: a minute's worth, by scope.
+        costs: How much it spends of each, by scope.
+        queue_max: The most turns of the conversation that may wait.
+        process: This process, which becomes the owner of a turn that may start at once.
+        lease_s: How long it stays the owner without a sign of life.
+        turn_id: The turn's id.
+        channel: How the message came in.
         circumstances: What is known about the sender.
-        message_id: The id of the user's message.
-        content: What the user said.
-        created_at: When the user said it.
-        events: The turn's first events.
-        count_open: Whether to count the user's open tasks along the way.
+        message_id: The message's id.
+        content: What was said.
+        said_at: When.
+        started: The JSON of the first event, before and after the turn's number.
+        at_once: The JSON of the second one, if the turn may start.
+        in_line: The same, if it has to wait.
+        history_turns_max: The most turns of history to read.
+        with_summary: Whether to read the conversation's summary.
+        with_open_tasks: Whether to count the user's open tasks.
 
-    Returns:
-        None if another turn has the key.
+    Raises:
+        DatabaseError: nothing was stored, or the outcome is unknown.
     """
-    rows = await connection.execute(
-        _INSERT_TURN,
-        {
-            "owner": turn.principal.user_id,
-            "turn": turn.id,
-            "conversation": turn.conversation_id,
-            "number": turn.number,
-            "channel": channel,
-            "status": "running" if starts else "queued",
-            "attempt": 1 if starts else 0,
-            "process": process,
-            "lease_s": lease_s,
+
+    def values() -> dict[str, Any]:
+        return {
             "key": key,
             "fingerprint": fingerprint,
-            "circumstances": circumstances,
+            "draining": draining(),
+            "conversation": conversation_id,
+            "is_new": title is not None,
+            "title": title,
+            "scopes": list(limits),
+            "per_minute": list(limits.values()),
+            "costs": [costs[scope] for scope in limits],
+            "queue_max": queue_max,
+            "process": process,
+            "lease_s": lease_s,
+            "turn": turn_id,
+            "channel": channel,
+            "circumstances": None if circumstances is None else json.dumps(circumstances),
             "message": message_id,
             "content": content,
-            "created_at": created_at,
-            "count_open": count_open,
-            **event_values(events),
-        },
+            "said_at": said_at,
+            "started_head": started[0],
+            "started_tail": started[1],
+            "at_once": at_once,
+            "in_line": in_line,
+            "history_turns_max": history_turns_max,
+            "with_summary": with_summary,
+            "with_open_tasks": with_open_tasks,
+        }
+
+    row = await database.call(principal, TURN_BEGIN, values, Precedence.ARRIVING)
+    return Beginning(
+        outcome=row.outcome,
+        known=_known(row, principal) if row.outcome == "known" else None,
+        number=row.number,
+        waiting=row.waiting,
+        levels=dict(zip(row.scopes or (), row.levels or (), strict=True)),
+        limits_failed=bool(row.limits_failed),
+        history=past_turns_in(row.history),
+        summary=None if row.summary_turn is None else Summary(row.summary, row.summary_turn),
+        open_tasks=row.open_tasks,
     )
-    row = rows.one_or_none()
-    return None if row is None else Inserted(row.open_tasks)
+
+
+def _known(row: Any, principal: Principal) -> TurnState:
+    turn = TurnRef(principal, row.turn, row.conversation, row.number)
+    return TurnState(turn, row.status, row.result, row.fingerprint)

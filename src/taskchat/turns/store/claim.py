@@ -185,7 +185,7 @@ async def give_back(connection: Connection, held: Claim) -> None:
 
 async def release(connection: Connection, *, process: UUID) -> int:
     """Give up every turn of a process, so that others need not wait. A system transaction."""
-    return (await connection.execute(_RELEASE, {"process": process})).rowcount
+    return await connection.change(_RELEASE, {"process": process})
 
 
 _FORGET_KEYS = text(
@@ -198,7 +198,4 @@ _FORGET_KEYS = text(
 
 async def forget_keys(connection: Connection, *, retention_h: int, keys_max: int) -> int:
     """Forget keys of turns that ended so long ago; returns how many. A system transaction."""
-    forgotten = await connection.execute(
-        _FORGET_KEYS, {"retention_h": retention_h, "keys_max": keys_max}
-    )
-    return forgotten.rowcount
+    return await connection.change(_FORGET_KEYS, {"retention_h": retention_h, "keys_max": keys_max})

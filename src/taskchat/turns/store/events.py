@@ -10,8 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from taskchat.postgres.database import AnyRow, Connection
-from taskchat.presence.repository import tell_followers
+from taskchat.postgres.database import AnyRow, Connection, Database, Function
 from taskchat.principal import Principal
 from taskchat.turns.events import StoredEvent, ended
 from taskchat.turns.states import Claim, TurnRef
@@ -20,20 +19,8 @@ EVENTS_MAX: Final = 500
 """Events read in one statement; a reader asks again for more."""
 
 
-def insert_events(turn: str) -> str:
-    """SQL that inserts events, for a statement that has one row of `turns` under this name."""
-    return (
-        "INSERT INTO turn_events (user_id, turn_id, seq, type, data)"
-        f" SELECT {turn}.user_id, {turn}.id, e.seq, e.type, e.data FROM {turn},"
-        " unnest(CAST(:event_seqs AS int[]), CAST(:event_types AS text[]),"
-        " CAST(:event_data AS text[])) AS e(seq, type, data)"
-        # Only this attempt can have written the same numbers, in a commit of unknown outcome.
-        " ON CONFLICT DO NOTHING"
-    )
-
-
 def event_values(events: Sequence[StoredEvent]) -> dict[str, Any]:
-    """The parameters of `insert_events`."""
+    """The parameters of functions that insert events."""
     return {
         "event_seqs": [event.seq for event in events],
         "event_types": [event.type for event in events],
@@ -41,25 +28,23 @@ def event_values(events: Sequence[StoredEvent]) -> dict[str, Any]:
     }
 
 
+APPEND: Final = Function(
+    "events_append_1",
+    "process",
+    "users",
+    "turns",
+    "attempts",
+    "event_turns",
+    "event_seqs",
+    "event_types",
+    "event_data",
+)
 _CONCLUDE = text(
     "WITH over AS (UPDATE turns SET last_seq = :last_seq"
     " WHERE user_id = :owner AND id = :turn RETURNING user_id, id, conversation_id),"
-    " told AS (" + insert_events("over") + ")"
-    " SELECT " + tell_followers("over") + " FROM over"
-)
-# A turn whose row is being changed is left for the next round: it is ending or changing owners, and
-# the events of all other turns must not wait for it.
-_APPEND = text(
-    "WITH held AS (SELECT t.user_id, t.id, t.conversation_id FROM turns AS t"
-    " JOIN unnest(CAST(:users AS text[]), CAST(:turns AS uuid[]), CAST(:attempts AS int[]))"
-    " AS mine(user_id, id, attempt) ON t.user_id = mine.user_id AND t.id = mine.id"
-    " WHERE t.attempt = mine.attempt AND t.status = 'running' FOR SHARE OF t SKIP LOCKED),"
     " told AS (INSERT INTO turn_events (user_id, turn_id, seq, type, data)"
-    " SELECT held.user_id, held.id, e.seq, e.type, e.data FROM held"
-    " JOIN unnest(CAST(:event_turns AS uuid[]), CAST(:event_seqs AS int[]),"
-    " CAST(:event_types AS text[]), CAST(:event_data AS text[])) AS e(turn_id, seq, type, data)"
-    " ON e.turn_id = held.id ON CONFLICT DO NOTHING)"
-    " SELECT held.id, " + tell_followers("held") + " FROM held"
+    " SELECT over.user_id, over.id, :last_seq, :type, :data FROM over)"
+    " SELECT tell_followers_1(user_id, conversation_id, :process) FROM over"
 )
 _HOLD = text(
     "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
@@ -88,25 +73,28 @@ _PRUNE = text(
 
 
 async def append(
-    connection: Connection,
+    database: Database,
     batches: Sequence[tuple[Claim, Sequence[StoredEvent]]],
     *,
     process: UUID,
 ) -> set[UUID]:
-    """Write events of several turns, of any user, that this process runs. A system transaction.
+    """Write events of several turns, of any user, that this process runs: events_append_1.sql.
 
     Returns:
         The turns whose events are written; the rows of the others are locked at this moment.
+
+    Raises:
+        DatabaseError: the outcome is unknown.
     """
     events = [event for _, batch in batches for event in batch]
-    rows = await connection.execute(
-        _APPEND,
+    rows = await database.system_call(
+        APPEND,
         {
+            "process": process,
             "users": [held.turn.principal.user_id for held, _ in batches],
             "turns": [held.turn.id for held, _ in batches],
             "attempts": [held.attempt for held, _ in batches],
             "event_turns": [event.turn_id for event in events],
-            "process": process,
             **event_values(events),
         },
     )
@@ -123,8 +111,9 @@ async def conclude(
             "owner": turn.principal.user_id,
             "turn": turn.id,
             "last_seq": last.seq,
+            "type": last.type,
+            "data": last.data,
             "process": process,
-            **event_values([last]),
         },
     )
 
@@ -182,5 +171,4 @@ def last_of(turn: TurnRef, row: AnyRow) -> StoredEvent:
 
 async def prune(connection: Connection, *, retention_h: int, rows_max: int) -> int:
     """Forget events of turns that ended so long ago; returns how many. A system transaction."""
-    pruned = await connection.execute(_PRUNE, {"retention_h": retention_h, "rows_max": rows_max})
-    return pruned.rowcount
+    return await connection.change(_PRUNE, {"retention_h": retention_h, "rows_max": rows_max})

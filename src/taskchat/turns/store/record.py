@@ -1,58 +1,61 @@
-"""SQL of what a turn records: the fence, the model's answers, the executed calls."""
+"""What a turn records, and reading it: the model's answers, the executed calls."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import bindparam, select
 
 from taskchat.assistant.record import Answer
 from taskchat.conversations.models import Message, ToolCall
-from taskchat.conversations.schemas import ToolCallOut
-from taskchat.postgres.database import AnyRow, Connection, table_of
-from taskchat.presence.repository import tell_followers
+from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
+from taskchat.postgres.database import AnyRow, Connection, Database, Function, table_of
+from taskchat.tasks.effects import TaskEffect
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import ModelAnswer, Turn
 from taskchat.turns.states import Claim, TurnRef
-from taskchat.turns.store.events import event_values, insert_events
+from taskchat.turns.store.events import event_values
 
 _messages = table_of(Message)
 _turns = table_of(Turn)
 _answers = table_of(ModelAnswer)
 _calls = table_of(ToolCall)
 
-_FENCE = text(
-    "SELECT 1 FROM turns WHERE user_id = :owner AND id = :turn AND attempt = :attempt"
-    " AND status = 'running' FOR SHARE"
+TURN_CALL: Final = Function(
+    "turn_call_1",
+    "turn",
+    "attempt",
+    "process",
+    "id",
+    "call_id",
+    "position",
+    "tool",
+    "parameters",
+    "effect",
+    "done",
+    "task",
+    "title",
+    "description",
+    "completed",
+    "listed_max",
+    "refusal",
+    "answers",
+    "answer_models",
+    "answer_items",
+    "answer_inputs",
+    "answer_cached",
+    "answer_outputs",
+    "answer_durations",
+    "event_seqs",
+    "event_types",
+    "event_data",
+    "result_seq",
+    "result_head",
 )
-# The call and its events in one round trip.
-_INSERT_CALL = text(
-    "WITH held AS (SELECT user_id, id, conversation_id FROM turns"
-    " WHERE user_id = :owner AND id = :turn),"
-    " kept AS (INSERT INTO tool_calls (user_id, id, turn_id, call_id, position, tool_name,"
-    " parameters, result, status, duration_ms)"
-    " SELECT user_id, :id, id, :call_id, :position, :tool_name, :parameters, :result, :status,"
-    " :duration_ms FROM held RETURNING executed_at),"
-    " told AS (" + insert_events("held") + ")"
-    " SELECT kept.executed_at, " + tell_followers("held") + " FROM kept, held"
-).bindparams(
-    *(
-        bindparam(name, type_=_calls.c[name].type)
-        for name in (
-            "id",
-            "call_id",
-            "position",
-            "tool_name",
-            "parameters",
-            "result",
-            "status",
-            "duration_ms",
-        )
-    )
-)
-_INSERT_ANSWER = insert(_answers)
 _SAID = (
     select(_messages.c.content, _messages.c.id, _messages.c.created_at, _turns.c.circumstances)
     .join(_turns, (_turns.c.user_id == _messages.c.user_id) & (_turns.c.id == _messages.c.turn_id))
@@ -74,53 +77,90 @@ _CALLS = (
 )
 
 
-async def still_ours(connection: Connection, held: Claim) -> bool:
-    """The fence: whether this attempt still runs the turn. A takeover waits for the answer.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A tool call that is done and on record.
 
-    Parallel tool calls pass each other here; an UPDATE of the turn waits for them all.
+    Attributes:
+        status: completed or failed.
+        result: What the tool answered, as JSON.
+        executed_at: When.
+        event: The JSON of the event that tells of it.
     """
-    found = await connection.scalar(
-        _FENCE,
-        {
-            "owner": held.turn.principal.user_id,
-            "turn": held.turn.id,
-            "attempt": held.attempt,
-        },
-    )
-    return found is not None
+
+    status: ToolCallStatus
+    result: str
+    executed_at: datetime
+    event: str
 
 
-async def insert_answers(
-    connection: Connection, turn: TurnRef, answers: Sequence[dict[str, Any]]
-) -> None:
-    """Store what the model answered: the number in the turn, and the fields of `Answer`."""
-    await connection.execute(
-        _INSERT_ANSWER,
-        [{"user_id": turn.principal.user_id, "turn_id": turn.id, **answer} for answer in answers],
-    )
-
-
-async def insert_call(
-    connection: Connection,
-    turn: TurnRef,
-    call: dict[str, Any],
-    events: Sequence[StoredEvent],
+async def call_tool(
+    database: Database,
+    held: Claim,
     *,
     process: UUID,
-) -> datetime:
-    """Record a tool call and its events; returns the time of the transaction."""
-    moment = await connection.scalar(
-        _INSERT_CALL,
+    id_: UUID,
+    call_id: str,
+    position: int,
+    tool_name: str,
+    arguments: dict[str, Any],
+    effect: TaskEffect,
+    answers: Sequence[tuple[int, Answer]],
+    events: Sequence[StoredEvent],
+    result_seq: int,
+    result_head: str,
+) -> Recorded | None:
+    """Carry out a tool call and record it, once, in one transaction: turn_call_1.sql.
+
+    Args:
+        database: Where it is stored.
+        held: The attempt that makes the call.
+        process: This process.
+        id_: The call's id, as it is told.
+        call_id: The model's own id of it.
+        position: Its place among the calls of the turn.
+        tool_name: The tool that the model named.
+        arguments: What it wrote.
+        effect: What the tool does.
+        answers: What the model has answered since the last commit, by number in the turn.
+        events: What is to be told before the result.
+        result_seq: The number of the event that tells the result.
+        result_head: That event's JSON before the result.
+
+    Returns:
+        None if this attempt no longer runs the turn.
+
+    Raises:
+        DatabaseError: the outcome is unknown.
+    """
+    row = await database.call(
+        held.turn.principal,
+        TURN_CALL,
         {
-            "owner": turn.principal.user_id,
-            "turn": turn.id,
+            "turn": held.turn.id,
+            "attempt": held.attempt,
             "process": process,
-            **call,
+            "id": id_,
+            "call_id": call_id,
+            "position": position,
+            "tool": tool_name,
+            "parameters": json.dumps(arguments),
+            **effect.values(),
+            "answers": [number for number, _ in answers],
+            "answer_models": [answer.model for _, answer in answers],
+            "answer_items": [json.dumps(list(answer.items)) for _, answer in answers],
+            "answer_inputs": [answer.input_tokens for _, answer in answers],
+            "answer_cached": [answer.cached_input_tokens for _, answer in answers],
+            "answer_outputs": [answer.output_tokens for _, answer in answers],
+            "answer_durations": [answer.duration_ms for _, answer in answers],
             **event_values(events),
+            "result_seq": result_seq,
+            "result_head": result_head,
         },
     )
-    assert isinstance(moment, datetime)  # noqa: S101 - narrowed for the type checker
-    return moment
+    if not row.held:
+        return None
+    return Recorded(row.status, row.result, row.executed_at, row.result_event)
 
 
 async def user_message(connection: Connection, turn: TurnRef) -> AnyRow:
@@ -133,7 +173,7 @@ async def user_message(connection: Connection, turn: TurnRef) -> AnyRow:
 async def recorded_answers(connection: Connection, turn: TurnRef) -> list[Answer]:
     """The model answers of a turn that are on record, in order."""
     rows = await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
-    return [Answer(**row._mapping) for row in rows]
+    return [Answer(**row) for row in rows]
 
 
 async def recorded_calls(connection: Connection, turn: TurnRef) -> list[tuple[str, ToolCallOut]]:
@@ -141,7 +181,7 @@ async def recorded_calls(connection: Connection, turn: TurnRef) -> list[tuple[st
     rows = await connection.execute(_CALLS, {"owner": turn.principal.user_id, "turn": turn.id})
     calls = []
     for row in rows:
-        values = dict(row._mapping)
+        values = dict(row)
         call_id = values.pop("call_id")
         calls.append((call_id, ToolCallOut.model_construct(**values)))
     return calls

@@ -1,109 +1,146 @@
-"""SQL of a turn's end. Every statement names the owner, and every write of a run its attempt."""
+"""The end of a turn. Every write of a run names its attempt."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
-from taskchat.conversations.models import Message
-from taskchat.postgres.database import Connection, table_of
-from taskchat.presence.repository import tell_followers
+from taskchat.conversations.schemas import MessageOut
+from taskchat.postgres.database import Connection, Database, Function
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import UNFINISHED, one_of
-from taskchat.turns.states import Claim, TurnRef
-from taskchat.turns.store.events import event_values, insert_events
+from taskchat.turns.states import Claim, Page, TurnRef
+from taskchat.turns.store.events import event_values
 from taskchat.usage.repository import Call, record_usage, usage_values
-
-_messages = table_of(Message)
 
 WAKE_CHANNEL: Final = "taskchat_turns"
 """Payload: conversation id, number of the turn that is over, number of the next one or 0."""
 
-# No notification is sent if nobody can be waiting: committing one takes a lock that all of the
-# cluster's committing listeners share.
-_WAKE = (
-    " RETURNING (SELECT pg_notify('" + WAKE_CHANNEL + "', t.conversation_id || ' ' || t.number"
-    " || ' ' || coalesce(min(next.number), 0)) FROM turns AS next"
-    " WHERE next.user_id = t.user_id AND next.conversation_id = t.conversation_id"
-    f" AND next.id <> t.id AND {one_of('next.status', UNFINISHED)}"
-    " HAVING count(*) > 0 OR t.idempotency_key IS NOT NULL OR t.attempt > 1"
-    " OR t.status = 'cancelled')"
-)
-_INSERT_REPLY = insert(_messages)
-_SETTLE = text(
-    "WITH settled AS ("
-    "UPDATE turns AS t SET status = :status, result = :result, model = :model,"
-    " model_calls = :model_calls, input_tokens = :input_tokens, output_tokens = :output_tokens,"
-    " last_seq = :last_seq, finished_at = now(), lease_expires_at = NULL"
-    " WHERE t.user_id = :owner AND t.id = :turn AND t.attempt = :attempt"
-    " AND t.status = 'running'" + _WAKE + ", t.user_id, t.id, t.conversation_id),"
-    " told AS ("
-    + insert_events("settled")
-    + "), "
-    + record_usage("settled")
-    + " SELECT settled.id, "
-    + tell_followers("settled")
-    + " FROM settled"
+TURN_SETTLE: Final = Function(
+    "turn_settle_1",
+    "turn",
+    "attempt",
+    "process",
+    "status",
+    "result",
+    "model",
+    "model_calls",
+    "input_tokens",
+    "output_tokens",
+    "last_seq",
+    "event_seqs",
+    "event_types",
+    "event_data",
+    "reply_id",
+    "reply",
+    "replied_at",
+    "call_models",
+    "call_inputs",
+    "call_cached",
+    "call_outputs",
+    "call_durations",
+    "call_costs",
+    "day_models",
+    "day_turns",
+    "day_calls",
+    "day_inputs",
+    "day_cached",
+    "day_outputs",
+    "day_costs",
+    "day_unpriced",
+    "tokens_per_minute",
+    "messages_max",
 )
 _CANCEL = text(
     "UPDATE turns AS t SET status = 'cancelled', result = :result, finished_at = now(),"
     " lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn"
-    f" AND {one_of('t.status', UNFINISHED)}" + _WAKE
+    f" AND {one_of('t.status', UNFINISHED)}"
+    " RETURNING wake_next_1(t.user_id, t.conversation_id, t.id, t.number, true)"
 )
 _KEEP_USAGE = text(
-    "WITH over AS (UPDATE turns SET model = :model, model_calls = :model_calls,"
-    " input_tokens = :input_tokens, output_tokens = :output_tokens"
-    " WHERE user_id = :owner AND id = :turn RETURNING user_id, id), "
-    + record_usage("over")
-    + " SELECT 1 FROM over"
+    "UPDATE turns SET model = :model, model_calls = :model_calls, input_tokens = :input_tokens,"
+    " output_tokens = :output_tokens WHERE user_id = :owner AND id = :turn"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A turn that this attempt has ended.
+
+    Attributes:
+        tokens_counted: Whether its model tokens are counted against the user's limit.
+        page: The conversation so far, if it was asked for.
+    """
+
+    tokens_counted: bool
+    page: Page | None
 
 
 async def settle(
-    connection: Connection,
+    database: Database,
     held: Claim,
     *,
     status: str,
     result: str,
+    reply: MessageOut | None,
     model: str | None,
     counted_for: str | None,
     calls: Sequence[Call],
     events: Sequence[StoredEvent],
     process: UUID,
-) -> bool:
-    """End a turn that this attempt runs, and wake the next; False if it no longer runs it.
+    tokens_per_minute: int | None,
+    messages_max: int | None,
+) -> Settled | None:
+    """End a turn that this attempt runs, and wake the next: turn_settle_1.sql.
 
     Args:
-        connection: A connection of the principal's.
+        database: Where it is stored.
         held: The attempt.
         status: How it ends.
         result: The JSON of the answer or of the error.
+        reply: The assistant's message, if there is one.
         model: The model that answered last.
         counted_for: The model that the turn counts for in its user's usage.
         calls: What models answered in it, in any attempt.
         events: The turn's last events.
         process: This process.
+        tokens_per_minute: How many model tokens the user may spend; None if they are not limited.
+        messages_max: How many messages of the conversation to return; None for none.
+
+    Returns:
+        None if this attempt no longer runs the turn.
+
+    Raises:
+        DatabaseError: the outcome is unknown.
     """
-    rows = await connection.execute(
-        _SETTLE,
+    row = await database.call(
+        held.turn.principal,
+        TURN_SETTLE,
         {
-            "owner": held.turn.principal.user_id,
             "turn": held.turn.id,
             "attempt": held.attempt,
+            "process": process,
             "status": status,
             "result": result,
             "model": model,
             "last_seq": events[-1].seq,
-            "process": process,
+            "reply_id": reply.id if reply else None,
+            "reply": reply.content if reply else None,
+            "replied_at": reply.created_at if reply else None,
+            "tokens_per_minute": tokens_per_minute,
+            "messages_max": messages_max,
             **event_values(events),
             **_sums(calls),
             **usage_values(calls, counted_for),
         },
     )
-    return rows.one_or_none() is not None
+    if not row.settled:
+        return None
+    page = None if messages_max is None else Page(row.messages, row.has_more)
+    return Settled(row.tokens_counted, page)
 
 
 def _sums(calls: Sequence[Call]) -> dict[str, int]:
@@ -124,39 +161,32 @@ async def cancel(connection: Connection, turn: TurnRef, *, result: str) -> bool:
 
 async def keep_usage(connection: Connection, turn: TurnRef, calls: Sequence[Call]) -> None:
     """Count the model calls of a turn that this transaction has cancelled."""
-    model = calls[-1].model
     await connection.execute(
         _KEEP_USAGE,
         {
             "owner": turn.principal.user_id,
             "turn": turn.id,
-            "model": model,
+            "model": calls[-1].model,
             **_sums(calls),
-            **usage_values(calls, model),
         },
     )
+    await record_usage(connection, turn.principal, turn.id, calls)
 
 
-async def insert_reply(
-    connection: Connection,
-    turn: TurnRef,
-    *,
-    message_id: UUID,
-    content: str,
-    created_at: datetime,
-) -> None:
-    """Store the assistant's message."""
-    await connection.execute(
-        _INSERT_REPLY,
-        {
-            "user_id": turn.principal.user_id,
-            "id": message_id,
-            "conversation_id": turn.conversation_id,
-            "turn_id": turn.id,
-            "turn_number": turn.number,
-            "position": 1,
-            "role": "assistant",
-            "content": content,
-            "created_at": created_at,
-        },
-    )
+_PAGE = text("SELECT * FROM conversation_page_1(:owner, :conversation, :until, :messages_max)")
+
+
+async def page_at(connection: Connection, turn: TurnRef, *, messages_max: int) -> Page:
+    """The conversation as it was when a turn had ended, which never changes."""
+    row = (
+        await connection.execute(
+            _PAGE,
+            {
+                "owner": turn.principal.user_id,
+                "conversation": turn.conversation_id,
+                "until": turn.number,
+                "messages_max": messages_max,
+            },
+        )
+    ).one()
+    return Page(row.messages, row.has_more)

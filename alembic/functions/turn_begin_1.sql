@@ -1,0 +1,134 @@
+-- Accept a message: the turn with the user's message and its first events, or why there is none.
+--
+-- `outcome`: begun, known (the key was used before), draining, not_found, ended, limited, busy or
+-- taken (another request has just used the key). Only `begun` has changed anything.
+--
+-- A refusal is an exception that undoes what the message had changed by then, and is caught here:
+-- it is no error for the server's log.
+CREATE FUNCTION turn_begin_1(
+    _bound_to text, _wait text,
+    _key text, _fingerprint bytea, _draining boolean,
+    _conversation uuid, _is_new boolean, _title text,
+    _scopes text[], _per_minute float8[], _costs float8[],
+    _queue_max int, _process uuid, _lease_s float8,
+    _turn uuid, _channel text, _circumstances text,
+    _message uuid, _content text, _said_at timestamptz,
+    -- The JSON of the first event, without the turn's number in the middle; of the second one, as
+    -- it is if the turn may start, and if it has to wait.
+    _started_head text, _started_tail text, _at_once text, _in_line text,
+    _history_turns_max int, _with_summary boolean, _with_open_tasks boolean,
+    OUT outcome text,
+    OUT turn uuid, OUT conversation uuid, OUT number int,
+    OUT status text, OUT result text, OUT fingerprint bytea,
+    OUT waiting int, OUT scopes text[], OUT levels float8[], OUT limits_failed boolean,
+    OUT history text, OUT summary text, OUT summary_turn int, OUT open_tasks int)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    _number int := 1;
+BEGIN
+    PERFORM enter_1(_bound_to, _wait);
+    IF _key IS NOT NULL THEN
+        SELECT 'known', t.id, t.conversation_id, t.number, t.status, t.result, t.fingerprint
+            INTO outcome, turn, conversation, number, status, result, fingerprint
+            FROM turns AS t WHERE t.user_id = _bound_to AND t.idempotency_key = _key;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF _draining THEN
+        outcome := 'draining';
+        RETURN;
+    END IF;
+    waiting := 0;
+    limits_failed := false;
+    BEGIN
+        -- Ownership, order and lock in one statement. What else is read about the conversation is
+        -- read by later ones: a statement that waits for this lock goes on with the snapshot from
+        -- before its wait.
+        IF _is_new THEN
+            INSERT INTO conversations (user_id, id, title, last_turn)
+                VALUES (_bound_to, _conversation, _title, 1);
+        ELSE
+            UPDATE conversations AS c
+                SET last_turn = c.last_turn + 1, updated_at = now(), status = 'active'
+                WHERE c.user_id = _bound_to AND c.id = _conversation AND c.status <> 'ended'
+                RETURNING c.last_turn INTO _number;
+            IF NOT FOUND THEN
+                outcome := CASE WHEN EXISTS (
+                        SELECT FROM conversations AS c
+                        WHERE c.user_id = _bound_to AND c.id = _conversation)
+                    THEN 'ended' ELSE 'not_found' END;
+                RETURN;
+            END IF;
+        END IF;
+        IF cardinality(_scopes) > 0 THEN
+            BEGIN
+                SELECT spent.scopes, spent.levels INTO scopes, levels
+                    FROM spend_1(_bound_to, _scopes, _per_minute, _costs) AS spent;
+            EXCEPTION WHEN OTHERS THEN
+                -- Better one message too many than a service that stops if its limiter does.
+                limits_failed := true;
+            END;
+            -- One turn has to be left, and one model token, which it does not spend; up to what
+            -- floating-point numbers are off.
+            IF (SELECT bool_or(l.level < CASE l.scope WHEN 'tokens' THEN 0.999999 ELSE -0.000001 END)
+                FROM unnest(scopes, levels) AS l(scope, level)) THEN
+                outcome := 'limited';
+                RAISE EXCEPTION USING ERRCODE = 'TC001';
+            END IF;
+        END IF;
+        IF NOT _is_new THEN
+            SELECT count(*) INTO waiting FROM turns AS t
+                WHERE t.user_id = _bound_to AND t.conversation_id = _conversation
+                AND t.status IN ('queued', 'running', 'awaiting_feedback');
+            IF waiting > _queue_max THEN
+                outcome := 'busy';
+                RAISE EXCEPTION USING ERRCODE = 'TC001';
+            END IF;
+        END IF;
+        INSERT INTO turns (user_id, id, conversation_id, number, channel, status, attempt, owner,
+                lease_expires_at, started_at, idempotency_key, fingerprint, circumstances)
+            VALUES (_bound_to, _turn, _conversation, _number, _channel,
+                CASE waiting WHEN 0 THEN 'running' ELSE 'queued' END,
+                CASE waiting WHEN 0 THEN 1 ELSE 0 END, _process,
+                now() + make_interval(secs => _lease_s),
+                CASE waiting WHEN 0 THEN now() END, _key, _fingerprint, _circumstances::json)
+            ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING;
+        IF NOT FOUND THEN
+            outcome := 'taken';
+            RAISE EXCEPTION USING ERRCODE = 'TC001';
+        END IF;
+        INSERT INTO messages
+            (user_id, id, conversation_id, turn_id, turn_number, position, role, content, created_at)
+            VALUES (_bound_to, _message, _conversation, _turn, _number, 0, 'user', _content,
+                _said_at);
+        INSERT INTO turn_events (user_id, turn_id, seq, type, data)
+            VALUES
+            (_bound_to, _turn, 1, 'turn_started', _started_head || _number || _started_tail),
+            (_bound_to, _turn, 2, 'agent_status',
+                CASE waiting WHEN 0 THEN _at_once ELSE _in_line END);
+    EXCEPTION WHEN SQLSTATE 'TC001' THEN
+        RETURN;
+    END;
+    outcome := 'begun';
+    number := _number;
+    IF NOT _is_new THEN
+        PERFORM tell_followers_1(_bound_to, _conversation, _process);
+    END IF;
+    IF waiting > 0 THEN
+        RETURN;
+    END IF;
+    IF _number > 1 AND _history_turns_max > 0 THEN
+        history := turn_history_1(_bound_to, _conversation, _number, _history_turns_max);
+    END IF;
+    IF _number > 1 AND _with_summary THEN
+        SELECT c.summary, c.summary_turn INTO summary, summary_turn FROM conversations AS c
+            WHERE c.user_id = _bound_to AND c.id = _conversation;
+    END IF;
+    IF _with_open_tasks THEN
+        SELECT count(*) INTO open_tasks FROM tasks AS t
+            WHERE t.user_id = _bound_to AND NOT t.completed;
+    END IF;
+END
+$$;

@@ -1,0 +1,27 @@
+-- The newest turns of a conversation before one, newest first, as the next run needs them: a JSON
+-- array of [number, what was said, executed calls or null, reply or null].
+CREATE FUNCTION turn_history_1(_owner text, _conversation uuid, _before int, _turns_max int)
+RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (
+        SELECT json_agg(
+            json_build_array(said.turn_number, said.content, called.calls, reply.content)
+            ORDER BY said.turn_number DESC)
+        FROM (
+            SELECT m.turn_id, m.turn_number, m.content FROM messages AS m
+            WHERE m.user_id = _owner AND m.conversation_id = _conversation
+                AND m.turn_number < _before AND m.position = 0
+            ORDER BY m.turn_number DESC LIMIT _turns_max
+        ) AS said
+        LEFT JOIN messages AS reply
+            ON reply.user_id = _owner AND reply.turn_id = said.turn_id AND reply.position = 1
+        LEFT JOIN LATERAL (
+            SELECT json_agg(json_build_object(
+                'call_id', c.call_id, 'tool_name', c.tool_name, 'parameters', c.parameters,
+                'result', c.result, 'status', c.status) ORDER BY c.position) AS calls
+            FROM tool_calls AS c WHERE c.user_id = _owner AND c.turn_id = said.turn_id
+        ) AS called ON true
+    );
+END
+$$;

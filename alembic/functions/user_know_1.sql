@@ -1,0 +1,9 @@
+-- Make a user's row, if there is none.
+CREATE FUNCTION user_know_1(_bound_to text, _wait text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM enter_1(_bound_to, _wait);
+    INSERT INTO users (id) VALUES (_bound_to) ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END
+$$;

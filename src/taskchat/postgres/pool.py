@@ -1,0 +1,163 @@
+"""The pool of connections: asyncpg's, with care for connections that were lost without a word."""
+
+import contextlib
+import select
+import time
+import weakref
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from taskchat.postgres.connect import Connection, Connector
+from taskchat.postgres.faults import FAULTS, is_lost
+from taskchat.postgres.statements import Row
+
+LOOK_AFTER_S: Final = 30.0
+"""A connection that was idle for longer is checked before it is used; a busy one is not."""
+
+LOOK_TIMEOUT_S: Final = 2.0
+"""A round trip takes milliseconds; an answer that takes longer than this is not coming."""
+
+RENEW_AFTER_S: Final = 1.0
+"""The shortest time between two renewals of the whole pool, however many statements fail."""
+
+AGE_S_MAX: Final = 1800.0
+"""An older connection is replaced, and with it what it has gathered on the server's side."""
+
+
+class PooledConnection(Connection):
+    """A connection of the pool, which knows how long it has been idle."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.made_at = self.idle_since = time.monotonic()
+        self.is_idle = False
+        self._peer = select.poll()
+        self._peer.register(self.socket.fileno(), select.POLLIN)
+
+    @property
+    def driven(self) -> "PooledConnection":
+        """This connection itself, for those who hold the pool's stand-in for it."""
+        return self
+
+    def was_left(self) -> bool:
+        """Whether the server has closed it, or is about to: it says something unasked."""
+        return self.is_closed() or bool(self._peer.poll(0))
+
+
+class Pool:
+    """Connections to one database.
+
+    It is waited for in `line`, never here: whoever is served finds one free.
+
+    Args:
+        connector: Makes them.
+        size: How many at most.
+    """
+
+    def __init__(self, connector: Connector, *, size: int) -> None:
+        self._connector = connector
+        self._size = size
+        self._made: weakref.WeakSet[PooledConnection] = weakref.WeakSet()
+        self._renewed_at = float("-inf")
+        self._pool: asyncpg.Pool | None = None
+
+    @contextlib.asynccontextmanager
+    async def connection(self, begin: str | None = None) -> AsyncIterator[PooledConnection]:
+        """A connection for the block.
+
+        Args:
+            begin: What to run first. This statement may be the one that finds the connection dead,
+                after the network was cut. Nothing has happened yet at that point, so it is tried
+                once more on a new one.
+
+        Raises:
+            One of `FAULTS`: there is none to be had, or it is lost.
+        """
+        held = await self._acquire()
+        try:
+            if begin is not None:
+                try:
+                    await held.driven.execute(begin)
+                except FAULTS as error:
+                    if not is_lost(error):
+                        raise
+                    self._lose(held.driven)
+                    held = await self._acquire()
+                    await held.driven.execute(begin)
+            driven = held.driven
+            try:
+                yield driven
+            except FAULTS as error:
+                if is_lost(error):
+                    self._lose(driven)
+                raise
+        finally:
+            await self._release(held)
+
+    async def _acquire(self) -> PoolConnectionProxy:
+        pool = self._pool
+        if pool is None:
+            pool = self._pool = asyncpg.create_pool(
+                min_size=0,
+                max_size=self._size,
+                connection_class=PooledConnection,
+                record_class=Row,
+                connect=self._connect,
+                reset=_as_it_is,
+            )
+            await pool
+        while True:
+            held = await pool.acquire()
+            if await self._is_fit(held.driven):
+                held.driven.is_idle = False
+                return held
+
+    async def _release(self, held: PoolConnectionProxy) -> None:
+        # One that was closed has left its place in the pool already.
+        if self._pool is not None and held._con is not None:
+            held.driven.is_idle, held.driven.idle_since = True, time.monotonic()
+            await self._pool.release(held)
+
+    def _lose(self, driven: PooledConnection) -> None:
+        """Close a connection that is of no further use, and all idle ones.
+
+        Nobody reads a goodbye: what cut this one off has cut off the others.
+        """
+        driven.terminate()
+        if time.monotonic() - self._renewed_at < RENEW_AFTER_S:
+            return
+        self._renewed_at = time.monotonic()
+        for made in list(self._made):
+            if made.is_idle:
+                made.terminate()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _connect(self, *_args: Any, **_options: Any) -> PooledConnection:
+        made = await self._connector.connect(PooledConnection)
+        self._made.add(made)
+        return made
+
+    async def _is_fit(self, driven: PooledConnection) -> bool:
+        now = time.monotonic()
+        if driven.was_left() or now - driven.made_at > AGE_S_MAX:
+            driven.terminate()
+            return False
+        if now - driven.idle_since < LOOK_AFTER_S:
+            return True
+        try:
+            await driven.execute("SELECT 1", timeout=LOOK_TIMEOUT_S)
+        except FAULTS:
+            self._lose(driven)
+            return False
+        return True
+
+
+async def _as_it_is(_connection: Any) -> None:
+    """In place of the driver's reset, a round trip: nothing of ours outlives its transaction."""

@@ -1,0 +1,57 @@
+"""What a tool does to its caller's tasks, as the database carries it out."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import text
+
+from taskchat.postgres.database import Connection
+from taskchat.principal import Principal
+
+LISTED_MAX: Final = 200
+"""Tasks in one answer of list_tasks: some 8,000 tokens, as much as the whole history may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEffect:
+    """One change of a user's tasks, or a look at them; checked before it comes here.
+
+    Attributes:
+        effect: What to do; None for a call that was refused before.
+        done: What its answer calls it.
+        task: The task's number.
+        title: The title that it gets.
+        description: The description that it gets.
+        completed: Whether it is done from now on; of a list, which tasks to show.
+        refusal: The answer if there is no such task, or nothing to do.
+    """
+
+    effect: Literal["add", "change", "delete", "list"] | None
+    done: str = ""
+    task: int | None = None
+    title: str | None = None
+    description: str | None = None
+    completed: bool | None = None
+    refusal: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of the database's function, `LISTED_MAX` among them."""
+        return {**asdict(self), "listed_max": LISTED_MAX}
+
+
+_PERFORM: Final = text(
+    "SELECT task_effect_1(:owner, :effect, :done, :task, :title, :description, :completed,"
+    " :listed_max)"
+)
+
+
+async def perform(connection: Connection, principal: Principal, effect: TaskEffect) -> str | None:
+    """Carry out an effect that belongs to no turn.
+
+    Returns:
+        Its answer, as JSON; None if there is no such task.
+    """
+    answer: str | None = await connection.scalar(
+        _PERFORM, {"owner": principal.user_id, **effect.values()}
+    )
+    return answer
