@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.turn_sides import CONCURRENCY, Cost
+from benchmarks.cost import Cost
+from benchmarks.turn.sides import CONCURRENCY
 
 Rounds = dict[str, list[tuple[Cost, Cost]]]
 """Costs of the lean server and of ours, by case and round."""

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from benchmarks.stage import LEAN, OURS, SCRIPTED, Stage, staged
-from benchmarks.turn_cases import CASES, IN_PROCESS, OVER_HTTP
-from benchmarks.turn_report import Rounds, report, table
-from benchmarks.turn_sides import CONCURRENCY, Side
+from benchmarks.turn.cases import CASES, IN_PROCESS, OVER_HTTP
+from benchmarks.turn.report import Rounds, report, table
+from benchmarks.turn.sides import CONCURRENCY, Side
 
 WARM_UP: Final = 40
 """Turns before the first measurement: connections, prepared statements, late imports."""

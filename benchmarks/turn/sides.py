@@ -1,29 +1,20 @@
 """One of the two servers under load: its process, its database, its clients."""
 
 import asyncio
-import statistics
+import itertools
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.client import Client
-from benchmarks.clocks import PostgresClock, cpu_s
+from benchmarks.clocks import PostgresClock
 from benchmarks.copies import copied_id, copy_conversation, copy_of_lean
+from benchmarks.cost import Cost, cost_of
 from benchmarks.processes import Launched
 from benchmarks.stage import LEAN, Stage, connected
-from benchmarks.turn_cases import Case
+from benchmarks.turn.cases import Case
 
 CONCURRENCY: Final = 8
 """Connections that are kept alive; each is one user's, with one turn at a time."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Milliseconds per turn in one round: the server's processor, Postgres' processor, latency."""
-
-    server: float
-    postgres: float
-    latency: float
 
 
 class Side:
@@ -75,25 +66,22 @@ class Side:
         return [copied_id(conversation_id, salt, number) for number in range(copies)]
 
     async def round(self, case: Case, turns: int, postgres: PostgresClock) -> Cost:
-        latencies: list[float] = []
+        """So many turns of a kind, over all clients at once."""
 
-        async def load(client: Client) -> None:
+        async def load(client: Client) -> list[float]:
+            seconds = []
             for _ in range(turns // CONCURRENCY):
                 begun = self._begun[client.user, case.before].pop() if case.before else None
                 began = time.perf_counter()
                 await client.say(begun, query=case.query)
-                latencies.append(time.perf_counter() - began)
+                seconds.append(time.perf_counter() - began)
+            return seconds
 
-        before, postgres_before = cpu_s(self._server.process), postgres.cpu_s()
-        await asyncio.gather(*(load(client) for client in self._clients))
-        after, postgres_after = cpu_s(self._server.process), postgres.cpu_s()
-        done = len(latencies)
-        self._turns += done
-        return Cost(
-            (after - before) / done * 1000,
-            (postgres_after - postgres_before) / done * 1000,
-            statistics.median(latencies) * 1000,
-        )
+        async def load_all() -> list[float]:
+            return [*itertools.chain(*await asyncio.gather(*map(load, self._clients)))]
+
+        self._turns += turns // CONCURRENCY * CONCURRENCY
+        return await cost_of(load_all(), self._server, postgres)
 
     async def check(self) -> None:
         """Every turn must have added its task, or the two did not do the same."""
