@@ -38,14 +38,16 @@ async def measure(sizes: Sequence[int], turns: int, rounds: int) -> dict[str, li
                 if own_many:
                     crowd = await someone("crowd")
                     others = size - own_many - 2 * FEW
-                    await _made(database, crowd, turns=1, copies=others, owners=others // FEW)
+                    await _made(
+                        database, crowd, turns=1, conversations=others, owners=others // FEW
+                    )
                 few = await someone("few")
-                ids = await _made(database, few, turns=FEW, copies=FEW)
+                ids = await _made(database, few, turns=FEW, conversations=FEW)
                 places.append(Place(f"{size:,} conversations", server, few, itertools.cycle(ids)))
                 if own_many:
                     many = await someone("many")
-                    await _made(database, many, turns=1, copies=own_many)
-                    ids = await _made(database, many, turns=FEW, copies=FEW)
+                    await _made(database, many, turns=1, conversations=own_many)
+                    ids = await _made(database, many, turns=FEW, conversations=FEW)
                     name = f"{size:,} conversations, {own_many:,} of them one's own"
                     places.append(Place(name, server, many, itertools.cycle(ids)))
                 # Or autovacuum does it while turns are measured.
@@ -55,12 +57,13 @@ async def measure(sizes: Sequence[int], turns: int, rounds: int) -> dict[str, li
 
 
 async def _made(
-    database: asyncpg.Connection, client: Client, *, turns: int, copies: int, owners: int = 0
+    database: asyncpg.Connection, client: Client, *, turns: int, conversations: int, owners: int = 0
 ) -> Iterable[str]:
     """Conversations of so many turns; the ids of all of them, made when they are asked for."""
     talked = None
     for _ in range(turns):
         talked = (await client.say(talked))["conversation_id"]
     assert talked is not None
-    salt = await copy_conversation(database, talked, copies, owners=owners)
-    return (copied_id(talked, salt, number) for number in range(copies))
+    salt = await copy_conversation(database, talked, conversations - 1, owners=owners)
+    copied = (copied_id(talked, salt, number) for number in range(conversations - 1))
+    return itertools.chain((talked,), copied)

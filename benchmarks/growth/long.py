@@ -27,9 +27,9 @@ async def measure(sizes: Sequence[int], turns: int, rounds: int) -> dict[str, li
             talked = (await client.say(talked))["conversation_id"]
         places = []
         async with connected(url) as database:
-            for size in sizes:
+            for size in (max(1, size // SHORTEST) * SHORTEST for size in sizes):
                 # None grows by more than a tenth: it would no longer be of its size.
-                turns_each = max(1, size // 20)
+                turns_each = size // 20
                 copies = -(-(WARM_UP + turns * rounds) // turns_each)
                 salt = await copy_conversation(database, talked, copies, repeats=size // SHORTEST)
                 ids = [copied_id(talked, salt, number) for number in range(copies)]
