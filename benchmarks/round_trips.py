@@ -13,7 +13,9 @@ from benchmarks.client import MESSAGE, Client
 from benchmarks.scripted import GREETING
 from benchmarks.stage import LEAN, OURS, SCRIPTED, staged
 from benchmarks.wire import Trip, Wire, wired
-from taskchat.postgres.database import SYSTEM_ROLE
+
+SYSTEM_ROLE: Final = b"taskchat_system"
+"""Work of no user's enters this role, or begins its connection with it."""
 
 WARM_WITHIN: Final = 20
 """Turns after which every connection must have prepared every statement."""
@@ -57,9 +59,7 @@ async def warm_turn(wire: Wire, say: Callable[[], Awaitable[object]]) -> TurnTri
 
 
 def _apart(all_trips: list[Trip], trips: list[Trip], answered_at: float) -> TurnTrips:
-    # Work of no user's enters this role, or begins its connection with it.
-    role = SYSTEM_ROLE.encode()
-    transactions = {trip.transaction for trip in all_trips if role in trip.said}
+    transactions = {trip.transaction for trip in all_trips if SYSTEM_ROLE in trip.said}
     listeners = {trip.connection for trip in all_trips if trip.sql.startswith("LISTEN ")}
     own: list[Trip] = []
     meanwhile: list[Trip] = []
