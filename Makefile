@@ -9,8 +9,8 @@ PYTHON := $(or $(PYTHON),$(shell for needed in "import ensurepip" ""; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help python serving environment run test check format lock bench bench-live bench-burst \
-	bench-models chaos coverage clean
+.PHONY: help python serving environment run test check format lock bench bench-round-trips \
+	bench-growth bench-live bench-burst bench-models chaos coverage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,7 +48,13 @@ format: environment ## mend what the formatter and the linter can
 	$(BIN)/python -m ruff check --fix .
 
 bench: environment ## processor time of a turn beside the leanest one that can be written
-	$(BIN)/python -m benchmarks.turn $(ARGS)
+	@$(BIN)/python -m benchmarks.turn $(ARGS)
+
+bench-round-trips: environment ## what a turn asks of the database, statement by statement
+	@$(BIN)/python -m benchmarks.round_trips $(ARGS)
+
+bench-growth: environment ## a turn in long conversations, in full tables, among many others
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
 bench-live: environment ## sockets and streams: memory, acknowledgments, added delay
 	$(BIN)/python -m benchmarks.live $(ARGS)

@@ -18,8 +18,9 @@ from typing import Final
 
 import asyncpg
 
+from benchmarks.clocks import cpu_s, peak_mib
 from benchmarks.lean_app import SCHEMA
-from benchmarks.processes import AMPLE_LIMITS, Launched, cpu_s, free_port, launched, peak_mib
+from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
 from benchmarks.squeeze import squeezed
 from taskchat.auth.tokens import issue_token
 from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import psutil
 
+from benchmarks.clocks import cpu_s, machine_cpu_s
 from benchmarks.live_clients import Said, Socket, open_socket
 from benchmarks.live_figures import Chat, Idle, spread
 from benchmarks.live_stage import Person, Server, Stage
-from benchmarks.processes import cpu_s, machine_cpu_s
 
 SOCKETS_EACH = 5
 """Of one user: as many as the service allows."""

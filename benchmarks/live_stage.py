@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from benchmarks.clocks import PostgresClock, cpu_s
 from benchmarks.live_server import SCRIPTED
-from benchmarks.processes import AMPLE_LIMITS, Launched, PostgresClock, cpu_s, free_port, launched
+from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
 from benchmarks.token_server import MODEL
 from taskchat.auth.tokens import issue_token
 from taskchat.postgres.embedded import start_postgres

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started, waited for, looked at from outside, stopped."""
+"""Processes of a benchmark: started, waited for, stopped."""
 
 import contextlib
 import os
@@ -73,39 +73,3 @@ def launched(
         finally:
             process.terminate()
             process.wait(timeout=START_TIMEOUT_S)
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Its processor time so far, user and system."""
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def peak_mib(process: psutil.Process) -> float:
-    """The most memory that it has had, as Linux counts it."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def machine_cpu_s() -> float:
-    """Processor time of all cores so far in which they were not idle."""
-    times = psutil.cpu_times()
-    spent: float = sum(times) - times.idle - times.iowait
-    return spent
-
-
-class PostgresClock:
-    """Processor time of a whole cluster."""
-
-    def __init__(self, data_dir: Path) -> None:
-        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-        self._postmaster = psutil.Process(pid)
-
-    def cpu_s(self) -> float:
-        times = self._postmaster.cpu_times()
-        # What has ended counts too, or an autovacuum worker would be seen only while it lives.
-        total = times.user + times.system + times.children_user + times.children_system
-        for child in self._postmaster.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += cpu_s(child)
-        return total

@@ -1,4 +1,7 @@
-"""The model of both servers: it adds one task, then says so. It costs next to nothing itself."""
+"""The model of both servers: it adds one task, then says so. It costs next to nothing itself.
+
+Where it is only greeted it calls no tool.
+"""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -19,13 +22,14 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 DELTAS = ("Add", "ed", ".")
 REPLY = "".join(DELTAS)
+GREETING = "Hello"
 ARGUMENTS = '{"title": "Buy groceries"}'
 
 _numbers = itertools.count()
 
 
 class ScriptedModel(Model):
-    """Calls add_task unless the newest item is that call's output."""
+    """Calls add_task unless the newest item is that call's output, or a greeting."""
 
     async def get_response(
         self,
@@ -66,7 +70,9 @@ def _next_item(
     input: str | list[TResponseInputItem],
 ) -> ResponseFunctionToolCall | ResponseOutputMessage:
     newest = input[-1] if isinstance(input, list) else None
-    if newest is not None and newest.get("type") == "function_call_output":
+    if newest is not None and (
+        newest.get("type") == "function_call_output" or newest.get("content") == GREETING
+    ):
         return ResponseOutputMessage(
             id="msg",
             type="message",

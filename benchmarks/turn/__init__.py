@@ -1,0 +1,1 @@
+"""A turn beside the leanest one that can be written. `make bench`."""

@@ -1,0 +1,67 @@
+"""What a turn asks of the database: few round trips, counted on the wire."""
+
+import pytest
+from benchmarks.round_trips import TurnTrips, warm_turn
+from benchmarks.scripted import GREETING, ScriptedModel
+from benchmarks.wire import wired
+from pydantic import SecretStr
+from tests.conftest import AppMaker
+from tests.factories import Person
+
+from taskchat.assistant.models.asking import NamedModel
+
+ADD = "Add task: Buy groceries"
+AS_IN_SERVICE = dict.fromkeys(
+    (
+        "rate_user_per_minute",
+        "rate_conversation_per_minute",
+        "rate_channel_per_minute",
+        "rate_tokens_per_minute",
+    ),
+    1_000_000,
+)
+"""The tests' settings switch the limits off, which would save what they ask."""
+
+IN_TIME = pytest.mark.xfail(reason="a turn has 15 to 28 until its statements are one", strict=False)
+
+
+async def trips(
+    running_app: AppMaker, database_url: str, message: str, *, first: bool
+) -> TurnTrips:
+    """Of one warm turn, that opens a conversation or goes on with one."""
+    person = Person()
+    async with (
+        wired(database_url) as wire,
+        running_app(
+            chain=[NamedModel("scripted", ScriptedModel())],
+            database_url=SecretStr(wire.url),
+            **AS_IN_SERVICE,
+        ) as running,
+    ):
+        conversation = None
+
+        async def say() -> None:
+            nonlocal conversation
+            answer = await person.say(running.client, message, conversation_id=conversation)
+            assert answer.status_code == 200, answer.text
+            conversation = None if first else answer.json()["conversation_id"]
+
+        return await warm_turn(wire, say)
+
+
+@IN_TIME
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_turn_with_one_tool_takes_at_most_five_round_trips(
+    running_app: AppMaker, database_url: str, first: bool
+) -> None:
+    turn = await trips(running_app, database_url, ADD, first=first)
+    assert len(turn.own) <= 5, "\n".join(trip.sql for trip in turn.own)
+
+
+@IN_TIME
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_turn_without_tools_takes_at_most_three_round_trips(
+    running_app: AppMaker, database_url: str, first: bool
+) -> None:
+    turn = await trips(running_app, database_url, GREETING, first=first)
+    assert len(turn.own) <= 3, "\n".join(trip.sql for trip in turn.own)
