@@ -23,7 +23,8 @@ from taskchat.postgres.migrations import upgrade
 from taskchat.principal import Channel, Principal
 from taskchat.settings import Settings
 from taskchat.tables import metadata
-from taskchat.tasks.effects import TaskEffect, perform
+from taskchat.tasks.effects import TaskEffect
+from taskchat.tasks.repository import perform
 from taskchat.turns import store
 from taskchat.turns.begin import Begun, NewMessage, begin
 from taskchat.turns.events import StoredEvent

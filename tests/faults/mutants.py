@@ -55,7 +55,7 @@ def swap(owner: object, **replacements: object) -> None:
 
 
 def two_transactions() -> None:
-    from taskchat.tasks import effects
+    from taskchat.tasks import repository
     from taskchat.turns import store
 
     call_tool = store.record.call_tool
@@ -64,7 +64,7 @@ def two_transactions() -> None:
         if effect.effect is not None:
             principal = held.turn.principal
             async with database.transaction(principal) as connection:
-                answer = await effects.perform(connection, principal, effect)
+                answer = await repository.perform(connection, principal, effect)
             # What was done, for the record; see the function.
             effect = replace(effect, done=answer or "")
             # As wide as a busy machine can make it.

@@ -3,11 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import text
-
-from taskchat.postgres.database import Connection
-from taskchat.principal import Principal
-
 LISTED_MAX: Final = 200
 """Tasks in one answer of list_tasks: some 8,000 tokens, as much as the whole history may have."""
 
@@ -37,21 +32,3 @@ class TaskEffect:
     def values(self) -> dict[str, Any]:
         """The parameters of the database's function, `LISTED_MAX` among them."""
         return {**asdict(self), "listed_max": LISTED_MAX}
-
-
-_PERFORM: Final = text(
-    "SELECT task_effect_1(:owner, :effect, :done, :task, :title, :description, :completed,"
-    " :listed_max)"
-)
-
-
-async def perform(connection: Connection, principal: Principal, effect: TaskEffect) -> str | None:
-    """Carry out an effect that belongs to no turn.
-
-    Returns:
-        Its answer, as JSON; None if there is no such task.
-    """
-    answer: str | None = await connection.scalar(
-        _PERFORM, {"owner": principal.user_id, **effect.values()}
-    )
-    return answer

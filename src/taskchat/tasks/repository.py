@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, func, select, text
 
 from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
+from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.models import Task
 from taskchat.tasks.schemas import TaskFilter, TaskOut
 
@@ -99,3 +100,21 @@ async def delete_task(connection: Connection, principal: Principal, task_id: int
     result = await connection.execute(_DELETE, {"owner": principal.user_id, "task_id": task_id})
     row = result.one_or_none()
     return _task(row) if row else None
+
+
+_PERFORM: Final = text(
+    "SELECT task_effect_1(:owner, :effect, :done, :task, :title, :description, :completed,"
+    " :listed_max)"
+)
+
+
+async def perform(connection: Connection, principal: Principal, effect: TaskEffect) -> str | None:
+    """Carry out an effect that belongs to no turn.
+
+    Returns:
+        Its answer, as JSON; None if there is no such task.
+    """
+    answer: str | None = await connection.scalar(
+        _PERFORM, {"owner": principal.user_id, **effect.values()}
+    )
+    return answer

@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal
-from taskchat.tasks import effects, service
+from taskchat.tasks import repository, service
 from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
 from taskchat.tasks.schemas import TaskFilter
@@ -47,7 +47,7 @@ class ListedTask(BaseModel):
 
 
 class TaskList(BaseModel):
-    """What list_tasks answers: the oldest that fit the filter, `effects.LISTED_MAX` at most."""
+    """What list_tasks answers: the oldest `LISTED_MAX` that fit the filter."""
 
     tasks: list[ListedTask]
     total: int = Field(description="How many tasks fit the filter, shown here or not.")
@@ -93,7 +93,7 @@ class DirectCaller:
     async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
         """Carry out the effect, in a transaction of its own."""
         async with self._database.transaction(self.principal) as connection:
-            answer = await effects.perform(connection, self.principal, effect)
+            answer = await repository.perform(connection, self.principal, effect)
         if answer is None:
             raise ToolFailure(effect.refusal)
         return result_type.model_validate_json(answer)
