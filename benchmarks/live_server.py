@@ -8,6 +8,7 @@ from benchmarks.scripted import ScriptedModel
 from taskchat.app import create_app
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.serving import server
+from taskchat.serving.listening import listen
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 
@@ -20,7 +21,7 @@ def main() -> None:
     chain = [NamedModel(SCRIPTED, ScriptedModel())] if settings.model == SCRIPTED else None
     with (
         mock.patch.object(server, "create_app", functools.partial(create_app, chain=chain)),
-        server.listen("127.0.0.1", int(sys.argv[1])) as sock,
+        listen("127.0.0.1", int(sys.argv[1])) as sock,
     ):
         server.run(settings, sock, announce=print)
 

@@ -21,6 +21,8 @@ from typing import Final, NoReturn
 import structlog
 
 from taskchat.refusals import CannotStart, refusal_of
+from taskchat.serving.memory import put_off_collection
+from taskchat.settings import Settings
 from taskchat.signals import STOPPED, end_on_signals, heeded
 
 log = structlog.get_logger()
@@ -151,8 +153,20 @@ def _work(serve: Serve, sock: socket.socket, tell: Connection) -> None:
         tell.send(refusal_of(error))
 
 
+def serve_in_child(
+    settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]
+) -> None:
+    """What a child runs, once it has begun: only now does it import the app."""
+    from taskchat.serving.server import serve
+    from taskchat.telemetry.logs import configure_logs
+
+    configure_logs(settings)
+    serve(settings, sockets, ready)
+
+
 def begin_child() -> None:
     """Prepare a process that serves for its parent: it ends with the parent, however that ends."""
+    put_off_collection()
     end_on_signals(STOPPED)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
