@@ -9,8 +9,8 @@ PYTHON := $(or $(PYTHON),$(shell for needed in "import ensurepip" ""; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help python serving environment run test check format lock bench bench-live bench-burst \
-	bench-models chaos coverage clean
+.PHONY: help python serving environment run test check format lock bench bench-start bench-live \
+	bench-burst bench-models chaos coverage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ format: environment ## mend what the formatter and the linter can
 
 bench: environment ## processor time of a turn beside the leanest one that can be written
 	$(BIN)/python -m benchmarks.turn $(ARGS)
+
+bench-start: environment ## until `taskchat dev` is ready, first turns of a process, imports
+	$(BIN)/python -m benchmarks.start $(ARGS)
 
 bench-live: environment ## sockets and streams: memory, acknowledgments, added delay
 	$(BIN)/python -m benchmarks.live $(ARGS)

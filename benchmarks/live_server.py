@@ -1,7 +1,10 @@
 """`taskchat serve` with one process, and with the scripted model where TASKCHAT_MODEL says so."""
 
 import functools
+import gc
+import os
 import sys
+import time
 from unittest import mock
 
 from benchmarks.scripted import ScriptedModel
@@ -14,8 +17,28 @@ from taskchat.telemetry.logs import configure_logs
 
 SCRIPTED = "scripted"
 
+COLLECTIONS = "BENCH_COLLECTIONS"
+"""The variable that names the file of collections: a line each, beginning, seconds, generation."""
+
+
+def note_collections(path: str) -> None:
+    """Write down what the garbage collector does, which stops everything meanwhile."""
+    file = open(path, "w", buffering=1)  # noqa: SIM115 - as long as the process
+    began = 0.0
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.monotonic()
+        else:
+            took = time.monotonic() - began
+            file.write(f"{began} {took} {info['generation']} {info['collected']}\n")
+
+    gc.callbacks.append(note)
+
 
 def main() -> None:
+    note_collections(os.environ[COLLECTIONS])
     settings = Settings(_env_file=None)
     configure_logs(settings)
     chain = [NamedModel(SCRIPTED, ScriptedModel())] if settings.model == SCRIPTED else None
