@@ -83,7 +83,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """As a user has it, without any configuration of ours."""
     ours = ("TASKCHAT_", "OPENAI_", "DATABASE_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | variables
+    return {**kept, **variables}
 
 
 @contextlib.contextmanager
