@@ -17,7 +17,7 @@ many objects. With Python's own number, 10, they would be a hundred thousand."""
 
 OLD_ROUNDS: Final = 100
 """Those before one that looks at everything since the start, which stops the process for 0.2 s if a
-thousand sockets are open. They take two million objects that are not freed at once: a tool call
+thousand sockets are open. They take three million objects that are not freed at once: a tool call
 leaves some forty, a request and a socket none. With Python's own number, 10, it came every few
 seconds; without any, circles of objects that have lived for long would never be freed."""
 
