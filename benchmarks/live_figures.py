@@ -41,6 +41,7 @@ class Idle:
         open_cpu_ms: The server's processor time for opening one.
         kib_each: By how much the server's memory has grown for each.
         cpu_share: The part of a core that the server takes with all of them open.
+        pause_ms: The longest time for which its garbage collector stopped it meanwhile.
     """
 
     address: str
@@ -49,6 +50,7 @@ class Idle:
     open_cpu_ms: float
     kib_each: float
     cpu_share: float
+    pause_ms: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Chat:
         postgres_share: The same of Postgres.
         load_share: The same of the clients' process.
         others_share: The same of everything else on the machine: the less, the more this counts.
+        pause_ms: The longest time for which the server's garbage collector stopped it.
     """
 
     acknowledged: Spread
@@ -75,6 +78,7 @@ class Chat:
     postgres_share: float
     load_share: float
     others_share: float
+    pause_ms: float
 
 
 @dataclass(frozen=True)
@@ -140,24 +144,25 @@ def table(found: Found) -> str:
         " Milliseconds are median / 95th percentile / most.",
         "",
         f"{'idle sockets':<28}{'KiB each':>10}{'open all, s':>13}"
-        f"{'open one, ms cpu':>18}{'idle, % of a core':>19}",
+        f"{'open one, ms cpu':>18}{'idle, % of a core':>19}{'collector, ms':>15}",
     ]
     for idle in found.idle:
         lines.append(
             f"{f'{idle.sockets} on {idle.address}':<28}{idle.kib_each:>10.1f}{idle.opened_s:>13.2f}"
-            f"{idle.open_cpu_ms:>18.2f}{idle.cpu_share * 100:>19.1f}"
+            f"{idle.open_cpu_ms:>18.2f}{idle.cpu_share * 100:>19.1f}{idle.pause_ms:>15.1f}"
         )
     lines += [
         "",
         f"{f'{found.chatting} chat':<9}{'acknowledged':<22}{'turn completed':<24}{'pong':<20}"
-        f"{'messages/s':>11}{'% of a core: server, postgres, clients, others':>50}",
+        f"{'messages/s':>11}{'collector, ms':>15}"
+        f"{'% of a core: server, postgres, clients, others':>50}",
     ]
     for number, chat in enumerate(found.chat, 1):
         used = (chat.server_share, chat.postgres_share, chat.load_share, chat.others_share)
         shares = ", ".join(f"{share * 100:.0f}" for share in used)
         lines.append(
             f"{f'round {number}':<9}{chat.acknowledged!s:<22}{chat.completed!s:<24}"
-            f"{chat.pong!s:<20}{chat.messages_per_s:>11.1f}{shares:>50}"
+            f"{chat.pong!s:<20}{chat.messages_per_s:>11.1f}{chat.pause_ms:>15.1f}{shares:>50}"
         )
     lines += [
         "",

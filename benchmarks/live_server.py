@@ -1,26 +1,50 @@
 """`taskchat serve` with one process, and with the scripted model where TASKCHAT_MODEL says so."""
 
 import functools
+import gc
+import os
 import sys
+import time
 from unittest import mock
 
 from benchmarks.scripted import ScriptedModel
 from taskchat.app import create_app
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.serving import server
+from taskchat.serving.listening import listen
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 
 SCRIPTED = "scripted"
 
+COLLECTIONS = "BENCH_COLLECTIONS"
+"""The variable that names the file of collections: a line each, beginning, seconds, generation."""
+
+
+def note_collections(path: str) -> None:
+    """Write down what the garbage collector does, which stops everything meanwhile."""
+    file = open(path, "w", buffering=1)  # noqa: SIM115 - as long as the process
+    began = 0.0
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.monotonic()
+        else:
+            took = time.monotonic() - began
+            file.write(f"{began} {took} {info['generation']} {info['collected']}\n")
+
+    gc.callbacks.append(note)
+
 
 def main() -> None:
+    note_collections(os.environ[COLLECTIONS])
     settings = Settings(_env_file=None)
     configure_logs(settings)
     chain = [NamedModel(SCRIPTED, ScriptedModel())] if settings.model == SCRIPTED else None
     with (
         mock.patch.object(server, "create_app", functools.partial(create_app, chain=chain)),
-        server.listen("127.0.0.1", int(sys.argv[1])) as sock,
+        listen("127.0.0.1", int(sys.argv[1])) as sock,
     ):
         server.run(settings, sock, announce=print)
 

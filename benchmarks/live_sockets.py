@@ -59,6 +59,7 @@ async def open_idle(
         async with gate:
             return await open_socket(server, person, conversation_id)
 
+    since = time.monotonic()
     memory, cpu, began = server.memory_kib(), server.cpu_s(), time.perf_counter()
     sockets = await asyncio.gather(*(open_one(*place) for place in places))
     opened_s, opening_cpu_s = time.perf_counter() - began, server.cpu_s() - cpu
@@ -75,6 +76,7 @@ async def open_idle(
         open_cpu_ms=round(opening_cpu_s / count * 1000, 2),
         kib_each=round(grown / count, 1),
         cpu_share=round(share, 3),
+        pause_ms=server.longest_pause_ms(since),
     )
     return idle, sockets
 
@@ -86,6 +88,7 @@ async def chat(
     said: list[Said] = []
     pongs: list[float] = []
     load = psutil.Process(os.getpid())
+    since = time.monotonic()
     until = time.perf_counter() + seconds
 
     async def talk(socket: Socket) -> None:
@@ -122,4 +125,5 @@ async def chat(
         postgres_share=postgres_share,
         load_share=load_share,
         others_share=round(all_share - server_share - postgres_share - load_share, 3),
+        pause_ms=server.longest_pause_ms(since),
     )

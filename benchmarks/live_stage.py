@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from benchmarks.clocks import PostgresClock, cpu_s
-from benchmarks.live_server import SCRIPTED
+from benchmarks.live_server import COLLECTIONS, SCRIPTED
 from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
 from benchmarks.token_server import MODEL
 from taskchat.auth.tokens import issue_token
@@ -36,9 +36,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Server:
-    """A server of ours, from outside."""
+    """A server of ours, from outside.
+
+    Attributes:
+        launched: Its process.
+        collections: The file in which it notes what its garbage collector does.
+    """
 
     launched: Launched
+    collections: Path
 
     @property
     def port(self) -> int:
@@ -55,6 +61,12 @@ class Server:
         """What it holds of the machine's memory."""
         resident: int = self.launched.process.memory_info().rss
         return resident / 1024
+
+    def longest_pause_ms(self, since: float) -> float:
+        """The longest stop for its garbage collector since a time of `time.monotonic`."""
+        noted = [line.split() for line in self.collections.read_text().splitlines()]
+        pauses = [float(took) for began, took, *_ in noted if float(began) >= since]
+        return round(max(pauses, default=0) * 1000, 1)
 
 
 class Stage:
@@ -129,8 +141,10 @@ class Stage:
         port = free_port()
         command = ["benchmarks.live_server", str(port)]
         log = self._folder / f"server-{port}.log"
+        collections = self._folder / f"server-{port}.collections"
+        all_variables[COLLECTIONS] = str(collections)
         with launched(command, port, all_variables | AMPLE_LIMITS, log) as server:
-            yield Server(server)
+            yield Server(server, collections)
 
     @contextlib.contextmanager
     def vendor(self) -> Iterator[str]:

@@ -12,6 +12,9 @@ def run() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _break_off)
+    from taskchat.serving.memory import put_off_collection
+
+    put_off_collection()
     from taskchat.commands.cli import main
 
     main(prog_name="taskchat")

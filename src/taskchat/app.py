@@ -164,6 +164,7 @@ def _lifespan(
                 *(database, live.authenticator, limits, turns, live, readiness),
                 *(listener, heartbeat, config_file),
             )
+            await turns.assistant.rehearse()
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
             await stack.enter_async_context(_at_work(live, listener, config_file))

@@ -60,10 +60,11 @@ def end_on_signals(codes: Mapping[signal.Signals, int]) -> None:
     for number in SIGNALS:
         signal.signal(number, end if number in caught else signal.SIG_IGN)
     # Registered last, and so the first thing at exit: nobody is left who could take an exception.
-    atexit.register(_ignore_signals)
+    atexit.register(ignore_signals)
 
 
-def _ignore_signals() -> None:
+def ignore_signals() -> None:
+    """From now on no signal interrupts what this process still has to do at its end."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

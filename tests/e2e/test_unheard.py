@@ -15,7 +15,7 @@ from tests.conftest import JWT_SECRET
 from tests.e2e.processes import environment
 from tests.factories import Person
 
-from taskchat.serving.server import listen
+from taskchat.serving.listening import listen
 
 WAIT_S = 120
 

@@ -19,6 +19,7 @@ from taskchat.assistant.models import offline
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.assistant.models.offline import OfflineModel
 from taskchat.serving import server
+from taskchat.serving.listening import listen, url_of
 
 PATIENCE_S = 60
 """Longer than anything here takes on a slow machine; then the wait is given up."""
@@ -27,14 +28,14 @@ PATIENCE_S = 60
 @contextlib.asynccontextmanager
 async def served(running: RunningApp) -> AsyncIterator[str]:
     """The app on a socket, as `taskchat serve` has it; yields its address."""
-    sock = server.listen("127.0.0.1", 0)
+    sock = listen("127.0.0.1", 0)
     config = server._config(running.app, running.live.settings)
     # The fixture sees to the app's life, and to signals nobody does.
     config.lifespan = "off"
     uvicorn_server = uvicorn.Server(config)
     serving = asyncio.create_task(uvicorn_server._serve(sockets=[sock]))
     try:
-        yield server.url_of(sock)
+        yield url_of(sock)
     finally:
         uvicorn_server.should_exit = True
         await serving

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents import (
@@ -22,9 +22,11 @@ from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.assistant.models.chain import ModelChain
+from taskchat.assistant.models.offline import OfflineModel
 from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
 from taskchat.assistant.record import ModelRecord, RunRecord, models_recorded_in, recorded_in
+from taskchat.assistant.rehearsal import MESSAGE, MODEL_CALLS, Rehearsal
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings
@@ -227,6 +229,20 @@ class Assistant:
         if not is_visible(reply):
             raise ModelError("The language model answered nothing; send the message again.")
         return reply
+
+    async def rehearse(self) -> None:
+        """Run once without a turn, a vendor or an effect, so that the first turn is like others.
+
+        The models of the chain are left out: their figures and their breakers count turns.
+        """
+        with recorded_in(Rehearsal()):
+            await Runner.run(
+                self._configured.agent,
+                MESSAGE,
+                context="",
+                max_turns=MODEL_CALLS,
+                run_config=replace(self._run_config, model=OfflineModel()),
+            )
 
     async def summarise(self, text: str, record: ModelRecord) -> str:
         """Summarise what was said.

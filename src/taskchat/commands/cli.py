@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import io
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,17 +17,18 @@ import click
 
 from taskchat import __version__
 from taskchat.commands.durations import Duration
+from taskchat.commands.imports import imported_meanwhile
 from taskchat.commands.local import DEV_DATA_DIR, local_secret
 from taskchat.errors import DatabaseError, DatabaseRefused
 from taskchat.refusals import CannotStart, refusal_of
+from taskchat.serving.listening import listen
+from taskchat.serving.memory import settle_memory
 from taskchat.settings import Settings, load_settings
 from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
 
 # The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
 # that each command imports what it runs.
 if TYPE_CHECKING:
-    import socket
-
     from taskchat.postgres.migrations import Schema
 
 BAD_CONFIGURATION = 2
@@ -60,9 +62,7 @@ def _refuse(sentence: str, code: int = BAD_CONFIGURATION) -> NoReturn:
     sys.exit(code)
 
 
-def _listen(host: str, port: int) -> "socket.socket":
-    from taskchat.serving.server import listen
-
+def _listen(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     # An invalid name fails before it is looked up.
@@ -117,16 +117,21 @@ def dev(
     if ready_file is not None:
         _check_ready_file(ready_file)
     settings = load_settings()
-    _check_agent(settings)
-    from taskchat.commands.dev import DevServer
-    from taskchat.telemetry.logs import configure_logs
+    from taskchat.commands.place import make_place
+    from taskchat.postgres.embedded import ephemeral_data_dir
 
-    configure_logs(settings)
     end_on_signals(BROKEN_OFF)
     with _listen(host, port) as sock:
-        DevServer(
-            settings, sock, data_dir=data_dir, ephemeral=ephemeral, ready_file=ready_file
-        ).run(reload=reload)
+        # Postgres is a process of its own: it starts while this one imports.
+        with imported_meanwhile("taskchat.commands.dev"):
+            folder = ephemeral_data_dir() if ephemeral else data_dir or DEV_DATA_DIR
+            place = make_place(settings, folder)
+        _check_agent(settings)
+        from taskchat.commands.dev import DevServer
+        from taskchat.telemetry.logs import configure_logs
+
+        configure_logs(settings)
+        DevServer(place, sock, ready_file=ready_file).run(reload=reload)
 
 
 @main.command()
@@ -329,6 +334,7 @@ def evaluate(file: Path, as_json: bool, at_once: int, least: float) -> None:
     from taskchat.commands.evaluation.place import evaluated
     from taskchat.telemetry.logs import configure_logs
 
+    settle_memory()
     end_on_signals(BROKEN_OFF)
     # The report shows every miss; the log would only get in its way.
     configure_logs(settings.model_copy(update={"log_level": "error"}))

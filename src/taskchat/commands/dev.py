@@ -10,11 +10,10 @@ from typing import Final
 import click
 
 from taskchat.auth.tokens import issue_token
-from taskchat.commands.local import DEV_DATA_DIR, local_secret, made_secret
-from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
+from taskchat.commands.place import Place
 from taskchat.postgres.migrations import upgrade
-from taskchat.serving.server import run, url_of
-from taskchat.settings import Settings, load_settings
+from taskchat.serving.listening import url_of
+from taskchat.serving.server import run
 from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
@@ -28,62 +27,35 @@ class DevServer:
     """A service for one developer, and what it tells them.
 
     Args:
-        settings: The configuration; what is missing from it is made here.
+        place: The configuration, the database and the secret.
         sock: Where it listens.
-        data_dir: Where the database and the secret are kept.
-        ephemeral: Keep them in a folder that is removed at exit.
         ready_file: A file to write once it serves.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        sock: socket.socket,
-        *,
-        data_dir: Path | None,
-        ephemeral: bool,
-        ready_file: Path | None,
-    ) -> None:
-        self._sock, self._url, self._ready_file = sock, url_of(sock), ready_file
-        self._data_dir = ephemeral_data_dir() if ephemeral else data_dir or DEV_DATA_DIR
-        secret = local_secret(settings, self._data_dir)
-        if secret is None and settings.jwt_jwks_url is None:
-            secret = made_secret(settings, self._data_dir)
-        if settings.database_url is None:
-            click.echo("Starting the embedded Postgres …", err=True)
-            database_url = start_postgres(self._data_dir)
-        else:
-            database_url = settings.database_url.get_secret_value()
-        # Through the environment, because a reloading server imports the app in another process.
-        os.environ["DATABASE_URL"] = database_url
-        if "offline_header" not in settings.model_fields_set:
-            os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
-        if secret is not None:
-            os.environ["TASKCHAT_JWT_SECRET"] = secret
-        self._settings = load_settings()
-        self._database_url = database_url
-        self._secret = secret
+    def __init__(self, place: Place, sock: socket.socket, *, ready_file: Path | None) -> None:
+        self._place, self._sock, self._ready_file = place, sock, ready_file
+        self._url = url_of(sock)
 
     def run(self, *, reload: bool) -> None:
         """Migrate, serve, and return when stopped."""
-        direct_url = self._settings.direct_url
-        assert direct_url is not None  # noqa: S101 - set in __init__
+        settings = self._place.settings
+        assert settings.direct_url is not None  # noqa: S101 - the place has a database
         upgrade(
-            direct_url.get_secret_value(),
-            settings=self._settings,
+            settings.direct_url.get_secret_value(),
+            settings=settings,
             tell=lambda line: click.echo(line, err=True),
         )
-        run(self._settings, self._sock, reload=reload, announce=lambda _line: self._announce())
+        run(settings, self._sock, reload=reload, announce=lambda _line: self._announce())
 
     def _announce(self) -> None:
         token = None
-        if self._secret is not None:
+        if self._place.secret is not None:
             token = issue_token(
                 DEV_USER,
-                secret=self._secret,
+                secret=self._place.secret,
                 ttl_s=DEV_TOKEN_TTL_S,
-                issuer=self._settings.jwt_issuer,
-                audience=self._settings.jwt_audience,
+                issuer=self._place.settings.jwt_issuer,
+                audience=self._place.settings.jwt_audience,
             )
         if self._ready_file is not None:
             self._write_ready_file(self._ready_file, token)
@@ -105,7 +77,7 @@ class DevServer:
             "url": self._url,
             "token": token,
             "user_id": DEV_USER,
-            "database_url": self._database_url,
+            "database_url": self._place.database_url,
             "pid": os.getpid(),
         }
         # Whoever waits for the file must never find half of it.

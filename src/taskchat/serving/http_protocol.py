@@ -206,6 +206,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._deaf = True
         super().handle_websocket_upgrade()
+        # Each holds the other, and only the collector would free them; nobody reads here any more.
+        self.parser = None  # type: ignore[assignment]
 
     def _check_upgrade(self) -> None:
         """Refuse what the parser behind would reject without an answer."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import multiprocessing
 import signal
 import socket
@@ -20,12 +19,13 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 from taskchat.app import create_app
 from taskchat.refusals import CannotStart, refusal_of
 from taskchat.serving.http_protocol import GuardedProtocol
+from taskchat.serving.listening import url_of
+from taskchat.serving.memory import settle_memory
 from taskchat.serving.websocket_protocol import GuardedWebSocketProtocol
-from taskchat.serving.workers import Workers, begin_child
+from taskchat.serving.workers import Workers, begin_child, serve_in_child
 from taskchat.settings import Settings
 from taskchat.signals import STOPPED, end_on_signals, heeded
 from taskchat.telemetry.console import say
-from taskchat.telemetry.logs import configure_logs
 
 IMPORT_NAME = "taskchat.main:app"
 """The app's import name, for workers and for reloading."""
@@ -109,35 +109,6 @@ def allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def settle_memory() -> None:
-    """Exempt what lives as long as the process from garbage collection.
-
-    A full collection stops everything while it looks at all objects; most of those existed before
-    the first request.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; connections that come before the app is up wait in line.
-
-    Raises:
-        OSError: the address is taken, or isn't ours.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=2048)
-    # Workers and a reloading server run in processes of their own.
-    sock.set_inheritable(True)
-    return sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """The address that a listening socket is reached at."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def run(
     settings: Settings,
     sock: socket.socket,
@@ -163,10 +134,11 @@ def run(
         announce(f"taskchat serves on {url_of(sock)}")
 
     end_on_signals(STOPPED)
+    settle_memory()
     if workers > 1:
-        Workers(functools.partial(_serve, settings), sock, workers).run(announce_line)
+        Workers(functools.partial(serve_in_child, settings), sock, workers).run(announce_line)
     if not reload:
-        AnnouncingServer(_config(create_app(settings), settings), announce_line).run([sock])
+        serve(settings, [sock], announce_line)
         return
     code = str(Path(__file__).parent)
     config = _config(IMPORT_NAME, settings, reload=True, reload_dirs=[code])
@@ -201,10 +173,13 @@ class Reloader(WatchFilesReload):
         super().signal_handler(sig, frame)
 
 
-def _serve(settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
-    """Serve in a process of its own."""
-    configure_logs(settings)
-    AnnouncingServer(_config(create_app(settings), settings), ready).run(sockets)
+def serve(settings: Settings, sockets: list[socket.socket], announce: Callable[[], None]) -> None:
+    """Serve in this process until told to stop.
+
+    Raises:
+        CannotStart: the app can't, or nobody can be told that it has.
+    """
+    AnnouncingServer(_config(create_app(settings), settings), announce).run(sockets)
 
 
 def _serve_anew(
@@ -213,7 +188,7 @@ def _serve_anew(
     """Serve until the code changes; a failed start is reported, and retried on the next change."""
     begin_child()
     try:
-        _serve(settings, sockets, ready)
+        serve_in_child(settings, sockets, ready)
     except (CannotStart, OSError) as error:
         refusal = refusal_of(error)
         say(f"taskchat: {refusal}", error=True)

@@ -146,6 +146,8 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._next_slice is not None:
             self._next_slice.cancel()
         super().connection_lost(exc)
+        # Each holds the other, and only the collector would free them with all that they hold.
+        self.scope["state"].pop(PEER_KEY, None)
 
     def _forget_stall(self) -> None:
         if self._stall is not None:

@@ -21,7 +21,9 @@ from typing import Final, NoReturn
 import structlog
 
 from taskchat.refusals import CannotStart, refusal_of
-from taskchat.signals import STOPPED, end_on_signals, heeded
+from taskchat.serving.memory import put_off_collection
+from taskchat.settings import Settings
+from taskchat.signals import STOPPED, end_on_signals, heeded, ignore_signals
 
 log = structlog.get_logger()
 
@@ -148,11 +150,25 @@ def _work(serve: Serve, sock: socket.socket, tell: Connection) -> None:
     try:
         serve([sock], functools.partial(tell.send, None))
     except (CannotStart, OSError) as error:
+        # The parent hears it and ends all workers, this one too, which is ending by itself.
+        ignore_signals()
         tell.send(refusal_of(error))
+
+
+def serve_in_child(
+    settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]
+) -> None:
+    """What a child runs, once it has begun: only now does it import the app."""
+    from taskchat.serving.server import serve
+    from taskchat.telemetry.logs import configure_logs
+
+    configure_logs(settings)
+    serve(settings, sockets, ready)
 
 
 def begin_child() -> None:
     """Prepare a process that serves for its parent: it ends with the parent, however that ends."""
+    put_off_collection()
     end_on_signals(STOPPED)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,0 +1,58 @@
+"""What `taskchat dev` serves from: a database and a secret, made where none are configured.
+
+Imports nothing of the service, so that both are made while the service is still being imported.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from taskchat.commands.local import local_secret, made_secret
+from taskchat.postgres.embedded import start_postgres
+from taskchat.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a developer's service finds its things.
+
+    Attributes:
+        settings: The configuration, with what was missing from it.
+        database_url: Of the database that is used.
+        secret: Signs tokens; None if they come from an identity provider.
+    """
+
+    settings: Settings
+    database_url: str
+    secret: str | None
+
+
+def make_place(settings: Settings, data_dir: Path) -> Place:
+    """Make what the configuration lacks.
+
+    Args:
+        settings: As they are configured.
+        data_dir: Where the database and the secret are kept.
+
+    Raises:
+        LocalSecretError: the kept secret can't be used.
+        EmbeddedPostgresError: there is no database, and none can be started.
+        OSError: the folder can't be read or written.
+    """
+    secret = local_secret(settings, data_dir)
+    if secret is None and settings.jwt_jwks_url is None:
+        secret = made_secret(settings, data_dir)
+    if settings.database_url is None:
+        click.echo("Starting the embedded Postgres …", err=True)
+        database_url = start_postgres(data_dir)
+    else:
+        database_url = settings.database_url.get_secret_value()
+    # Through the environment, because a reloading server imports the app in another process.
+    os.environ["DATABASE_URL"] = database_url
+    if "offline_header" not in settings.model_fields_set:
+        os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
+    if secret is not None:
+        os.environ["TASKCHAT_JWT_SECRET"] = secret
+    return Place(load_settings(), database_url, secret)
