@@ -173,7 +173,7 @@ async def sent(
     client = AsyncOpenAI(http_client=own.client, **OPTIONS)
     kind = OpenAIResponsesModel if api == "responses" else OpenAIChatCompletionsModel
     model = kind(MODEL, client)
-    whole: Any = readable_by_any([*history, *turn])  # type: ignore[list-item]
+    whole: Any = [*history, *readable_by_any(turn)]
     resolved = asked.resolve(named.settings)
     ask: Any = model.stream_response if streams else model.get_response
     answer = ask(INSTRUCTIONS, whole, resolved, [TOOL], *rest)
@@ -202,3 +202,19 @@ def test_a_request_is_what_the_client_itself_sends(
     own.headers.pop("x-stainless-raw-response", None)
     assert dict(ours.headers) == dict(own.headers)
     assert ours.extensions == own.extensions
+
+
+def test_a_history_is_written_once_for_each_way_of_writing() -> None:
+    before = SaidBefore([{"role": "user", "content": "hi"}])
+    asked: list[str] = []
+
+    def one(items: object) -> bytes:
+        asked.append("one")
+        return b"1"
+
+    def other(items: object) -> bytes:
+        asked.append("other")
+        return b"2"
+
+    assert [before.written(write) for write in (one, one, other, one)] == [b"1", b"1", b"2", b"1"]
+    assert asked == ["one", "other"]

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 from agents.items import TResponseInputItem
 
 from taskchat.assistant.models.counting import bytes_of_items
-from taskchat.assistant.models.soundness import call_ids_of, readable_by_any
+from taskchat.assistant.models.soundness import call_ids_of
 from taskchat.assistant.models.writing import Writer
 from taskchat.conversations.history import InputItem
 
@@ -15,17 +16,13 @@ class SaidBefore:
     """What was said before a turn. It may be long, and it stays the same for the whole run.
 
     Args:
-        items: Oldest first; whole turns, so that nothing in them refers to what follows.
+        items: Oldest first. Made of whole turns from the record, so that nothing in them refers to
+            what follows, and any model can read them.
     """
 
     def __init__(self, items: Sequence[InputItem]) -> None:
-        self._items = items
+        self.items = cast("Sequence[TResponseInputItem]", items)
         self._written: dict[Writer, bytes] = {}
-
-    @cached_property
-    def items(self) -> Sequence[TResponseInputItem]:
-        """The items as any model can read them."""
-        return readable_by_any(self._items)  # type: ignore[arg-type] # the SDK's, as plain dicts
 
     @cached_property
     def call_ids(self) -> frozenset[str]:
