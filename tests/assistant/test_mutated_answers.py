@@ -131,7 +131,7 @@ async def reads(api: str, streams: bool, sent: Any) -> Any:
         if api == "chat_completions":
             return whole_chat(text).model_dump()
         output = whole_response(text).output
-        sound = made_sound(output, [], scrubbed(text_of(output)))
+        sound = made_sound(output, set(), scrubbed(text_of(output)))
         return [item.model_dump_json() for item in sound]
 
     return await (streamed() if streams else whole())

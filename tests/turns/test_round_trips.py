@@ -22,8 +22,6 @@ AS_IN_SERVICE = dict.fromkeys(
 )
 """The tests' settings switch the limits off, which would save what they ask."""
 
-IN_TIME = pytest.mark.xfail(reason="a turn has 15 to 28 until its statements are one", strict=False)
-
 
 async def trips(
     running_app: AppMaker, database_url: str, message: str, *, first: bool
@@ -49,7 +47,6 @@ async def trips(
         return await warm_turn(wire, say)
 
 
-@IN_TIME
 @pytest.mark.parametrize("first", [True, False])
 async def test_a_turn_with_one_tool_takes_at_most_five_round_trips(
     running_app: AppMaker, database_url: str, first: bool
@@ -58,7 +55,6 @@ async def test_a_turn_with_one_tool_takes_at_most_five_round_trips(
     assert len(turn.own) <= 5, "\n".join(trip.sql for trip in turn.own)
 
 
-@IN_TIME
 @pytest.mark.parametrize("first", [True, False])
 async def test_a_turn_without_tools_takes_at_most_three_round_trips(
     running_app: AppMaker, database_url: str, first: bool

@@ -64,9 +64,16 @@ class Needs:
 
 
 class TaskAgent(Agent[str]):
-    """An agent whose tools never change: they are converted for the model once, not per call."""
+    """An agent whose tools never change, so that they are made for the model once, not per call.
+
+    Its instructions are the context of its run.
+    """
 
     _tools: list[Tool] | None = None
+
+    async def get_system_prompt(self, run_context: RunContextWrapper[str]) -> str | None:
+        """The instructions, built once before the run; the SDK asks at every model call."""
+        return run_context.context
 
     async def get_mcp_tools(self, run_context: RunContextWrapper[str]) -> list[Tool]:
         """The bridge's tools, as the SDK offers them to a model."""
@@ -127,8 +134,6 @@ class Assistant:
         self._bridge = bridge
         self._chain = ModelChain(models, settings)
         self._run_config = RunConfig(
-            model=self._chain,
-            model_settings=self._chain.settings,
             # Traces would send what people wrote to the vendor.
             tracing_disabled=True,
             tool_not_found_behavior="return_error_to_model",
@@ -140,17 +145,14 @@ class Assistant:
 
     def configure(self, config: AgentConfig) -> None:
         """Use another configuration from the next run on."""
-        settings = ModelSettings(**config.model.settings)
-        self._configured = _Configured(
-            config,
-            TaskAgent(
-                name=config.name,
-                instructions=_instructions,
-                mcp_servers=[self._bridge.offering(config.tools.allowed)],
-                model_settings=settings,
-            ),
-            Agent(name=config.name, instructions=_instructions, model_settings=settings),
+        # Complete, because what the run's configuration adds is merged anew at every model call.
+        agent = TaskAgent(
+            name=config.name,
+            model=self._chain,
+            model_settings=ModelSettings(**config.model.settings).resolve(self._chain.settings),
         )
+        bridge = self._bridge.offering(config.tools.allowed)
+        self._configured = _Configured(config, agent.clone(mcp_servers=[bridge]), agent)
 
     @property
     def needs(self) -> Needs:
@@ -273,8 +275,3 @@ class Assistant:
 
 def _told_of_a_tool(error: ToolErrorFormatterArgs[Any]) -> str | None:
     return no_such_tool(error.tool_name) if error.kind == "tool_not_found" else None
-
-
-def _instructions(context: RunContextWrapper[str], _agent: Agent[str]) -> str:
-    """The instructions, built once before the run; the SDK asks at every model call."""
-    return context.context

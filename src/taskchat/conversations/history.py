@@ -6,7 +6,7 @@ dropped by the turn: one unpaired call would break every later model call of the
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from taskchat.conversations.past import PastTurn
@@ -94,20 +94,24 @@ def model_input(
         Items for `Runner.run`; never half of a pair. Empty if the newest turn alone is over the
         budget.
     """
-    fitting = [
-        turn_items(turn)
-        for turn in fitting_turns(turns, tokens_max=tokens_max, bytes_per_token=bytes_per_token)
-    ]
-    return [item for items in reversed(fitting) for item in items]
+    fitting = _fitting(turns, tokens_max, bytes_per_token)
+    return [item for _, items in reversed(list(fitting)) for item in items]
 
 
 def fitting_turns(
     turns: Sequence[PastTurn], *, tokens_max: int, bytes_per_token: float = BYTES_PER_TOKEN
 ) -> Sequence[PastTurn]:
     """The first of these turns that fit into a budget together."""
+    return [turn for turn, _ in _fitting(turns, tokens_max, bytes_per_token)]
+
+
+def _fitting(
+    turns: Sequence[PastTurn], tokens_max: int, bytes_per_token: float
+) -> Iterator[tuple[PastTurn, list[InputItem]]]:
     left = tokens_max
-    for fitting, turn in enumerate(turns):
-        left -= tokens_of(turn_items(turn), bytes_per_token=bytes_per_token)
+    for turn in turns:
+        items = turn_items(turn)
+        left -= tokens_of(items, bytes_per_token=bytes_per_token)
         if left < 0:
-            return turns[:fitting]
-    return turns
+            return
+        yield turn, items

@@ -3,7 +3,6 @@
 Whatever a model or its SDK does wrong leaves here as `ModelFailed`.
 """
 
-import functools
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +22,9 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
+from taskchat.assistant.models.said_before import SaidBefore
 from taskchat.assistant.models.soundness import (
+    call_ids_of,
     is_nothing,
     made_sound,
     readable_by,
@@ -33,6 +34,7 @@ from taskchat.assistant.models.soundness import (
 )
 from taskchat.assistant.models.speech import Speech
 from taskchat.assistant.models.wire import BrokeOff
+from taskchat.assistant.models.writing import HISTORY, Writer
 from taskchat.assistant.record import ModelRecord
 from taskchat.settings import OFFLINE
 
@@ -45,11 +47,14 @@ class NamedModel:
         name: As in `TASKCHAT_MODEL`.
         model: The SDK's model.
         settings: What this model needs beyond the agent's own settings.
+        writes: How its vendor's client writes a history; it puts that before what it is asked. A
+            model without one is asked with the history itself.
     """
 
     name: str
     model: Model
     settings: ModelSettings = field(default_factory=ModelSettings)
+    writes: Writer | None = None
 
 
 class ModelFailed(AgentsException):
@@ -66,11 +71,13 @@ class Attempt:
     Args:
         named: The model to ask.
         record: The record of the run.
+        before: What was said before the turn.
     """
 
-    def __init__(self, named: NamedModel, record: ModelRecord) -> None:
+    def __init__(self, named: NamedModel, record: ModelRecord, before: SaidBefore) -> None:
         self._named = named
         self._record = record
+        self._before = before
 
     async def answer(
         self,
@@ -80,25 +87,25 @@ class Attempt:
         *args: Any,
         **kwargs: Any,
     ) -> ModelResponse:
-        """The model's answer, sound enough for a record.
+        """The model's answer, sound enough for a record; the items are those of this turn.
 
         Raises:
             AnsweredNothing: the answer had neither text nor calls.
             ModelFailed: anything else that a model can do wrong.
         """
         name, record = self._named.name, self._record
-        # Repeats are the chain's business, and the retry policy is no data for a model.
-        settings = replace(model_settings.resolve(self._named.settings), retry=None)
         speech = Speech(
             say=record.heard if record.streams else _unheard,
             think=record.thought,
             void=record.broke_off,
             # The offline model does not think aloud, and it repeats what people write.
             thinks=name != OFFLINE,
-            is_quoted=functools.partial(_is_quoted, items),
+            is_quoted=lambda text: _is_quoted((*self._before.items, *items), text),
         )
         try:
-            asked = readable_by_any(readable_by(name, items, record.answers))
+            settings, asked = self._with_history(
+                model_settings, readable_by_any(readable_by(name, items, record.answers))
+            )
             if record.streams:
                 response = await self._streamed(
                     speech, system_instructions, asked, settings, *args, **kwargs
@@ -109,7 +116,8 @@ class Attempt:
                 )
                 record.thought(thought_in(response.output))
             speech.end(text_of(response.output))
-            response.output = made_sound(response.output, items, speech.said)
+            taken = self._before.call_ids | call_ids_of(items)
+            response.output = made_sound(response.output, taken, speech.said)
         except Exception as error:
             # Whatever it is, such as a vendor's error, a socket's, invalid JSON, or an SDK that is
             # surprised by an answer: it is this model's failure, and another one may do better.
@@ -117,6 +125,20 @@ class Attempt:
         if is_nothing(response.output):
             raise AnsweredNothing(f"{name} answered nothing")
         return response
+
+    def _with_history(
+        self, settings: ModelSettings, turn: list[TResponseInputItem]
+    ) -> tuple[ModelSettings, list[TResponseInputItem]]:
+        """What the model is asked with, the history included in one way or the other."""
+        settings = settings.resolve(self._named.settings)
+        # Repeats are the chain's business, and the retry policy is no data for a model.
+        changes: dict[str, Any] = {"retry": None}
+        if self._named.writes is None:
+            turn = [*self._before.items, *turn]
+        else:
+            written = self._before.written(self._named.writes)
+            changes["extra_args"] = {**(settings.extra_args or {}), HISTORY: written}
+        return replace(settings, **changes), turn
 
     async def _streamed(self, speech: Speech, *args: Any, **kwargs: Any) -> ModelResponse:
         answer: Response | None = None

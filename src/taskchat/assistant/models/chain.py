@@ -26,8 +26,9 @@ from agents.retry import (
 
 from taskchat.assistant.models.asking import AnsweredNothing, Attempt, ModelFailed, NamedModel
 from taskchat.assistant.models.breaker import CircuitBreaker
-from taskchat.assistant.models.counting import TokenCount, bytes_of
+from taskchat.assistant.models.counting import TokenCount, bytes_of_items, bytes_of_tools
 from taskchat.assistant.models.repeats import wait_before_repeat
+from taskchat.assistant.models.said_before import SaidBefore
 from taskchat.assistant.record import Answer, model_record
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout, ServiceError
@@ -52,12 +53,14 @@ class _Run:
     """How far one run has got with its models.
 
     Attributes:
+        before: What was said before the turn.
         at: The current model; one that has failed in a turn is not asked again in that turn.
         repeats: How often that model has been asked again for the current answer.
         attempt: What was asked last; None if nobody could be.
         failure: What the run fails with if nobody answers.
     """
 
+    before: SaidBefore
     at: int = 0
     repeats: int = 0
     attempt: Attempt | None = None
@@ -70,7 +73,7 @@ _run: ContextVar[_Run] = ContextVar("model_chain_run")
 class ModelChain(Model):
     """Models in order of preference, as one. Every answer is recorded before the SDK sees it.
 
-    The history is put in front of a run's input here and not before the run: the SDK walks and
+    A run's input holds only its own turn, and the history joins it at the model: the SDK walks and
     copies its whole input several times at every model call.
 
     Args:
@@ -96,10 +99,11 @@ class ModelChain(Model):
             timeout=settings.model_timeout_s,
             retry=ModelRetrySettings(
                 max_retries=len(models) * (self._repeats_max + 1),
-                policy=self._decide,
+                # No method: the SDK copies settings deeply, and a method with what it belongs to.
+                policy=lambda context: self._decide(context),
             ),
         )
-        """What the SDK does around every attempt; for the run's configuration."""
+        """What the SDK does around every attempt."""
 
     @property
     def bytes_per_token(self) -> float:
@@ -110,6 +114,8 @@ class ModelChain(Model):
     def running(self, answers: Sequence[Answer]) -> Iterator[None]:
         """Bind one run's progress along the chain, from where the turn has already got to.
 
+        The record of the run must be bound, with its history.
+
         Args:
             answers: What has been answered in the turn so far.
 
@@ -119,7 +125,7 @@ class ModelChain(Model):
         """
         last = answers[-1].model if answers else None
         at = next((i for i, named in enumerate(self._models) if named.name == last), 0)
-        run = _Run(at)
+        run = _Run(SaidBefore(model_record().history), at)
         token = _run.set(run)
         try:
             yield
@@ -147,13 +153,13 @@ class ModelChain(Model):
         """
         run, record = _run.get(), model_record()
         named, breaker = self._admitted(run)
-        items = with_history(input)
+        turn = _items_of(input)
         record.asking(named.name)
-        run.attempt = Attempt(named, record)
+        run.attempt = Attempt(named, record, run.before)
         began = time.monotonic()
         try:
             response = await run.attempt.answer(
-                system_instructions, items, model_settings, tools, *args, **kwargs
+                system_instructions, turn, model_settings, tools, *args, **kwargs
             )
         except BaseException:
             # The policy decides how it went; a cancelled run says nothing.
@@ -163,9 +169,9 @@ class ModelChain(Model):
         run.failure, run.repeats = None, 0
         took_s = time.monotonic() - began
         if response.usage.input_tokens:
+            asked = len((system_instructions or "").encode()) + bytes_of_items(turn)
             self._counts[run.at].note(
-                bytes_of(system_instructions, items, tools),
-                response.usage.input_tokens,
+                asked + run.before.size + bytes_of_tools(tools), response.usage.input_tokens
             )
         metrics.MODEL_SECONDS.labels(named.name).observe(took_s)
         _note(named, response, duration_ms=round(took_s * 1000))
@@ -238,10 +244,8 @@ class ModelChain(Model):
         raise NotImplementedError
 
 
-def with_history(input: str | list[TResponseInputItem]) -> list[TResponseInputItem]:
-    """The whole input of a model: what was said before this turn, then this turn."""
-    turn = [{"role": "user", "content": input}] if isinstance(input, str) else input
-    return cast("list[TResponseInputItem]", [*model_record().history, *turn])
+def _items_of(input: str | list[TResponseInputItem]) -> list[TResponseInputItem]:
+    return [{"role": "user", "content": input}] if isinstance(input, str) else input
 
 
 def _failure(error: Exception, *, timed_out: bool) -> ServiceError:

@@ -44,11 +44,16 @@ class TokenCount:
         self._learned += WEIGHT * (found - self._learned)
 
 
-def bytes_of(system_instructions: str | None, items: Iterable[Any], tools: Iterable[Any]) -> int:
-    """The size of an input, as far as a model counts it."""
-    size = len((system_instructions or "").encode())
-    for item in items:
-        size += sum(len(value.encode()) for value in item.values() if isinstance(value, str))
-    for tool in tools:
-        size += len(tool.name) + len(tool.description or "") + len(str(tool.params_json_schema))
-    return size
+def bytes_of_items(items: Iterable[Any]) -> int:
+    """The size of items of an input, as far as a model counts it."""
+    return sum(
+        len(value.encode()) for item in items for value in item.values() if isinstance(value, str)
+    )
+
+
+def bytes_of_tools(tools: Iterable[Any]) -> int:
+    """The size of what a model is told of its tools."""
+    return sum(
+        len(tool.name) + len(tool.description or "") + len(str(tool.params_json_schema))
+        for tool in tools
+    )

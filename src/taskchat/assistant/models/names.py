@@ -19,6 +19,7 @@ from taskchat.assistant.models.asking import NamedModel
 from taskchat.assistant.models.manner import Manner, MannerError, MannerlyModel
 from taskchat.assistant.models.offline import OfflineModel
 from taskchat.assistant.models.vendor import NO_KEY, vendor_client
+from taskchat.assistant.models.writing import as_input, as_messages
 from taskchat.assistant.record import model_record
 from taskchat.refusals import BadConfiguration
 from taskchat.settings import OFFLINE, Settings
@@ -107,17 +108,23 @@ async def open_models(
             else:
                 if client is None:
                     client = await stack.enter_async_context(vendor_client(settings))
-                models.append(_openai_model(name, client, settings))
+                models.append(openai_model(name, client, settings))
         yield models
 
 
-def _openai_model(name: str, client: AsyncOpenAI, settings: Settings) -> NamedModel:
+def openai_model(name: str, client: AsyncOpenAI, settings: Settings) -> NamedModel:
+    """A model that is asked over one of OpenAI's APIs, by the vendor's client."""
     model: Model
     if settings.openai_api == "chat_completions":
         model = OpenAIChatCompletionsModel(name, client)
-        return NamedModel(name, model, ModelSettings(include_usage=True))
+        return NamedModel(
+            name,
+            model,
+            ModelSettings(include_usage=True),
+            as_messages(model=name, base_url=str(client.base_url)),
+        )
     needs = ModelSettings()
     if gpt_5_reasoning_settings_required(name) or name.startswith("o"):
         # Nothing is stored at the vendor, so the reasoning must travel with the items.
         needs = ModelSettings(response_include=["reasoning.encrypted_content"])
-    return NamedModel(name, OpenAIResponsesModel(name, client), needs)
+    return NamedModel(name, OpenAIResponsesModel(name, client), needs, as_input)

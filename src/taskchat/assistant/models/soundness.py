@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
 from agents.items import TResponseInputItem, TResponseOutputItem
@@ -54,7 +54,7 @@ def readable_by(
 
     Args:
         model: The model that is asked now.
-        items: Its whole input.
+        items: What it is told of this turn.
         answers: What has been answered in this turn, and by which model.
     """
     # Recognised by their calls: the ids of other items may be the same for all that were made.
@@ -165,29 +165,35 @@ def thought_in(output: Sequence[TResponseOutputItem]) -> str:
     )
 
 
+def call_ids_of(items: Iterable[TResponseInputItem]) -> set[str]:
+    """The ids of the calls among the items."""
+    return {str(item.get("call_id")) for item in items if item.get("type") == "function_call"}
+
+
 def made_sound(
-    output: Sequence[TResponseOutputItem], input: Sequence[TResponseInputItem], said: str
+    output: Sequence[TResponseOutputItem], taken: Set[str], said: str
 ) -> list[TResponseOutputItem]:
     """The answer without what a model may get wrong and a record can't hold.
 
     What is neither a message nor a call nor reasoning is left out: nobody asked for it. A call id
-    that was used before in this input, or that is no id, is replaced: the ledger would take the
+    that was used before, or that is no id, is replaced: the ledger would take the
     call for a repetition. NUL and lone surrogates become U+FFFD.
 
     Args:
         output: Corrected in place, as far as it is kept.
-        input: What the model was asked with.
+        taken: The ids of the calls that the model was told of.
         said: What the answer says; replaces its messages, whatever these were.
     """
-    seen = {item.get("call_id") for item in input if item.get("type") == "function_call"}
+    made: set[str] = set()
     # A vendor wants what led to a call back unchanged, several messages included.
     as_it_came = scrubbed(text_of(output)).strip() == said and any(map(_is_call, output))
     sound: list[TResponseOutputItem] = []
     for item in output:
         if isinstance(item, ResponseFunctionToolCall):
-            if not CALL_ID.fullmatch(item.call_id) or item.call_id in seen:
+            id_ = item.call_id
+            if not CALL_ID.fullmatch(id_) or id_ in taken or id_ in made:
                 item.call_id = f"call_{new_id().hex}"
-            seen.add(item.call_id)
+            made.add(item.call_id)
             item.name = scrubbed(item.name)
             item.arguments = sound_arguments(item.arguments)
         elif isinstance(item, ResponseOutputMessage):
