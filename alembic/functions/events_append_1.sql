@@ -3,14 +3,14 @@
 -- Returns the turns whose events are written. One whose row is being changed is left for the next
 -- round: it is ending or changing owners, and the events of all others must not wait for it.
 CREATE FUNCTION events_append_1(
-    _bound_to text, _wait text,
+    _bound_to text,
     _process uuid, _users text[], _turns uuid[], _attempts int[],
     _event_turns uuid[], _event_seqs int[], _event_types text[], _event_data text[])
 RETURNS TABLE (id uuid)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM enter_1(_bound_to, _wait);
+    PERFORM enter_1(_bound_to);
     RETURN QUERY
         WITH held AS (
             SELECT t.user_id, t.id, t.conversation_id FROM turns AS t

@@ -6,7 +6,7 @@
 -- A refusal is an exception that undoes what the message had changed by then, and is caught here:
 -- it is no error for the server's log.
 CREATE FUNCTION turn_begin_1(
-    _bound_to text, _wait text,
+    _bound_to text,
     _key text, _fingerprint bytea, _draining boolean,
     _conversation uuid, _is_new boolean, _title text,
     _scopes text[], _per_minute float8[], _costs float8[],
@@ -27,7 +27,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     _number int := 1;
 BEGIN
-    PERFORM enter_1(_bound_to, _wait);
+    PERFORM enter_1(_bound_to);
     IF _key IS NOT NULL THEN
         SELECT 'known', t.id, t.conversation_id, t.number, t.status, t.result, t.fingerprint
             INTO outcome, turn, conversation, number, status, result, fingerprint

@@ -6,7 +6,7 @@
 -- `_effect` is null for a call that reached no tool: `_refusal` says why. It is also what is
 -- recorded if there is no such task.
 CREATE FUNCTION turn_call_1(
-    _bound_to text, _wait text,
+    _bound_to text,
     _turn uuid, _attempt int, _process uuid,
     _id uuid, _call_id text, _position int, _tool text, _parameters text,
     _effect text, _done text, _task int, _title text, _description text, _completed boolean,
@@ -25,7 +25,7 @@ DECLARE
     _conversation uuid;
     _duration_ms int;
 BEGIN
-    PERFORM enter_1(_bound_to, _wait);
+    PERFORM enter_1(_bound_to);
     SELECT t.conversation_id INTO _conversation FROM turns AS t
         WHERE t.user_id = _bound_to AND t.id = _turn AND t.attempt = _attempt
         AND t.status = 'running' FOR SHARE;

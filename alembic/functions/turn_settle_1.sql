@@ -4,7 +4,7 @@
 -- `settled` is false, and nothing has changed, if the turn has another owner by now or is over.
 -- `messages` and `has_more` are the conversation so far, if it is to be shown.
 CREATE FUNCTION turn_settle_1(
-    _bound_to text, _wait text,
+    _bound_to text,
     _turn uuid, _attempt int, _process uuid,
     _status text, _result text, _model text, _model_calls int, _input_tokens int,
     _output_tokens int, _last_seq int,
@@ -24,7 +24,7 @@ DECLARE
     _number int;
     _is_awaited boolean;
 BEGIN
-    PERFORM enter_1(_bound_to, _wait);
+    PERFORM enter_1(_bound_to);
     UPDATE turns AS t SET status = _status, result = _result, model = _model,
             model_calls = _model_calls, input_tokens = _input_tokens,
             output_tokens = _output_tokens, last_seq = _last_seq, finished_at = now(),

@@ -1,76 +1,35 @@
 """SQL of messages, with the tool calls of their turns. Every statement names the owner."""
 
-from typing import Any
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import JSON, bindparam, literal_column, select, tuple_
+from sqlalchemy import TextClause, text
 
-from taskchat.conversations.models import Message, ToolCall
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
 
-_messages = table_of(Message)
-_tool_calls = table_of(ToolCall)
 
-
-def calls_of_turn(*columns: str) -> Any:
-    """The tool calls of a turn as one JSON array, so that a page is one statement."""
-    fields = ", ".join(f"'{name}', tool_calls.{name}" for name in columns)
-    array = literal_column(
-        f"json_agg(json_build_object({fields}) ORDER BY tool_calls.position)", JSON
-    )
-    return (
-        select(array.label("calls"))
-        .select_from(_tool_calls)
-        .where(
-            _tool_calls.c.user_id == _messages.c.user_id,
-            _tool_calls.c.turn_id == _messages.c.turn_id,
-        )
-        .correlate(_messages)
-        .lateral("called")
+def _page(beyond: str, order: str) -> TextClause:
+    """A page of messages, in one statement: first which ones, then what belongs to them."""
+    fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
+    return text(
+        "SELECT m.turn_number, m.position, m.id, m.role, m.content, m.created_at, called.calls"
+        " FROM (SELECT * FROM messages WHERE user_id = :owner AND conversation_id = :conversation"
+        f" AND (turn_number, position) {beyond} (:turn, :position)"
+        f" ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
+        " LEFT JOIN LATERAL ("
+        f"SELECT json_agg(json_build_object({fields}) ORDER BY c.position) AS calls"
+        " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
+        # With the last message of the turn: the reply, or what got none.
+        " AND m.position = (SELECT max(last.position) FROM messages AS last"
+        " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
+        f" ORDER BY m.turn_number {order}, m.position {order}"
     )
 
 
-REPLIES = _messages.alias("replies")
-IS_REPLY = (
-    (REPLIES.c.user_id == _messages.c.user_id)
-    & (REPLIES.c.turn_id == _messages.c.turn_id)
-    & (REPLIES.c.position == 1)
-)
-"""Joins each message with the reply of its turn, if there is one."""
-
-_shown_calls = calls_of_turn(*ToolCallOut.model_fields)
-_has_reply = select(REPLIES.c.id).select_from(REPLIES).where(IS_REPLY).correlate(_messages).exists()
-_MESSAGES = (
-    select(
-        _messages.c.turn_number,
-        _messages.c.position,
-        _messages.c.id,
-        _messages.c.role,
-        _messages.c.content,
-        _messages.c.created_at,
-        _shown_calls.c.calls,
-    )
-    .select_from(
-        _messages.join(_shown_calls, (_messages.c.position == 1) | ~_has_reply, isouter=True)
-    )
-    .where(
-        _messages.c.user_id == bindparam("owner"),
-        _messages.c.conversation_id == bindparam("conversation"),
-    )
-)
-_place = tuple_(_messages.c.turn_number, _messages.c.position)
-_NEWEST = (
-    _MESSAGES.where(_place < tuple_(bindparam("turn"), bindparam("position")))
-    .order_by(_messages.c.turn_number.desc(), _messages.c.position.desc())
-    .limit(bindparam("rows_max"))
-)
-_FOLLOWING = (
-    _MESSAGES.where(_place > tuple_(bindparam("turn"), bindparam("position")))
-    .order_by(_messages.c.turn_number, _messages.c.position)
-    .limit(bindparam("rows_max"))
-)
+_NEWEST: Final = _page("<", "DESC")
+_FOLLOWING: Final = _page(">", "ASC")
 
 Place = tuple[int, int]
 """Where a message stands: turn number, position."""

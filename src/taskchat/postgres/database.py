@@ -157,7 +157,7 @@ class Database:
     ) -> list[Any]:
         def arguments() -> list[Any]:
             given = values() if callable(values) else values
-            return [user_id, self._timeout, *function.arguments(given)]
+            return [user_id, *function.arguments(given)]
 
         if self._session_is_shared:
             # What is prepared must be run by the same server process.

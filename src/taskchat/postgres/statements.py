@@ -113,13 +113,13 @@ class Function:
 
     Args:
         name: Its name; the file alembic/functions/<name>.sql has it.
-        parameters: Their names, without those that bind the caller.
+        parameters: Their names, without the one that binds it to its caller.
     """
 
     def __init__(self, name: str, *parameters: str) -> None:
         self.name = name
         self._parameters = parameters
-        numbered = enumerate(("bound_to", "wait", *parameters), 1)
+        numbered = enumerate(("bound_to", *parameters), 1)
         self.sql = f"SELECT * FROM {name}({', '.join(f'_{p} => ${n}' for n, p in numbered)})"
 
     def arguments(self, values: Values) -> list[Any]:
