@@ -14,7 +14,6 @@ from uuid import UUID
 from taskchat.errors import DatabaseError
 from taskchat.live.rows import Place, events_since, place_now
 from taskchat.postgres.database import Database
-from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.states import TurnRef
@@ -69,7 +68,13 @@ class Feed:
 
     @contextlib.contextmanager
     def following(
-        self, principal: Principal, conversation_id: UUID, follower: Follower, *, noted: bool
+        self,
+        principal: Principal,
+        conversation_id: UUID,
+        follower: Follower,
+        *,
+        noted: bool,
+        reads: bool = True,
     ) -> Iterator["Tail"]:
         """Follow a conversation of the principal's while the block lasts.
 
@@ -80,6 +85,8 @@ class Feed:
             conversation_id: The conversation to follow.
             follower: Called with new events.
             noted: Whether other processes know that it is followed here, and so notify.
+            reads: Whether the tail has to find out where the conversation stands; if not, it is
+                told by `stands_at`.
         """
         of_conversation = self._tails.setdefault(conversation_id, {})
         tail = of_conversation.get(principal.user_id)
@@ -88,6 +95,8 @@ class Feed:
             of_conversation[principal.user_id] = tail
         tail.followers.append(follower)
         tail.noted += noted
+        if reads:
+            tail.start()
         try:
             yield tail
         finally:
@@ -161,12 +170,29 @@ class Tail:
         self._listening = listening
         self._early: list[Sequence[StoredEvent]] = []
         self._again = False
-        self._reading: asyncio.Task[None] | None = asyncio.create_task(self._begin())
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def under_way(self) -> bool:
         """Whether a turn of the conversation is unfinished."""
         return bool(self.place.seen)
+
+    def start(self) -> None:
+        """Find out where the conversation stands, if that is not known."""
+        if self._reading is None and not self.ready.is_set():
+            self._reading = asyncio.create_task(self._begin())
+
+    def stands_at(self, place: Place) -> None:
+        """Go on from this place, if none is known: all that came since is offered, or will be."""
+        if self.ready.is_set():
+            return
+        self.place = place
+        self.ready.set()
+        for events in self._early:
+            self.offer(events)
+        self._early.clear()
+        if self._again:
+            self.look()
 
     def offer(self, events: Sequence[StoredEvent]) -> None:
         """Take events of one turn that were just committed in this process."""
@@ -183,7 +209,7 @@ class Tail:
     def look(self) -> None:
         """Read what is new, now or as soon as the current read is done."""
         self._again = True
-        if self._reading is None or self._reading.done():
+        if self.ready.is_set() and (self._reading is None or self._reading.done()):
             self._reading = asyncio.create_task(self._read())
 
     def stop(self) -> None:
@@ -198,19 +224,13 @@ class Tail:
             await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _begin(self) -> None:
-        while True:
+        while not self.ready.is_set():
             try:
-                async with self._database.transaction(
-                    self._principal, Precedence.ACCEPTED
-                ) as connection:
-                    self.place = await place_now(connection, self._principal, self._conversation_id)
-                break
+                place = await place_now(self._database, self._principal, self._conversation_id)
             except DatabaseError:
                 await asyncio.sleep(RETRY_S)
-        self.ready.set()
-        for events in self._early:
-            self.offer(events)
-        self._early.clear()
+            else:
+                self.stands_at(place)
         if self._again:
             await self._read()
 
@@ -218,12 +238,9 @@ class Tail:
         while self._again:
             self._again = False
             try:
-                async with self._database.transaction(
-                    self._principal, Precedence.ACCEPTED
-                ) as connection:
-                    events = await events_since(
-                        connection, self._principal, self._conversation_id, self.place
-                    )
+                events = await events_since(
+                    self._database, self._principal, self._conversation_id, self.place
+                )
             except DatabaseError:
                 await asyncio.sleep(RETRY_S)
                 self._again = True

@@ -2,33 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
-
-from taskchat.postgres.database import Connection
+from taskchat.postgres.database import Database, Function
 from taskchat.principal import Principal
 from taskchat.turns.events import StoredEvent
-from taskchat.turns.models import UNFINISHED, one_of
 from taskchat.turns.store.events import EVENTS_MAX
 
-_LAST_TURN = text(
-    "SELECT last_turn FROM conversations WHERE user_id = :owner AND id = :conversation"
-)
-_UNFINISHED = text(
-    "SELECT t.id, t.number, (SELECT coalesce(max(e.seq), 0) FROM turn_events AS e"
-    " WHERE e.user_id = t.user_id AND e.turn_id = t.id) AS seq"
-    " FROM turns AS t WHERE t.user_id = :owner AND t.conversation_id = :conversation"
-    f" AND {one_of('t.status', UNFINISHED)} ORDER BY t.number"
-)
-_SINCE = text(
-    "SELECT t.id, t.number, e.seq, e.type, e.data FROM turns AS t"
-    " JOIN turn_events AS e ON e.user_id = t.user_id AND e.turn_id = t.id"
-    " LEFT JOIN unnest(CAST(:numbers AS int[]), CAST(:seqs AS int[])) AS seen(number, seq)"
-    " ON seen.number = t.number"
-    " WHERE t.user_id = :owner AND t.conversation_id = :conversation AND t.number >= :first"
-    " AND t.number <> ALL (CAST(:over AS int[])) AND e.seq > coalesce(seen.seq, 0)"
-    " ORDER BY t.number, e.seq LIMIT :rows_max"
+PLACE: Final = Function("conversation_place_1", "conversation")
+SINCE: Final = Function(
+    "events_since_1", "conversation", "first", "over", "numbers", "seqs", "rows_max"
 )
 
 
@@ -48,6 +32,21 @@ class Place:
     first: int
     seen: dict[int, int] = field(default_factory=dict)
     over: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(
+        cls, last_turn: int, numbers: Sequence[int] | None, seqs: Sequence[int] | None
+    ) -> "Place":
+        """Where a conversation stands.
+
+        Args:
+            last_turn: How many turns it has.
+            numbers: Its unfinished turns, in order.
+            seqs: The last event of each of these.
+        """
+        seen = dict(zip(numbers or (), seqs or (), strict=True))
+        first = min(seen, default=last_turn + 1)
+        return cls(first, seen, set(range(first, last_turn + 1)) - seen.keys())
 
     def take(self, events: Sequence[StoredEvent]) -> list[StoredEvent] | None:
         """Note events of one turn; returns the new ones, or None if some are missing."""
@@ -85,37 +84,28 @@ class Place:
         return Place(self.first, dict(self.seen), set(self.over))
 
 
-async def place_now(connection: Connection, principal: Principal, conversation_id: UUID) -> Place:
-    """Where a conversation stands at this moment."""
-    values = {"owner": principal.user_id, "conversation": conversation_id}
-    last_turn = int(await connection.scalar(_LAST_TURN, values) or 0)
-    unfinished = (await connection.execute(_UNFINISHED, values)).all()
-    first = unfinished[0].number if unfinished else last_turn + 1
-    return Place(
-        first,
-        {row.number: row.seq for row in unfinished},
-        set(range(first, last_turn + 1)) - {row.number for row in unfinished},
-    )
+async def place_now(database: Database, principal: Principal, conversation_id: UUID) -> Place:
+    """Where a conversation stands at this moment: conversation_place_1.sql.
 
-
-async def unfinished_turns(
-    connection: Connection, principal: Principal, conversation_id: UUID
-) -> list[UUID]:
-    """The turns of a conversation that are under way or wait, in order."""
-    rows = await connection.execute(
-        _UNFINISHED, {"owner": principal.user_id, "conversation": conversation_id}
-    )
-    return [row.id for row in rows]
+    Raises:
+        DatabaseError: it can't be read at the moment.
+    """
+    row = await database.call(principal, PLACE, {"conversation": conversation_id})
+    return Place.of(row.last_turn or 0, row.numbers, row.seqs)
 
 
 async def events_since(
-    connection: Connection, principal: Principal, conversation_id: UUID, place: Place
+    database: Database, principal: Principal, conversation_id: UUID, place: Place
 ) -> list[StoredEvent]:
-    """The events since a place, turn by turn; as many as are read at once."""
-    rows = await connection.execute(
-        _SINCE,
+    """The events since a place, turn by turn; as many as are read at once: events_since_1.sql.
+
+    Raises:
+        DatabaseError: they can't be read at the moment.
+    """
+    rows = await database.call_for_rows(
+        principal,
+        SINCE,
         {
-            "owner": principal.user_id,
             "conversation": conversation_id,
             "first": place.first,
             "over": list(place.over),
@@ -124,4 +114,4 @@ async def events_since(
             "rows_max": EVENTS_MAX,
         },
     )
-    return [StoredEvent(row.id, row.number, row.seq, row.type, row.data) for row in rows]
+    return [StoredEvent(row.turn, row.number, row.seq, row.type, row.data) for row in rows]

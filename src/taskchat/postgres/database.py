@@ -6,7 +6,7 @@ it enters and the user it names bind it by row-level security, whoever logged in
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -18,11 +18,11 @@ from taskchat.postgres.connect import Connector, time_limits, timeout_text
 from taskchat.postgres.faults import FAULTS, fault_of
 from taskchat.postgres.line import Line, Precedence
 from taskchat.postgres.pool import Pool
-from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Rows, Values
+from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Values
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 
-__all__ = ["AnyRow", "Connection", "Database", "Function", "Rows", "table_of"]
+__all__ = ["AnyRow", "Connection", "Database", "Function", "table_of"]
 
 APP_ROLE: Final = "taskchat_app"
 """Role in which a principal's transactions run; row-level security shows it that user's rows."""
@@ -138,14 +138,23 @@ class Database:
         [row] = await self._call(APP_ROLE, principal.user_id, function, values, precedence)
         return cast(Row, row)
 
-    async def system_call(self, function: Function, values: Values) -> Rows:
-        """The same for work that belongs to no user; returns all rows.
+    async def call_for_rows(
+        self, principal: Principal, function: Function, values: Values
+    ) -> Sequence[AnyRow]:
+        """The same for a function that returns any number of rows.
 
         Raises:
             DatabaseError: as for `transaction`.
         """
-        rows = await self._call(SYSTEM_ROLE, "", function, values, Precedence.ACCEPTED)
-        return Rows(rows)
+        return await self._call(APP_ROLE, principal.user_id, function, values, Precedence.ACCEPTED)
+
+    async def system_call(self, function: Function, values: Values) -> Sequence[AnyRow]:
+        """The same for work that belongs to no user.
+
+        Raises:
+            DatabaseError: as for `transaction`.
+        """
+        return await self._call(SYSTEM_ROLE, "", function, values, Precedence.ACCEPTED)
 
     async def _call(
         self,

@@ -1,12 +1,16 @@
 """SQL of who is connected. Only the database's clock decides who still is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
-from taskchat.postgres.database import Connection
+from taskchat.errors import NotFound
+from taskchat.moments import new_id
+from taskchat.postgres.database import Connection, Database, Function
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 
 EVENTS_CHANNEL: Final = "taskchat_events"
@@ -16,15 +20,12 @@ PLACES_CHANNEL: Final = "taskchat_places"
 """Payload: the id of a user who needs a place for a WebSocket and has none left."""
 
 
-# One user's connections are counted one after another: whoever joins locks the user's row.
-_LOCK_USER = text("SELECT 1 FROM users WHERE id = :owner FOR NO KEY UPDATE")
+JOIN: Final = Function(
+    "presence_join_1", "id", "kind", "conversation", "process", "lease_s", "connections_max"
+)
 _COUNT = text(
     "SELECT count(*) FROM live_connections WHERE user_id = :owner AND kind = :kind"
     " AND expires_at > now()"
-)
-_JOIN = text(
-    "INSERT INTO live_connections (user_id, id, kind, conversation_id, process, expires_at)"
-    " VALUES (:owner, :id, :kind, :conversation, :process, now() + make_interval(secs => :lease_s))"
 )
 _ASK_OTHERS = text(
     "SELECT pg_notify('" + PLACES_CHANNEL + "', :owner) WHERE EXISTS (SELECT 1"
@@ -50,34 +51,72 @@ _FORGET = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A connection that is noted, and where its conversation stood at that moment.
+
+    Attributes:
+        id: Its id.
+        last_turn: How many turns the conversation had.
+        unfinished: Those under way or waiting, in order.
+        numbers: Their numbers.
+        seqs: The last event of each.
+    """
+
+    id: UUID
+    last_turn: int
+    unfinished: Sequence[UUID]
+    numbers: Sequence[int]
+    seqs: Sequence[int]
+
+
 async def join(
-    connection: Connection,
+    database: Database,
     principal: Principal,
-    id_: UUID,
     *,
     kind: str,
     conversation_id: UUID | None,
     process: UUID,
     lease_s: float,
     connections_max: int | None,
-) -> bool:
-    """Note a connection; False if the user has as many of its kind as they may."""
-    if connections_max is not None:
-        await connection.execute(_LOCK_USER, {"owner": principal.user_id})
-        if await count(connection, principal, kind=kind) >= connections_max:
-            return False
-    await connection.execute(
-        _JOIN,
+) -> Joined | None:
+    """Note a connection: presence_join_1.sql.
+
+    Args:
+        database: Where it is noted.
+        principal: Whose it is.
+        kind: websocket or sse.
+        conversation_id: What it follows, if that exists yet.
+        process: This process.
+        lease_s: How long it counts without a sign of life.
+        connections_max: The most of its kind; None counts none.
+
+    Returns:
+        None if the user has as many as they may.
+
+    Raises:
+        NotFound: the principal has no such conversation.
+        DatabaseError: it could not be noted.
+    """
+    id_ = new_id()
+    row = await database.call(
+        principal,
+        JOIN,
         {
-            "owner": principal.user_id,
             "id": id_,
             "kind": kind,
             "conversation": conversation_id,
             "process": process,
             "lease_s": lease_s,
+            "connections_max": connections_max,
         },
+        Precedence.ARRIVING,
     )
-    return True
+    if row.outcome == "no_conversation":
+        raise NotFound(f"No conversation {conversation_id}.", conversation_id=conversation_id)
+    if row.outcome == "full":
+        return None
+    return Joined(id_, row.last_turn or 0, row.unfinished or (), row.numbers or (), row.seqs or ())
 
 
 async def count(connection: Connection, principal: Principal, *, kind: str) -> int:

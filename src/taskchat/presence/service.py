@@ -4,9 +4,9 @@ import contextlib
 from uuid import UUID
 
 from taskchat.errors import DatabaseError
-from taskchat.moments import new_id
 from taskchat.postgres.database import Database
 from taskchat.presence import repository
+from taskchat.presence.repository import Joined
 from taskchat.principal import Principal
 
 
@@ -31,28 +31,25 @@ class Presence:
 
     async def join(
         self, principal: Principal, kind: str, conversation_id: UUID | None
-    ) -> UUID | None:
+    ) -> Joined | None:
         """Note a connection; None if the user has as many WebSockets as they may.
 
         Raises:
+            NotFound: the principal has no such conversation.
             DatabaseError: it could not be noted.
         """
-        id_ = new_id()
-        async with self._database.transaction(principal) as connection:
-            joined = await repository.join(
-                connection,
-                principal,
-                id_,
-                kind=kind,
-                conversation_id=conversation_id,
-                process=self._process,
-                lease_s=self._lease_s,
-                connections_max=self._websockets_max if kind == "websocket" else None,
-            )
-        if not joined:
-            return None
-        self._here.add(id_)
-        return id_
+        joined = await repository.join(
+            self._database,
+            principal,
+            kind=kind,
+            conversation_id=conversation_id,
+            process=self._process,
+            lease_s=self._lease_s,
+            connections_max=self._websockets_max if kind == "websocket" else None,
+        )
+        if joined is not None:
+            self._here.add(joined.id)
+        return joined
 
     async def has_place(self, principal: Principal) -> bool:
         """Whether a user may have one more WebSocket.

@@ -128,12 +128,12 @@ async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[bool]:
     if job is not None and job.attempt is not None:
         yield False
         return
-    id_ = await live.presence.join(turn.principal, "sse", turn.conversation_id)
+    joined = await live.presence.join(turn.principal, "sse", turn.conversation_id)
     try:
         yield True
     finally:
-        if id_ is not None:
-            await live.presence.leave(turn.principal, id_)
+        if joined is not None:
+            await live.presence.leave(turn.principal, joined.id)
 
 
 def _encoded(events: Sequence[StoredEvent]) -> bytes:

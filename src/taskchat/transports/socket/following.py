@@ -10,7 +10,6 @@ from taskchat.errors import DatabaseError
 from taskchat.live.feed import Feed, Tail
 from taskchat.live.rows import Place, events_since
 from taskchat.postgres.database import Database
-from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.transports.socket.connections import Connection
 from taskchat.turns.events import StoredEvent
@@ -59,11 +58,15 @@ class Following:
         """Whether a turn of the conversation is unfinished."""
         return self._tail is not None and self._tail.under_way
 
-    async def begin(self, conversation_id: UUID) -> None:
-        """Collect everything that happens from now on; `tell` sends it a moment later."""
-        await self._follow(conversation_id)
-        assert self._tail is not None  # noqa: S101 - just set
-        self._place = self._tail.place.copy()
+    def collect(self, conversation_id: UUID) -> None:
+        """Collect everything that happens from now on: see `begin`."""
+        self._follow(conversation_id, reads=False)
+
+    def begin(self, place: Place) -> None:
+        """Go on from where the conversation stood after `collect`; `tell` sends what came since."""
+        assert self._tail is not None  # noqa: S101 - collected
+        self._tail.stands_at(place.copy())
+        self._place = place
 
     def tell(self) -> None:
         """Send what was collected and what follows; call it after the socket's first frame."""
@@ -77,7 +80,7 @@ class Following:
     async def begin_at(self, conversation_id: UUID, turn_number: int) -> None:
         """Follow a conversation from the beginning of one of its turns."""
         self._settled.set()
-        await self._follow(conversation_id)
+        await self._follow(conversation_id, reads=True).ready.wait()
         self._place = Place(turn_number)
         await self._catch_up()
 
@@ -107,13 +110,15 @@ class Following:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         self._follows.close()
 
-    async def _follow(self, conversation_id: UUID) -> None:
-        self._behind = True
+    def _follow(self, conversation_id: UUID, *, reads: bool) -> Tail:
+        self._behind, self._missed = True, False
         self._connection.conversation_id = conversation_id
         self._tail = self._follows.enter_context(
-            self._feed.following(self._principal, conversation_id, self._told, noted=True)
+            self._feed.following(
+                self._principal, conversation_id, self._told, noted=True, reads=reads
+            )
         )
-        await self._tail.ready.wait()
+        return self._tail
 
     def _told(self, events: Sequence[StoredEvent]) -> None:
         self.told_at = asyncio.get_running_loop().time()
@@ -134,8 +139,10 @@ class Following:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_S):
                     await self._settled.wait()
-        if self._behind:
+        if self._missed:
             await self._catch_up()
+        elif not self._catching_up.locked():
+            self._behind = False
 
     async def _catch_up(self) -> None:
         """Send everything after the place; from there on it is live, without gaps or repetition."""
@@ -146,12 +153,9 @@ class Following:
             while self._missed and not self._connection.gone.is_set():
                 self._missed = False
                 try:
-                    async with self._database.transaction(
-                        self._principal, Precedence.ACCEPTED
-                    ) as connection:
-                        events = await events_since(
-                            connection, self._principal, conversation_id, self._place
-                        )
+                    events = await events_since(
+                        self._database, self._principal, conversation_id, self._place
+                    )
                 except DatabaseError:
                     await asyncio.sleep(RETRY_S)
                     self._missed = True

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from taskchat.presence.repository import Joined
 from taskchat.presence.service import Presence
 from taskchat.principal import Principal
 from taskchat.transports.socket.connections import Connection
@@ -78,17 +79,18 @@ class Ghosts:
             if not sockets:
                 self._sockets.pop(principal.user_id, None)
 
-    async def join(self, principal: Principal, conversation_id: UUID | None) -> UUID | None:
+    async def join(self, principal: Principal, conversation_id: UUID | None) -> Joined | None:
         """Note a socket, in a ghost's place if need be; None if all of the user's are alive.
 
         Raises:
+            NotFound: the principal has no such conversation.
             DatabaseError: it could not be noted.
         """
-        id_ = await self._presence.join(principal, "websocket", conversation_id)
-        if id_ is None:
+        joined = await self._presence.join(principal, "websocket", conversation_id)
+        if joined is None:
             await self._clear(principal)
-            id_ = await self._presence.join(principal, "websocket", conversation_id)
-        return id_
+            joined = await self._presence.join(principal, "websocket", conversation_id)
+        return joined
 
     def asked(self, user_id: str) -> None:
         """Another process needs a place for a user: see `presence.repository.PLACES_CHANNEL`."""

@@ -16,11 +16,11 @@ import structlog
 from fastapi import APIRouter, WebSocket
 
 from taskchat.auth.tokens import VerifiedToken
-from taskchat.conversations.repository import find_conversation
-from taskchat.errors import DatabaseError, InvalidAuth, InvalidRequest
+from taskchat.errors import DatabaseError, InvalidAuth, InvalidRequest, NotFound
 from taskchat.http.dependencies import part_of
-from taskchat.live.rows import unfinished_turns
+from taskchat.live.rows import Place
 from taskchat.moments import new_id
+from taskchat.presence.repository import Joined
 from taskchat.principal import Principal
 from taskchat.settings.origins import Origins, origin_of
 from taskchat.texts import uuid_of
@@ -116,30 +116,25 @@ async def _attend(
     except InvalidRequest as error:
         connection.send(error_frame(error))
         raise Closed(1008, error.message) from None
-    conversation_id = await _conversation(live, principal, address)
-    presence_id = await live.ghosts.join(principal, conversation_id)
-    if presence_id is None:
-        most = live.settings.websocket_connections_max
-        sentence = f"{most} sockets of one user may be open; close another one first."
-        connection.send(error_frame(code="MAX_CONNECTIONS", sentence=sentence))
-        raise Closed(4029, sentence)
+    conversation_id = _conversation(address)
     following = Following(connection, principal, live.database, live.feed)
-    session = Session(connection, principal, presence_id, following, circumstances, live)
+    if conversation_id is not None:
+        # Before it is known where the conversation stands, so that nothing in between is lost.
+        following.collect(conversation_id)
+    joined = await _joined(connection, live, principal, conversation_id, following)
+    session = Session(connection, principal, joined.id, following, circumstances, live)
     expiry = asyncio.get_running_loop().call_later(
         min(max(0.0, verified.expires_at - time.time()), TIMER_MAX_S),
         functools.partial(connection.close, 4001, "The token has expired; connect with a new one."),
     )
     try:
-        unfinished: list[UUID] = []
         if conversation_id is not None:
-            await following.begin(conversation_id)
-            async with live.database.transaction(principal) as transaction:
-                unfinished = await unfinished_turns(transaction, principal, conversation_id)
+            following.begin(Place.of(joined.last_turn, joined.numbers, joined.seqs))
         connection.send(
             Connected(
                 user_id=principal.user_id,
                 conversation_id=conversation_id,
-                unfinished_turns=unfinished,
+                unfinished_turns=list(joined.unfinished),
             )
         )
         connection.greeted = True
@@ -148,12 +143,41 @@ async def _attend(
             connection.send(shutdown_notice())
         following.tell()
         peer = websocket.scope.get("state", {}).get(PEER_KEY)
-        with live.ghosts.watching(principal, presence_id, connection, peer):
+        with live.ghosts.watching(principal, joined.id, connection, peer):
             await _listen(websocket, session, live.settings.websocket_idle_timeout_s)
     finally:
         expiry.cancel()
         await following.close()
-        await live.presence.leave(principal, presence_id)
+        await live.presence.leave(principal, joined.id)
+
+
+async def _joined(
+    connection: Connection,
+    live: LiveDeps,
+    principal: Principal,
+    conversation_id: UUID | None,
+    following: Following,
+) -> Joined:
+    """Note the socket, so that other processes know of it.
+
+    Raises:
+        Closed: there is no such conversation, or no place for one more socket.
+        DatabaseError: it could not be noted.
+    """
+    joined = None
+    try:
+        joined = await live.ghosts.join(principal, conversation_id)
+    except NotFound:
+        raise Closed(4004, NO_CONVERSATION) from None
+    finally:
+        if joined is None:
+            await following.close()
+    if joined is None:
+        most = live.settings.websocket_connections_max
+        sentence = f"{most} sockets of one user may be open; close another one first."
+        connection.send(error_frame(code="MAX_CONNECTIONS", sentence=sentence))
+        raise Closed(4029, sentence)
+    return joined
 
 
 async def _listen(websocket: WebSocket, session: Session, idle_timeout_s: float) -> None:
@@ -260,15 +284,11 @@ def _is_own(origin: str, host: str) -> bool:
         return False
 
 
-async def _conversation(live: LiveDeps, principal: Principal, address: str) -> UUID | None:
+def _conversation(address: str) -> UUID | None:
     """The conversation that an address names; None if it is still to begin."""
     if address == NEW:
         return None
     conversation_id = uuid_of(address)
     if conversation_id is None:
-        raise Closed(4004, NO_CONVERSATION)
-    async with live.database.transaction(principal) as transaction:
-        found = await find_conversation(transaction, principal, conversation_id)
-    if found is None:
         raise Closed(4004, NO_CONVERSATION)
     return conversation_id
