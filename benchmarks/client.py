@@ -10,16 +10,22 @@ MESSAGE: Final = "Add task: Buy groceries"
 class Client:
     """Says a message and awaits the whole answer; one turn at a time."""
 
-    def __init__(
-        self, user: str, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    _reader: asyncio.StreamReader
+    _writer: asyncio.StreamWriter
+
+    def __init__(self, port: int, user: str, token: str) -> None:
         self.user = user
+        self._port = port
         self._token = token
-        self._reader, self._writer = reader, writer
 
     @classmethod
     async def connect(cls, port: int, user: str, token: str) -> "Client":
-        return cls(user, token, *await asyncio.open_connection("127.0.0.1", port))
+        client = cls(port, user, token)
+        await client._connect()
+        return client
+
+    async def _connect(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
     async def say(
         self,
@@ -34,6 +40,10 @@ class Client:
         Raises:
             RuntimeError: it is not the turn that was asked for.
         """
+        if self._reader.at_eof():
+            # A server idles while another one is loaded, for longer than it keeps a connection.
+            self._writer.close()
+            await self._connect()
         body = json.dumps({"message": message, "conversation_id": conversation_id}).encode()
         self._writer.write(
             f"POST /api/{self.user}/chat{query} HTTP/1.1\r\nHost: bench\r\n"

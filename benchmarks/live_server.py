@@ -38,7 +38,8 @@ def note_collections(path: str) -> None:
 
 
 def main() -> None:
-    note_collections(os.environ[COLLECTIONS])
+    if COLLECTIONS in os.environ:
+        note_collections(os.environ[COLLECTIONS])
     settings = Settings(_env_file=None)
     configure_logs(settings)
     chain = [NamedModel(SCRIPTED, ScriptedModel())] if settings.model == SCRIPTED else None

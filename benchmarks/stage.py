@@ -21,7 +21,7 @@ from taskchat.postgres.migrations import upgrade
 LEAN, OURS = "lean", "taskchat"
 """Whose server it is."""
 
-SCRIPTED: Final[Mapping[str, str]] = {"TASKCHAT_MODEL": "offline"}
+SCRIPTED: Final[Mapping[str, str]] = {"TASKCHAT_MODEL": "scripted"}
 """The variables of a server with the scripted model in its process; see also `Stage.vendor`."""
 
 
@@ -65,14 +65,13 @@ class Stage:
 
     async def serve(self, side: str, url: str, model: Mapping[str, str]) -> Launched:
         """A server of that side, which listens."""
-        app = "benchmarks.lean_app:app"
-        if side == OURS:
-            app = "benchmarks.taskchat_app:app" if model is SCRIPTED else "taskchat.main:app"
         port = free_port()
-        command = ["uvicorn", app, "--port", str(port), "--no-access-log", "--backlog", "4096"]
-        # A server idles while another one is loaded, for longer than the default allows.
-        command += ["--timeout-keep-alive", "600"]
-        command += ["--http", "httptools", "--loop", "uvloop", "--log-level", "warning"]
+        if side == OURS:
+            command = ["benchmarks.live_server", str(port)]
+        else:
+            command = ["uvicorn", "benchmarks.lean_app:app", "--port", str(port)]
+            command += ["--http", "httptools", "--loop", "uvloop", "--log-level", "warning"]
+            command += ["--no-access-log", "--backlog", "4096"]
         variables = {"DATABASE_URL": url, "TASKCHAT_JWT_SECRET": self._secret}
         return await self._started(command, port, {**variables, **model, **AMPLE_LIMITS})
 

@@ -36,7 +36,7 @@ from taskchat.turns.states import Claim, TurnRef
 
 log = structlog.get_logger()
 
-SOON_S: Final = 0.01
+SOON_S: Final = 0.03
 """How long an event waits for others: all events of that time are written in one statement, or with
 the turn's next commit. Nobody sees the difference."""
 
