@@ -1,14 +1,20 @@
 """One vocabulary: what is written is what the union says, byte for byte, on every transport."""
 
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
-from taskchat.turns.events import EVENT, TERMINAL, TurnCompleted
+from taskchat.moments import new_id
+from taskchat.principal import Channel, Principal
+from taskchat.turns import events
+from taskchat.turns.events import EVENT, TERMINAL, Event, EventBase, TurnCompleted
+from taskchat.turns.states import TurnRef
 
 
 async def stored(superuser: AsyncEngine, person: Person) -> list[dict[str, Any]]:
@@ -122,3 +128,68 @@ async def test_events_of_two_turns_are_counted_apart(
     seqs = [event["seq"] for event in await stored(superuser, person)]
     half = len(seqs) // 2
     assert seqs[:half] == seqs[half:] == list(range(1, half + 1))
+
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "turn_started": {
+        "number": 3,
+        "channel": Channel.SSE,
+        "message_id": new_id(),
+        "content": 'Größe "\\ 😀\n\x7f',
+    },
+    "agent_status": {"status": "thinking"},
+    "openai_call": {"model": "gpt"},
+    "openai_response": {
+        "model": "gpt",
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "total_tokens": 3,
+        "duration_ms": 4,
+    },
+    "tool_call": {
+        "tool_call_id": new_id(),
+        "tool_name": "add_task",
+        "arguments": {"title": "Ü", "n": [1, 1.5, None, True, {}]},
+    },
+    "tool_result": {
+        "tool_call_id": new_id(),
+        "tool_name": "add_task",
+        "result": {},
+        "duration_ms": 0,
+        "is_error": False,
+    },
+    "stream_start": {},
+    "stream_chunk": {"delta": " x"},
+    "stream_end": {"dropped": True},
+    "reasoning": {"delta": "hm"},
+    "feedback_request": {
+        "feedback_id": new_id(),
+        "kind": "approval",
+        "question": "Sure?",
+        "expires_at": datetime(2026, 11, 27, tzinfo=UTC),
+    },
+    "assistant": {"message_id": new_id(), "content": "Hi"},
+    "error": {"error_code": "model_error", "error": "No.", "request_id": "r"},
+}
+"""Fields of each event that is made with `stored`."""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [kind for kind in get_args(get_args(Event)[0]) if kind is not TurnCompleted],
+    ids=lambda kind: kind.__name__,
+)
+def test_an_event_is_made_as_its_class_has_it(event: type[EventBase]) -> None:
+    fields = SAMPLES[event.model_fields["type"].default]
+    turn = TurnRef(Principal("me"), new_id(), new_id(), 3)
+    moment = datetime(2026, 11, 27, 8, 30, 1, 20, tzinfo=UTC)
+    made = events.stored(event, turn, 7, moment, **fields)
+    as_told = event(
+        turn_id=turn.id,
+        conversation_id=turn.conversation_id,
+        seq=7,
+        timestamp=moment,
+        **fields,
+    )
+    assert made.data == as_told.model_dump_json()
+    assert set(fields) == set(event.model_fields) - set(EventBase.model_fields)

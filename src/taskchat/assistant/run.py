@@ -104,11 +104,13 @@ class _Configured:
 
     Attributes:
         config: The file, as it was read.
+        open_tasks: Whether its instructions want the number of open tasks.
         agent: The agent, with its tools.
         summariser: The agent that summarises, without tools.
     """
 
     config: AgentConfig
+    open_tasks: bool
     agent: Agent[str]
     summariser: Agent[str]
 
@@ -152,7 +154,9 @@ class Assistant:
             model_settings=ModelSettings(**config.model.settings).resolve(self._chain.settings),
         )
         bridge = self._bridge.offering(config.tools.allowed)
-        self._configured = _Configured(config, agent.clone(mcp_servers=[bridge]), agent)
+        self._configured = _Configured(
+            config, wants_open_tasks(config), agent.clone(mcp_servers=[bridge]), agent
+        )
 
     @property
     def needs(self) -> Needs:
@@ -162,7 +166,7 @@ class Assistant:
             history_turns_max=min(limits.history_turns_max, config.history.turns_max),
             history_tokens_max=min(limits.history_tokens_max, config.history.tokens_max),
             bytes_per_token=self._chain.bytes_per_token,
-            open_tasks=wants_open_tasks(config),
+            open_tasks=self._configured.open_tasks,
             summary=limits.history_summary,
         )
 

@@ -61,11 +61,19 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     """
 
     async def read(request: Request) -> Body:
-        require_json(request)
-        raw = await _read(request)
-        return parse(model, raw)
+        return await read_body(model, request)
 
     return read
+
+
+async def read_body(model: type[Body], request: Request) -> Body:
+    """Read a request's body as strict JSON.
+
+    Raises:
+        ServiceError: it is no JSON of this shape, or too much of it.
+    """
+    require_json(request)
+    return parse(model, await _read(request))
 
 
 def require_json(request: Request) -> None:

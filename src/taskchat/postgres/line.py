@@ -42,6 +42,10 @@ class Precedence(enum.IntEnum):
     """A request of which nothing is stored yet: it may be refused."""
 
 
+_SECONDS: Final = {
+    precedence: metrics.LINE_SECONDS.labels(precedence.name.lower()) for precedence in Precedence
+}
+
 Place: TypeAlias = asyncio.Future[None]
 """Done when its turn has come, or with the error that ends the wait."""
 
@@ -127,7 +131,7 @@ class Line:
         """
         began = time.monotonic()
         await self._wait(user, precedence)
-        metrics.LINE_SECONDS.labels(precedence.name.lower()).observe(time.monotonic() - began)
+        _SECONDS[precedence].observe(time.monotonic() - began)
         served = False
         metrics.LINE_SERVED.inc()
         try:

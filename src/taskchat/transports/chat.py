@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.datastructures import QueryParams
 
-from taskchat.assistant.circumstances import Circumstances
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import (
     ConversationBusy,
@@ -24,12 +23,12 @@ from taskchat.http.requests import (
     RequestId,
     accept_of,
     body_schema,
-    json_body,
+    read_body,
     require_json_accepted,
 )
 from taskchat.limits.buckets import headers_of, tightest
 from taskchat.principal import Channel, Principal
-from taskchat.transports.dependencies import CurrentLive, CurrentTurns
+from taskchat.transports.dependencies import CurrentLive
 from taskchat.transports.hints import read_circumstances
 from taskchat.transports.intake import new_message
 from taskchat.transports.sse import prefers_stream, stream
@@ -61,7 +60,7 @@ router = APIRouter(
 )
 
 
-async def idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """The Idempotency-Key header.
 
     Raises:
@@ -77,17 +76,6 @@ async def idempotency_key(request: Request) -> str | None:
             details=[Detail("header.Idempotency-Key", problem)],
         )
     return keys[0]
-
-
-async def request_circumstances(request: Request, turns: CurrentTurns) -> Circumstances:
-    """What the headers say of the sender.
-
-    Raises:
-        InvalidRequest: the offline model has no such manner.
-    """
-    return read_circumstances(
-        request.headers, QueryParams(), manner_allowed=turns.settings.offline_header
-    )
 
 
 async def message_scope(
@@ -126,16 +114,23 @@ class TakenMessage:
 
 
 async def take_message(
-    principal: CurrentPrincipal,
-    turns: CurrentTurns,
-    channel: WantedChannel,
-    request_id: RequestId,
-    scope: Scope,
-    circumstances: Annotated[Circumstances, Depends(request_circumstances)],
-    key: Annotated[str | None, Depends(idempotency_key)],
-    body: Annotated[ChatRequest, Depends(json_body(ChatRequest))],
+    request: Request,
+    turns: TurnDeps,
+    principal: Principal,
+    channel: Channel,
+    scope: MessageScope,
+    request_id: str,
 ) -> TakenMessage:
-    """Take the message of a request, before anything of its answer is sent."""
+    """Take the message of a request, before anything of its answer is sent.
+
+    Raises:
+        ServiceError: it can't be taken; nothing was stored, or the outcome is unknown.
+    """
+    circumstances = read_circumstances(
+        request.headers, QueryParams(), manner_allowed=turns.settings.offline_header
+    )
+    key = idempotency_key(request)
+    body = await read_body(ChatRequest, request)
     message = new_message(
         body.message,
         channel,
@@ -170,16 +165,18 @@ async def _rate_headers(
 
 @router.post("/chat", response_model=ChatAnswer, openapi_extra=body_schema(ChatRequest))
 async def chat(
+    request: Request,
+    principal: CurrentPrincipal,
     live: CurrentLive,
     channel: WantedChannel,
     request_id: RequestId,
-    taken: Annotated[TakenMessage, Depends(take_message)],
     messages: Scope,
 ) -> Response:
     """Say something, and get the assistant's answer with the tool calls that it made.
 
     With `Accept: text/event-stream` the answer is a stream of the turn's events.
     """
+    taken = await take_message(request, live.turns, principal, channel, messages, request_id)
     if channel.streams:
         return stream(
             live,

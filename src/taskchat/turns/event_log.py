@@ -1,6 +1,6 @@
 """Writing a turn's events as they happen, without a transaction for each of them.
 
-Events that come with a commit of the turn are written with it. The others wait a few milliseconds,
+Events that come with a commit of the turn are written with it. The others wait a few dozen milliseconds,
 text a little longer, and are then written for all turns of this process in one statement. Readers
 are told of an event only once it is committed, so that whatever was read can be read again.
 """

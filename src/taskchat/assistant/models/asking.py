@@ -4,7 +4,7 @@ Whatever a model or its SDK does wrong leaves here as `ModelFailed`.
 """
 
 from collections.abc import AsyncGenerator, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents import Model, ModelResponse, ModelSettings
@@ -53,7 +53,7 @@ class NamedModel:
 
     name: str
     model: Model
-    settings: ModelSettings = field(default_factory=ModelSettings)
+    settings: ModelSettings | None = None
     writes: Writer | None = None
 
 
@@ -130,7 +130,8 @@ class Attempt:
         self, settings: ModelSettings, turn: list[TResponseInputItem]
     ) -> tuple[ModelSettings, list[TResponseInputItem]]:
         """What the model is asked with, the history included in one way or the other."""
-        settings = settings.resolve(self._named.settings)
+        if self._named.settings is not None:
+            settings = settings.resolve(self._named.settings)
         # Repeats are the chain's business, and the retry policy is no data for a model.
         changes: dict[str, Any] = {"retry": None}
         if self._named.writes is None:

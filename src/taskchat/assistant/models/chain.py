@@ -95,6 +95,7 @@ class ModelChain(Model):
             for named in models
         ]
         self._counts = [TokenCount() for _ in models]
+        self._measured: tuple[Sequence[Tool], int] = ((), 0)
         self.settings = ModelSettings(
             timeout=settings.model_timeout_s,
             retry=ModelRetrySettings(
@@ -171,11 +172,21 @@ class ModelChain(Model):
         if response.usage.input_tokens:
             asked = len((system_instructions or "").encode()) + bytes_of_items(turn)
             self._counts[run.at].note(
-                asked + run.before.size + bytes_of_tools(tools), response.usage.input_tokens
+                asked + run.before.size + self._size_of(tools), response.usage.input_tokens
             )
         metrics.MODEL_SECONDS.labels(named.name).observe(took_s)
         _note(named, response, duration_ms=round(took_s * 1000))
         return response
+
+    def _size_of(self, tools: list[Tool]) -> int:
+        """The size of the tools; they are the same ones at nearly every call."""
+        measured, size = self._measured
+        if len(measured) != len(tools) or any(
+            a is not b for a, b in zip(measured, tools, strict=True)
+        ):
+            size = bytes_of_tools(tools)
+            self._measured = tuple(tools), size
+        return size
 
     def _admitted(self, run: _Run) -> tuple[NamedModel, CircuitBreaker]:
         for at in range(run.at, len(self._models)):
