@@ -1,8 +1,8 @@
 """Writing a turn's events as they happen, without a transaction for each of them.
 
-Events that come with a commit of the turn are written with it. The others wait a few dozen milliseconds,
-text a little longer, and are then written for all turns of this process in one statement. Readers
-are told of an event only once it is committed, so that whatever was read can be read again.
+Events that come with a commit of the turn are written with it. The others wait for a moment, text a
+little longer, and are then written for all turns of this process in one statement. Readers are told
+of an event only once it is committed, so that whatever was read can be read again.
 """
 
 import asyncio
@@ -183,7 +183,7 @@ class EventWriter:
             self.end_stream(dropped=True)
 
     def tell(self, event: type[EventBase], **fields: Any) -> None:
-        """Add an event, to be written within milliseconds; ignored after `close`."""
+        """Add an event, to be written in a moment; ignored after `close`."""
         if self.closed:
             return
         self.add(event, **fields)
