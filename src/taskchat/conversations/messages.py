@@ -1,5 +1,6 @@
 """SQL of messages, with the tool calls of their turns. Every statement names the owner."""
 
+import json
 from typing import Final
 from uuid import UUID
 
@@ -41,7 +42,7 @@ def _message(row: AnyRow) -> tuple[Place, MessageOut]:
         role=row.role,
         content=row.content,
         created_at=row.created_at,
-        tool_calls=[ToolCallOut.model_validate(call) for call in row.calls or ()],
+        tool_calls=[ToolCallOut.model_validate(call) for call in json.loads(row.calls or "[]")],
     )
 
 

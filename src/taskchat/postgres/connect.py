@@ -1,7 +1,6 @@
 """Connecting to the database: one way, for the pool, for LISTEN and for migrations."""
 
 import asyncio
-import json
 import random
 import socket
 import ssl
@@ -124,9 +123,6 @@ class Connector:
         await made.execute(
             f"SELECT {time_limits(self._timeout, local=False)}"
             f" WHERE pg_backend_pid() = {made.get_server_pid()}"
-        )
-        await made.set_type_codec(
-            "json", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
         )
         return cast(Made, made)
 

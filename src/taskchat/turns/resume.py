@@ -1,5 +1,6 @@
 """Resuming a turn from its record: decisions stand, and nothing is done twice."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -179,7 +180,7 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
     return StartedTurn(
         held,
         message,
-        Circumstances.restored(said.circumstances),
+        Circumstances.restored(json.loads(said.circumstances or "null")),
         background,
         last_seq=seq,
         open_stream=type_ in STREAMING,

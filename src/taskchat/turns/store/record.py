@@ -173,7 +173,7 @@ async def user_message(connection: Connection, turn: TurnRef) -> AnyRow:
 async def recorded_answers(connection: Connection, turn: TurnRef) -> list[Answer]:
     """The model answers of a turn that are on record, in order."""
     rows = await connection.execute(_ANSWERS, {"owner": turn.principal.user_id, "turn": turn.id})
-    return [Answer(**row) for row in rows]
+    return [Answer(**{**row, "items": json.loads(row["items"])}) for row in rows]
 
 
 async def recorded_calls(connection: Connection, turn: TurnRef) -> list[tuple[str, ToolCallOut]]:
@@ -183,5 +183,7 @@ async def recorded_calls(connection: Connection, turn: TurnRef) -> list[tuple[st
     for row in rows:
         values = dict(row)
         call_id = values.pop("call_id")
+        for name in ("parameters", "result"):
+            values[name] = json.loads(values[name])
         calls.append((call_id, ToolCallOut.model_construct(**values)))
     return calls
