@@ -52,6 +52,7 @@ from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_turns
+from taskchat.turns.rehearsal import rehearse
 from taskchat.turns.store.settle import WAKE_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
@@ -164,7 +165,7 @@ def _lifespan(
                 *(database, live.authenticator, limits, turns, live, readiness),
                 *(listener, heartbeat, config_file),
             )
-            await turns.assistant.rehearse()
+            await rehearse(turns)
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
             await stack.enter_async_context(_at_work(live, listener, config_file))

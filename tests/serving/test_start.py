@@ -16,8 +16,11 @@ from tests.conftest import AppMaker
 from tests.serving.test_memory import told_by
 
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.migrations import upgrade
+from taskchat.principal import Principal
+from taskchat.turns import rehearsal
 
 HEAVY = ("agents", "openai", "mcp", "fastapi", "sqlalchemy", "uvicorn", "alembic", "jwt")
 
@@ -115,6 +118,22 @@ async def test_a_start_leaves_no_row_asks_no_model_and_counts_nothing(
         await engine.dispose()
     # The process itself, and the version of the schema.
     assert {name for name, rows in left.items() if rows} <= {"alembic_version", "processes"}
+
+
+async def test_what_is_rehearsed_is_a_whole_turn(running_app: AppMaker) -> None:
+    principal = Principal(f"rehearsal {new_id()}")
+    async with running_app() as running:
+        database = running.turns.database
+        async with database.transaction(principal) as connection:
+            stage = rehearsal._OneTransaction(connection)
+            await rehearsal._take_turn(running.turns, principal, stage)
+            rows = await connection.execute(
+                text(
+                    "SELECT (SELECT status FROM turns), (SELECT count(*) FROM messages),"
+                    " (SELECT tool_name FROM tool_calls), (SELECT title FROM tasks)"
+                )
+            )
+            assert tuple(rows.one()) == ("completed", 2, "add_task", "rehearse")
 
 
 def _model_figures() -> list[str]:

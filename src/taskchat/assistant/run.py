@@ -26,7 +26,6 @@ from taskchat.assistant.models.offline import OfflineModel
 from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
 from taskchat.assistant.record import ModelRecord, RunRecord, models_recorded_in, recorded_in
-from taskchat.assistant.rehearsal import MESSAGE, MODEL_CALLS, Rehearsal
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.settings import Settings
@@ -236,19 +235,21 @@ class Assistant:
             raise ModelError("The language model answered nothing; send the message again.")
         return reply
 
-    async def rehearse(self) -> None:
-        """Run once without a turn, a vendor or an effect, so that the first turn is like others.
+    async def rehearse(self, message: str, record: RunRecord) -> str:
+        """Run with the offline model in place of the chain, whose answers are not recorded.
 
-        The models of the chain are left out: their figures and their breakers count turns.
+        Args:
+            message: What the user says.
+            record: Where tool calls are kept.
         """
-        with recorded_in(Rehearsal()):
-            await Runner.run(
+        with recorded_in(record):
+            result = await Runner.run(
                 self._configured.agent,
-                MESSAGE,
+                message,
                 context="",
-                max_turns=MODEL_CALLS,
                 run_config=replace(self._run_config, model=OfflineModel()),
             )
+        return str(result.final_output)
 
     async def summarise(self, text: str, record: ModelRecord) -> str:
         """Summarise what was said.
