@@ -14,8 +14,9 @@ import structlog
 from taskchat.assistant.record import Answer
 from taskchat.auth.repository import know
 from taskchat.moments import new_id
-from taskchat.postgres.database import Connection, Database, Function, Row
+from taskchat.postgres.database import Connection, Database, Function
 from taskchat.postgres.line import Precedence
+from taskchat.postgres.statements import Row
 from taskchat.principal import Channel, Principal
 from taskchat.settings import OFFLINE
 from taskchat.turns.begin import Begun, NewMessage, begin
