@@ -4,18 +4,24 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.factories import Person
 from tests.faults.proxy import Proxy
 
+from taskchat.auth.repository import know
+from taskchat.errors import DatabaseError
 from taskchat.postgres import listener
 from taskchat.postgres import pool as database_pool
 from taskchat.postgres.connect import connect
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
+from taskchat.postgres.pool import PooledConnection
 from taskchat.settings import Settings
 
 PATIENCE_S = 60
@@ -142,3 +148,62 @@ async def test_a_home_that_can_not_be_looked_into_does_not_keep_it_from_connecti
     monkeypatch.setenv("HOME", "/" + "x" * 300)
     connection = await connect(proxy.url.replace("disable", "prefer"), command_timeout_s=PATIENCE_S)
     await connection.close()
+
+
+async def test_a_connection_that_dies_under_a_transaction_is_a_database_error_and_is_replaced(
+    pool: Database, superuser: AsyncEngine
+) -> None:
+
+    async def outlive_it() -> None:
+        async with pool.transaction(Person().principal) as connection:
+            backend = await connection.scalar(text("SELECT pg_backend_pid()"))
+            async with superuser.connect() as other:
+                kill = text("SELECT pg_terminate_backend(:pid, 60000)")
+                await other.execute(kill, {"pid": backend})
+            await connection.scalar(text("SELECT 1"))
+
+    for _ in range(8):
+        # More often than there are connections: none may be missing afterwards.
+        with pytest.raises(DatabaseError):
+            await outlive_it()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await backend_of(pool)
+
+
+async def test_a_call_whose_connection_dies_is_a_database_error(
+    pool: Database, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    async with superuser.connect() as holder:
+        await holder.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
+        waiting = asyncio.create_task(know(pool, person.principal))
+        async with superuser.connect() as other:
+            kill = text(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE query LIKE"
+                " '%user_know%' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()"
+            )
+            async with asyncio.timeout(PATIENCE_S):
+                while not (await other.execute(kill)).all():
+                    await other.rollback()
+        with pytest.raises(DatabaseError):
+            await waiting
+        await holder.rollback()
+    assert await backend_of(pool)
+
+
+async def test_a_connection_that_is_closed_while_it_begins_costs_nothing(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, cut = PooledConnection.execute, 0
+
+    async def cut_off(self: PooledConnection, query: str, *args: Any, **options: Any) -> Any:
+        nonlocal cut
+        if query.startswith("BEGIN") and not cut:
+            cut += 1
+            self.terminate()
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle")
+        return await execute(self, query, *args, **options)
+
+    monkeypatch.setattr(PooledConnection, "execute", cut_off)
+    assert await backend_of(pool)
+    assert cut

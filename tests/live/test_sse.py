@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,11 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
-from tests.live.served import EventSource, Speaker, Told, following, posting, served
+from tests.live.served import (
+    PATIENCE_S,
+    EventSource,
+    Speaker,
+    Told,
+    following,
+    posting,
+    served,
+)
+from tests.turns.test_order import echoing
 from tests.turns.test_takeover import expire, hangs_after, sweep
 
+from taskchat.assistant.models.asking import NamedModel
 from taskchat.housekeeping import keep_house
 from taskchat.live import feed
+from taskchat.live.reader import read_after
+from taskchat.turns import store
 
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -399,3 +412,40 @@ async def test_an_app_that_stops_ends_its_streams(running_app: AppMaker) -> None
         await sweep(other)
         async with following(elsewhere, person, seen[0].fields["turn_id"]) as source:
             assert (await source.rest())[-1].type == "turn_completed"
+
+
+async def test_a_turn_that_ends_between_two_looks_at_it_loses_no_event(
+    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, asked, go_on = Person(), asyncio.Event(), asyncio.Event()
+    read = store.events.read_after
+
+    async def wait(_heard: str) -> None:
+        asked.set()
+        await go_on.wait()
+
+    async with running_app(chain=[NamedModel("echo", echoing(1, wait))]) as running:
+
+        async def slowly(connection: Any, turn: Any, seq: int) -> Any:
+            """Nothing new, and the turn ends before anything else is read."""
+            events = await read(connection, turn, seq)
+            if not events:
+                go_on.set()
+                job = running.turns.jobs.get(turn.id)
+                if job is not None:
+                    await job.task
+            return events
+
+        saying = asyncio.create_task(person.say(running.client, "Really?"))
+        async with asyncio.timeout(PATIENCE_S):
+            await asked.wait()
+            [turn_id] = running.turns.jobs.turn_ids()
+            job = running.turns.jobs.get(turn_id)
+            assert job is not None
+            monkeypatch.setattr(store.events, "read_after", slowly)
+            told: list[int] = []
+            while not go_on.is_set() or told[-1] < 7:
+                events = await read_after(running.live.database, job.turn, told[-1] if told else 0)
+                told += [event.seq for event in events]
+            await saying
+    assert told == list(range(1, len(told) + 1))

@@ -116,12 +116,13 @@ async def read_after(database: Database, turn: TurnRef, after: int) -> Sequence[
         DatabaseError: they can't be read at the moment.
     """
     async with database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        events = await store.events.read_after(connection, turn, after)
-        if events:
-            return events
+        # First: a turn that ends before the events are read has them all by then.
         found = await store.events.find_turn(connection, turn.principal, turn.id)
+        events = await store.events.read_after(connection, turn, after)
     if found is None:
         raise NotFound("The turn was deleted.", turn_id=turn.id)
+    if events:
+        return events
     _, row = found
     if row.finished_at is None:
         return ()

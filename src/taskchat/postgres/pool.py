@@ -76,18 +76,17 @@ class Pool:
         Raises:
             One of `FAULTS`: there is none to be had, or it is lost.
         """
-        held = await self._acquire()
+        held, driven = await self._acquire()
         try:
             if begin is not None:
                 try:
-                    await held.driven.execute(begin)
+                    await driven.execute(begin)
                 except FAULTS as error:
                     if not is_lost(error):
                         raise
-                    self._lose(held.driven)
-                    held = await self._acquire()
-                    await held.driven.execute(begin)
-            driven = held.driven
+                    self._lose(driven)
+                    held, driven = await self._acquire()
+                    await driven.execute(begin)
             try:
                 yield driven
             except FAULTS as error:
@@ -95,9 +94,10 @@ class Pool:
                     self._lose(driven)
                 raise
         finally:
-            await self._release(held)
+            await self._release(held, driven)
 
-    async def _acquire(self) -> PoolConnectionProxy:
+    async def _acquire(self) -> tuple[PoolConnectionProxy, PooledConnection]:
+        """A connection, and the pool's stand-in for it, which forgets it once it is closed."""
         pool = self._pool
         if pool is None:
             pool = self._pool = asyncpg.create_pool(
@@ -111,15 +111,20 @@ class Pool:
             await pool
         while True:
             held = await pool.acquire()
-            if await self._is_fit(held.driven):
-                held.driven.is_idle = False
-                return held
+            driven: PooledConnection = held.driven
+            driven.is_idle = False
+            try:
+                if await self._is_fit(driven):
+                    return held, driven
+            except BaseException:
+                await self._release(held, driven)
+                raise
 
-    async def _release(self, held: PoolConnectionProxy) -> None:
-        # One that was closed has left its place in the pool already.
-        if self._pool is not None and held._con is not None:
-            held.driven.is_idle, held.driven.idle_since = True, time.monotonic()
-            await self._pool.release(held)
+    async def _release(self, held: PoolConnectionProxy, driven: PooledConnection) -> None:
+        driven.is_idle, driven.idle_since = True, time.monotonic()
+        assert self._pool is not None  # noqa: S101 - it is from there
+        # It knows of one that was closed meanwhile, and finds a place for the next.
+        await self._pool.release(held)
 
     def _lose(self, driven: PooledConnection) -> None:
         """Close a connection that is of no further use, and all idle ones.
