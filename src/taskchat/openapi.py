@@ -42,6 +42,7 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
 OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
     errors.ConversationEnded,
+    errors.TooManyActive,
     errors.TurnInProgress,
     errors.TurnCancelled,
     errors.IdempotencyMismatch,

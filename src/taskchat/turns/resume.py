@@ -174,7 +174,12 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
         answers = await store.record.recorded_answers(connection, turn)
         calls = await store.record.recorded_calls(connection, turn)
     message = MessageOut(
-        id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
+        id=said.id,
+        turn_id=turn.id,
+        role="user",
+        content=said.content,
+        created_at=said.created_at,
+        tool_calls=[],
     )
     seq, type_ = await store.events.last_event(connection, turn)
     return StartedTurn(
