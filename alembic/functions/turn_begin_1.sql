@@ -58,7 +58,8 @@ BEGIN
                     WHERE c.user_id = _bound_to AND c.id = _conversation FOR NO KEY UPDATE;
             END IF;
             UPDATE conversations AS c
-                SET last_turn = c.last_turn + 1, updated_at = now(), status = 'active'
+                SET last_turn = c.last_turn + 1, updated_at = now(), status = 'active',
+                    title = coalesce(c.title, _title)
                 WHERE c.user_id = _bound_to AND c.id = _conversation AND c.status <> 'ended'
                 RETURNING c.last_turn INTO _number;
             IF NOT FOUND THEN

@@ -53,6 +53,11 @@ OF_CHAT: tuple[type[ServiceError], ...] = (
 )
 
 
+OF_CONVERSATION_CHANGE: tuple[type[ServiceError], ...] = (
+    errors.ConversationEnded,
+    errors.TooManyActive,
+)
+
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "Event": EVENT,
     "ClientFrame": CLIENT_FRAME,
@@ -169,6 +174,8 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
         operation["parameters"] += EVENTS_HEADERS
+    if path.endswith("/{conversation_id}") and "requestBody" in operation:
+        possible += OF_CONVERSATION_CHANGE
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
     codes: dict[int, list[str]] = {}

@@ -365,6 +365,26 @@ async def test_messages_are_read_once_each_though_replies_come_in_front_of_waiti
     assert (places == sorted(places)) == (int(limit) <= 2)
 
 
+async def test_conversations_are_read_once_each_while_others_begin_and_one_goes_on(
+    client: httpx.AsyncClient,
+) -> None:
+    person = Person()
+    ids = [await begun(client, person) for _ in range(6)][::-1]
+    path, query = f"/api/{person.user_id}/conversations", {"limit": "2"}
+    seen: list[str] = []
+    while True:
+        page = await read(client, person, path, **query)
+        seen += [one["id"] for one in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        query["after"] = page["next_cursor"]
+        await begun(client, person, "a new one")
+        # One that was read already; it goes to the front and comes no second time.
+        await person.say(client, "more", conversation_id=ids[1])
+        await change(client, person, ids[-1], title="Renaming moves nothing")
+    assert seen == ids
+
+
 # --- a cap on active ones ---
 
 

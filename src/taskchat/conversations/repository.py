@@ -26,6 +26,10 @@ _HOLD = text(
     "SELECT status FROM conversations WHERE user_id = :owner AND id = :conversation"
     " FOR NO KEY UPDATE"
 )
+_REPLACE_TITLE = text(
+    "UPDATE conversations SET title = :title"
+    " WHERE user_id = :owner AND id = :conversation AND title = :before"
+)
 _DELETE = text("DELETE FROM conversations WHERE user_id = :owner AND id = :conversation")
 _TELL = text("SELECT pg_notify(:channel, :payload)")
 _PAUSE_IDLE = text(
@@ -132,6 +136,19 @@ async def change_conversation(
         .returning(*_conversation_columns)
     )
     return _conversation(rows.one())
+
+
+async def replace_title(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, before: str, title: str
+) -> bool:
+    """Give a conversation another title, if nobody else has; False if they have."""
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        "before": before,
+        "title": title,
+    }
+    return await connection.change(_REPLACE_TITLE, values) > 0
 
 
 async def delete_conversation(

@@ -92,7 +92,8 @@ class TurnReader:
     async def _look_behind(self) -> None:
         """After a silence: whoever deletes a turn tells nothing of it to its readers."""
         with contextlib.suppress(DatabaseError):
-            self._behind = bool(await read_after(self._database, self._turn, self._after))
+            if await read_after(self._database, self._turn, self._after):
+                self._behind = True
 
     async def _wait(self, silence_s: float) -> bool:
         """Wait until there is news; False if there is none for too long."""

@@ -203,6 +203,9 @@ class Settings(BaseSettings):
     history_summary: bool = False
     """Whether what no longer fits the history is kept in short: one more model call now and then,
     made after a turn and never in its way."""
+    conversation_titles: bool = False
+    """Whether a model names each conversation: one more call, made after its first turn and never
+    in its way. Without it the title is the beginning of the first message."""
     conversation_idle_h: int = Field(24, ge=0, le=8760)
     """Hours without a message after which an active conversation is paused; the next message makes
     it active again. 0 switches this off."""

@@ -164,7 +164,8 @@ async def begin(
         fingerprint=message.fingerprint,
         draining=draining,
         conversation_id=conversation_id,
-        title=None if message.conversation_id else _title(message.content),
+        is_new=message.conversation_id is None,
+        title=title_of(message.content),
         limits=counts,
         costs=costs,
         queue_max=queue_max,
@@ -236,7 +237,8 @@ def _first_events(
     return started, at_once, in_line
 
 
-def _title(content: str) -> str:
+def title_of(content: str) -> str:
+    """The title that a text makes: its beginning, on one line."""
     return " ".join(content.split())[:TITLE_CHARS]
 
 

@@ -80,7 +80,8 @@ async def begin(
     fingerprint: bytes | None,
     draining: Callable[[], bool],
     conversation_id: UUID,
-    title: str | None,
+    is_new: bool,
+    title: str,
     limits: Mapping[str, int],
     costs: Mapping[str, int],
     queue_max: int,
@@ -109,7 +110,8 @@ async def begin(
         fingerprint: Of the request that came with the key.
         draining: Whether this process takes no new turns; asked once a connection is free.
         conversation_id: Where it was said.
-        title: The conversation's, if the message starts it; None if it goes on with one.
+        is_new: Whether the message starts the conversation.
+        title: The conversation's, if it has none yet.
         limits: What the turn counts against: a minute's worth, by scope.
         costs: How much it spends of each, by scope.
         queue_max: The most turns of the conversation that may wait.
@@ -139,7 +141,7 @@ async def begin(
             "fingerprint": fingerprint,
             "draining": draining(),
             "conversation": conversation_id,
-            "is_new": title is not None,
+            "is_new": is_new,
             "title": title,
             "scopes": list(limits),
             "per_minute": list(limits.values()),
