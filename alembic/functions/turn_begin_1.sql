@@ -11,8 +11,10 @@ CREATE FUNCTION turn_begin_1(
     _key text, _fingerprint bytea, _draining boolean,
     _conversation uuid, _is_new boolean, _title text,
     _scopes text[], _per_minute float8[], _costs float8[],
+    _queue_max int,
     -- The most conversations that may be active; null if they are not capped.
-    _queue_max int, _active_max int, _process uuid, _lease_s float8,
+    _active_max int,
+    _process uuid, _lease_s float8,
     _turn uuid, _channel text, _circumstances text,
     _message uuid, _content text, _said_at timestamptz,
     -- The JSON of the first event, without the turn's number in the middle; of the second one, as
