@@ -42,6 +42,9 @@ NO_LIMIT = text(
     " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
 ALONE = text("SELECT pg_try_advisory_xact_lock(:key)")
+# The driver leaves a query open, with its snapshot, until the next statement; an index that is
+# built concurrently would wait for it. This statement needs none.
+NO_SNAPSHOT = text("SAVEPOINT alone")
 LIMITS = text(
     "SELECT set_config('lock_timeout', :lock, false),"
     " set_config('statement_timeout', :statement, false)"
@@ -82,6 +85,7 @@ async def alone(connection: AsyncConnection) -> None:
     while True:
         await connection.execute(NO_LIMIT)
         if await connection.scalar(ALONE, {"key": MIGRATION_LOCK}):
+            await connection.execute(NO_SNAPSHOT)
             return
         await connection.rollback()
         if not told:

@@ -27,6 +27,7 @@ CODES = {
     409: {
         "conversation_busy",
         "conversation_ended",
+        "too_many_active",
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",

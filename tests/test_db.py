@@ -146,6 +146,8 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
     for statement in (
         "SELECT content FROM messages",
         "SELECT title FROM tasks",
+        "SELECT title FROM conversations",
+        "SELECT summary FROM conversations",
         "SELECT result FROM turns",
         "SELECT result FROM tool_calls",
         "SELECT items FROM model_answers",
@@ -154,6 +156,28 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.system_transaction() as connection:
                 await connection.execute(text(statement))
+
+
+async def test_the_system_role_can_pause_a_conversation_and_do_nothing_else_to_it(
+    offline_app: RunningApp, database: Database
+) -> None:
+    person = await fill(offline_app)
+    for change, refusal in (
+        ("status = 'ended'", "row-level security"),
+        ("archived = true", "permission denied"),
+        ("title = 'x'", "permission denied"),
+    ):
+        with pytest.raises(PostgresError, match=refusal):
+            async with database.system_transaction() as connection:
+                await connection.execute(text(f"UPDATE conversations SET {change}"))
+    with pytest.raises(PostgresError, match="permission denied"):
+        async with database.system_transaction() as connection:
+            await connection.execute(text("DELETE FROM conversations"))
+    mine = "WHERE user_id = :owner"
+    async with database.system_transaction() as connection:
+        for status, changed in (("paused", 1), ("active", 0), ("ended", 0)):
+            statement = text(f"UPDATE conversations SET status = '{status}' {mine}")
+            assert await connection.change(statement, {"owner": person.user_id}) == changed
 
 
 async def test_the_principal_does_not_leak_into_the_next_transaction(

@@ -15,6 +15,7 @@ from tests.conftest import AppMaker
 from tests.factories import Person, person_in
 
 from taskchat.assistant.run import Needs
+from taskchat.conversations.repository import active_fit
 from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
@@ -134,6 +135,7 @@ async def begun(
         process=new_id(),
         lease_s=600,
         queue_max=3,
+        active_max=5,
         needs=Needs(10, 1000, 4.0, open_tasks=True, summary=True),
         draining=lambda: False,
     )
@@ -161,6 +163,7 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
         assert json.loads(listed or "") == {"tasks": [], "total": 0}
         page = await store.settle.page_at(connection, foreign, messages_max=10)
         assert page.messages == "[]"
+        assert await active_fit(connection, stranger.principal, active_max=0)
     with pytest.raises(Exception, match="No conversation"):
         await begun(careless, stranger.principal, settings, turn.conversation_id)
     called = await store.record.call_tool(

@@ -407,7 +407,10 @@ HOSTILE_SEGMENTS = [
         ("PATCH", "/api/ME/tasks/{}"),
         ("DELETE", "/api/ME/tasks/{}"),
         ("GET", "/api/ME/conversations/{}"),
+        ("PATCH", "/api/ME/conversations/{}"),
+        ("DELETE", "/api/ME/conversations/{}"),
         ("GET", "/api/ME/conversations/{}/messages"),
+        ("GET", "/api/ME/conversations/{}/turns"),
         ("GET", "/api/ME/turns/{}"),
         ("POST", "/api/ME/turns/{}/cancel"),
         ("GET", "/{}"),
@@ -562,7 +565,17 @@ async def test_a_change_that_changes_nothing_known_gets_400(
         ("conversations", "after=WyJhIiwiYiJd"),
         ("conversations", "after=WyJcdWQ4MDAiLCJcdWQ4MDAiXQ"),
         ("conversations", "status=gone"),
+        ("conversations", f"archived={MARK}"),
+        ("conversations", "archived=1"),
         (f"conversations/{UNKNOWN}/messages", "limit=-1"),
+        (f"conversations/{UNKNOWN}/messages", "before=END"),
+        (f"conversations/{UNKNOWN}/messages", "after=end"),
+        (f"conversations/{UNKNOWN}/messages", "after=WzEsMF0"),
+        (f"conversations/{UNKNOWN}/turns", f"status={MARK}"),
+        (f"conversations/{UNKNOWN}/turns", "status=unfinished"),
+        (f"conversations/{UNKNOWN}/turns", f"after={MARK}"),
+        (f"conversations/{UNKNOWN}/turns", "after=WzEsMCwwXQ"),
+        (f"conversations/{UNKNOWN}/turns", "limit=0"),
         ("usage", f"from={MARK}"),
         ("usage", "to=%00"),
         ("usage", "to=%ff"),
@@ -759,17 +772,20 @@ async def test_who_asks_is_checked_first_then_the_body_and_last_what_exists(
         (404, "application/json", b'{"title": "x"}'),
     ],
 )
-@pytest.mark.parametrize("task_id", ["404", "none"])
-async def test_a_bad_change_of_a_missing_task_is_said_to_be_bad(
+@pytest.mark.parametrize(
+    "missing",
+    ["tasks/404", "tasks/none", f"conversations/{UNKNOWN}", "conversations/none"],
+)
+async def test_a_bad_change_of_what_is_missing_is_said_to_be_bad(
     client: httpx.AsyncClient,
     person: Person,
     status: int,
     content_type: str,
     raw: bytes,
-    task_id: str,
+    missing: str,
 ) -> None:
     headers = person.headers | {"Content-Type": content_type}
-    path = f"/api/{person.user_id}/tasks/{task_id}"
+    path = f"/api/{person.user_id}/{missing}"
     error_of(await client.patch(path, content=raw, headers=headers), status)
 
 
@@ -828,7 +844,17 @@ hostile_json = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["message", "conversation_id", "title", "description", "completed"])
+            st.sampled_from(
+                [
+                    "message",
+                    "conversation_id",
+                    "title",
+                    "description",
+                    "completed",
+                    "status",
+                    "archived",
+                ]
+            )
             | hostile_text,
             inner,
             max_size=4,

@@ -43,6 +43,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/chat": {"message": "hello"},
     "/api/{user_id}/tasks": {"title": "mine"},
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
+    "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},
 }
 
 
@@ -101,11 +102,15 @@ async def test_no_route_reaches_another_users_objects_by_id(offline_app: Running
         )
         assert (answer.status_code, answer.json()["error_code"]) == (404, "not_found"), path
         assert "secret plan" not in answer.text
-    assert tried >= 7
+    assert tried >= 10
     task = await offline_app.client.get(
         f"/api/{person.user_id}/tasks/{ids['task_id']}", headers=person.headers
     )
     assert task.json()["completed"] is False
+    kept = await offline_app.client.get(
+        f"/api/{person.user_id}/conversations/{ids['conversation_id']}", headers=person.headers
+    )
+    assert (kept.json()["title"], kept.json()["status"]) == ("Add task: The secret plan", "active")
 
 
 async def test_a_foreign_and_an_unknown_conversation_are_told_apart_by_nothing(

@@ -18,8 +18,8 @@ BEGIN
     ), said AS (
         -- Each message up to the bracket that its calls stand in.
         SELECT turn_id, turn_number, string_agg(
-            '{"id":"' || id || '","role":"' || role || '","content":' || to_json(content)
-            || ',"created_at":"' || moment_1(created_at) || '","tool_calls":[',
+            '{"id":"' || id || '","turn_id":"' || turn_id || '","role":"' || role
+            || '","content":' || to_json(content) || ',"created_at":"' || moment_1(created_at) || '","tool_calls":[',
             ']},' ORDER BY position) AS open
         FROM newest WHERE place <= _messages_max
         GROUP BY turn_id, turn_number

@@ -1,7 +1,8 @@
 -- Accept a message: the turn with the user's message and its first events, or why there is none.
 --
--- `outcome`: begun, known (the key was used before), draining, not_found, ended, limited, busy or
--- taken (another request has just used the key). Only `begun` has changed anything.
+-- `outcome`: begun, known (the key was used before), draining, not_found, ended, crowded (the user
+-- has as many active conversations as they may), limited, busy or taken (another request has just
+-- used the key). Only `begun` has changed anything.
 --
 -- A refusal is an exception that undoes what the message had changed by then, and is caught here:
 -- it is no error for the server's log.
@@ -10,7 +11,10 @@ CREATE FUNCTION turn_begin_1(
     _key text, _fingerprint bytea, _draining boolean,
     _conversation uuid, _is_new boolean, _title text,
     _scopes text[], _per_minute float8[], _costs float8[],
-    _queue_max int, _process uuid, _lease_s float8,
+    _queue_max int,
+    -- The most conversations that may be active; null if they are not capped.
+    _active_max int,
+    _process uuid, _lease_s float8,
     _turn uuid, _channel text, _circumstances text,
     _message uuid, _content text, _said_at timestamptz,
     -- The JSON of the first event, without the turn's number in the middle; of the second one, as
@@ -26,6 +30,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _number int := 1;
+    _becomes_active boolean := _is_new;
 BEGIN
     PERFORM enter_1(_bound_to);
     IF _key IS NOT NULL THEN
@@ -50,8 +55,13 @@ BEGIN
             INSERT INTO conversations (user_id, id, title, last_turn)
                 VALUES (_bound_to, _conversation, _title, 1);
         ELSE
+            IF _active_max IS NOT NULL THEN
+                SELECT c.status = 'paused' INTO _becomes_active FROM conversations AS c
+                    WHERE c.user_id = _bound_to AND c.id = _conversation FOR NO KEY UPDATE;
+            END IF;
             UPDATE conversations AS c
-                SET last_turn = c.last_turn + 1, updated_at = now(), status = 'active'
+                SET last_turn = c.last_turn + 1, updated_at = now(), status = 'active',
+                    title = coalesce(c.title, _title)
                 WHERE c.user_id = _bound_to AND c.id = _conversation AND c.status <> 'ended'
                 RETURNING c.last_turn INTO _number;
             IF NOT FOUND THEN
@@ -61,6 +71,12 @@ BEGIN
                     THEN 'ended' ELSE 'not_found' END;
                 RETURN;
             END IF;
+        END IF;
+        IF _active_max IS NOT NULL AND _becomes_active
+            AND NOT conversation_fits_1(_bound_to, _active_max)
+        THEN
+            outcome := 'crowded';
+            RAISE EXCEPTION USING ERRCODE = 'TC001';
         END IF;
         IF cardinality(_scopes) > 0 THEN
             BEGIN

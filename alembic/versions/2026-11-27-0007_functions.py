@@ -33,6 +33,7 @@ FUNCTIONS = (
     "events_since_1",
     "presence_join_1",
     "conversation_page_1",
+    "conversation_fits_1",
     "turn_begin_1",
     "turn_call_1",
     "turn_settle_1",

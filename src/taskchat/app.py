@@ -42,6 +42,7 @@ from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.transports import chat, events
+from taskchat.transports import conversations as managing_routes
 from taskchat.transports import turns as turn_routes
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.socket import route as websocket
@@ -88,6 +89,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(chat.router)
     app.include_router(turn_routes.router)
     app.include_router(conversation_routes.router)
+    app.include_router(managing_routes.router)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)

@@ -11,8 +11,8 @@
     ├── PayloadTooLarge 413         ├── ModelError 502
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
     ├── RateLimited 429             │   ├── DatabaseRefused 503
-    └── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
-                                    │   └── Overloaded 503
+    ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
+    └── TooManyActive 409           │   └── Overloaded 503
                                     ├── ShuttingDown 503
                                     └── RunTimeout 504
 
@@ -153,6 +153,14 @@ class ConversationEnded(ServiceError):
     status = 409
     code = "conversation_ended"
     default = "This conversation has ended; leave conversation_id out to start another."
+
+
+class TooManyActive(ServiceError):
+    """The user has as many active conversations as they may; nothing was stored."""
+
+    status = 409
+    code = "too_many_active"
+    default = "You have as many active conversations as you may; pause, end or delete one first."
 
 
 class TurnInProgress(ServiceError):

@@ -1,8 +1,12 @@
-"""Deletes what nobody will ask for again: keys, events, buckets, what dead processes have left."""
+"""Deletes what nobody will ask for again: keys, events, buckets, what dead processes have left.
+
+And pauses conversations in which nothing is said any more.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from taskchat.conversations import repository as conversations
 from taskchat.limits import repository as limits
 from taskchat.postgres.database import Connection, Database
 from taskchat.presence import repository as presence
@@ -11,14 +15,14 @@ from taskchat.settings import Settings
 from taskchat.turns import store
 
 ROWS_AT_ONCE: Final = 1000
-"""Rows deleted in one transaction, so that no transaction is long."""
+"""Rows changed in one transaction, so that no transaction is long."""
 
 EVERY_S: Final = 300.0
 """It harms nobody if something lives five minutes longer than it must."""
 
 
 async def keep_house(database: Database, settings: Settings) -> None:
-    """Delete whatever is past its time."""
+    """Delete whatever is past its time, and pause what is idle."""
     await _all(
         database,
         lambda connection: store.claim.forget_keys(
@@ -32,13 +36,20 @@ async def keep_house(database: Database, settings: Settings) -> None:
         ),
     )
     await _all(database, lambda connection: limits.forget_idle(connection, rows_max=ROWS_AT_ONCE))
+    if settings.conversation_idle_h:
+        await _all(
+            database,
+            lambda connection: conversations.pause_idle(
+                connection, idle_h=settings.conversation_idle_h, rows_max=ROWS_AT_ONCE
+            ),
+        )
     async with database.system_transaction() as connection:
         await presence.forget_dead(connection, lease_s=settings.lease_s)
         await processes.forget_dead(connection)
 
 
-async def _all(database: Database, forget: Callable[[Connection], Awaitable[int]]) -> None:
-    forgotten = ROWS_AT_ONCE
-    while forgotten >= ROWS_AT_ONCE:
+async def _all(database: Database, some: Callable[[Connection], Awaitable[int]]) -> None:
+    changed = ROWS_AT_ONCE
+    while changed >= ROWS_AT_ONCE:
         async with database.system_transaction() as connection:
-            forgotten = await forget(connection)
+            changed = await some(connection)

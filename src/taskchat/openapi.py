@@ -42,6 +42,7 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
 OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
     errors.ConversationEnded,
+    errors.TooManyActive,
     errors.TurnInProgress,
     errors.TurnCancelled,
     errors.IdempotencyMismatch,
@@ -51,6 +52,11 @@ OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.RunTimeout,
 )
 
+
+OF_CONVERSATION_CHANGE: tuple[type[ServiceError], ...] = (
+    errors.ConversationEnded,
+    errors.TooManyActive,
+)
 
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "Event": EVENT,
@@ -168,6 +174,8 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
         operation["parameters"] += EVENTS_HEADERS
+    if path.endswith("/{conversation_id}") and "requestBody" in operation:
+        possible += OF_CONVERSATION_CHANGE
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
     codes: dict[int, list[str]] = {}

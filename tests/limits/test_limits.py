@@ -324,6 +324,7 @@ async def spend(database: Database, person: Person, of: RateLimits, times: int =
             process=new_id(),
             lease_s=3600,
             queue_max=1000,
+            active_max=None,
             needs=NOTHING,
             draining=lambda: False,
         )

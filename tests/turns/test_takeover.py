@@ -13,7 +13,7 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.assistant.models.asking import NamedModel
-from taskchat.errors import DatabaseError
+from taskchat.errors import DatabaseError, NotFound
 from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id
 from taskchat.processes.heartbeat import Heartbeat
@@ -544,6 +544,38 @@ async def test_an_adopted_turn_that_cannot_be_read_is_given_back_and_waits_for_n
                 await asyncio.sleep(0.01)
     assert tried.is_set()
     assert (await waiting).json()["response"] == "Read at last."
+
+
+async def test_an_adopted_turn_whose_conversation_is_deleted_meanwhile_ends_quietly(
+    running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    _, dying, hanging = hangs_after()
+    async with running_app(chain=dying) as one, running_app() as two:
+        jobs = []
+
+        async def deleted_first(*arguments: Any, **options: Any) -> Any:
+            turn = arguments[1].turn
+            jobs.append(two.turns.jobs.get(turn.id))
+            path = f"/api/{person.user_id}/conversations/{turn.conversation_id}"
+            deleted = await two.client.delete(path, headers=person.headers)
+            assert deleted.status_code == 204
+            return await read_adopted(*arguments, **options)
+
+        monkeypatch.setattr(drive, "read_adopted", deleted_first)
+        waiting = asyncio.create_task(person.say(one.client, "hello"))
+        await asyncio.wait_for(hanging.wait(), 30)
+        await expire(superuser, person, one)
+        async with asyncio.timeout(60):
+            while not waiting.done():
+                await sweep_lost_turns(two.turns)
+                await asyncio.sleep(0.01)
+        answer = await waiting
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "not_found")
+        [job] = jobs
+        assert job is not None
+        with pytest.raises(NotFound, match="was deleted"):
+            await job.task
 
 
 async def test_a_turn_that_is_adopted_under_a_job_that_waits_for_it_is_left_to_the_job(

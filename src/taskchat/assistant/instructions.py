@@ -114,6 +114,12 @@ class HistoryLimits(_Section):
     summary: SummaryConfig
 
 
+class TitleConfig(_Section):
+    """How a conversation is named, where TASKCHAT_CONVERSATION_TITLES is on."""
+
+    instructions: str = Field(min_length=1)
+
+
 class AgentConfig(_Section):
     """The whole file."""
 
@@ -122,6 +128,7 @@ class AgentConfig(_Section):
     tools: ToolPermissions
     model: ModelConfig
     history: HistoryLimits
+    title: TitleConfig
 
     @field_validator("instructions")
     @classmethod

@@ -105,13 +105,13 @@ class _Configured:
         config: The file, as it was read.
         open_tasks: Whether its instructions want the number of open tasks.
         agent: The agent, with its tools.
-        summariser: The agent that summarises, without tools.
+        writer: The agent that writes about conversations, without tools.
     """
 
     config: AgentConfig
     open_tasks: bool
     agent: Agent[str]
-    summariser: Agent[str]
+    writer: Agent[str]
 
 
 class Assistant:
@@ -261,15 +261,31 @@ class Assistant:
         Raises:
             ServiceError: no model answered, or none in time.
         """
-        configured = self._configured
+        instructions = self._configured.config.history.summary.instructions
+        return await self._write(instructions, text, record)
+
+    async def entitle(self, text: str, record: ModelRecord) -> str:
+        """Name a conversation.
+
+        Args:
+            text: Its beginning.
+            record: Where the answer is noted.
+
+        Raises:
+            ServiceError: no model answered, or none in time.
+        """
+        return await self._write(self._configured.config.title.instructions, text, record)
+
+    async def _write(self, instructions: str, text: str, record: ModelRecord) -> str:
+        """Have a model write something about a text, without tools."""
         with models_recorded_in(record):
             try:
                 async with time_limit(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):
                         result = await Runner.run(
-                            configured.summariser,
+                            self._configured.writer,
                             text,
-                            context=configured.config.history.summary.instructions,
+                            context=instructions,
                             max_turns=1,
                             run_config=self._run_config,
                         )

@@ -63,6 +63,16 @@ def turn_items(turn: PastTurn) -> list[InputItem]:
     return items
 
 
+def told_lines(turns: Iterable[PastTurn]) -> Iterator[str]:
+    """What was said and called in turns, as lines of text for a model that writes about it."""
+    for turn in turns:
+        for item in turn_items(turn):
+            if item.get("type") == "function_call":
+                yield f"(Assistant called {item['name']} with {item['arguments']})"
+            elif "role" in item:
+                yield f"{str(item['role']).capitalize()}: {item['content']}"
+
+
 def tokens_of(items: Iterable[InputItem], *, bytes_per_token: float = BYTES_PER_TOKEN) -> int:
     """An estimate of what the items cost, in model tokens.
 

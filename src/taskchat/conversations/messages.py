@@ -1,6 +1,8 @@
 """SQL of messages, with the tool calls of their turns. Every statement names the owner."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -15,10 +17,12 @@ def _page(beyond: str, order: str) -> TextClause:
     """A page of messages, in one statement: first which ones, then what belongs to them."""
     fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
     return text(
-        "SELECT m.turn_number, m.position, m.id, m.role, m.content, m.created_at, called.calls"
+        "SELECT m.turn_number, m.position, m.id, m.turn_id, m.role, m.content, m.created_at,"
+        " called.calls, (SELECT min(t.number) FROM turns AS t WHERE t.user_id = :owner"
+        " AND t.conversation_id = :conversation"
+        " AND t.status IN ('queued', 'running', 'awaiting_feedback')) AS unfinished"
         " FROM (SELECT * FROM messages WHERE user_id = :owner AND conversation_id = :conversation"
-        f" AND (turn_number, position) {beyond} (:turn, :position)"
-        f" ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
+        f" AND {beyond} ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
         " LEFT JOIN LATERAL ("
         f"SELECT json_agg(json_build_object({fields}) ORDER BY c.position) AS calls"
         " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
@@ -29,16 +33,44 @@ def _page(beyond: str, order: str) -> TextClause:
     )
 
 
-_NEWEST: Final = _page("<", "DESC")
-_FOLLOWING: Final = _page(">", "ASC")
+_PLACE: Final = "(CAST(:turn AS int), CAST(:position AS int))"
+_NEWEST: Final = _page(f"(turn_number, position) < {_PLACE}", "DESC")
+_FOLLOWING: Final = _page(
+    # Where the index is entered; then what was not there when it was passed.
+    "turn_number >= least(CAST(:turn AS int), CAST(:unanswered AS int))"
+    f" AND ((turn_number, position) > {_PLACE}"
+    " OR (position = 1 AND turn_number >= CAST(:unanswered AS int)))",
+    "ASC",
+)
 
-Place = tuple[int, int]
-"""Where a message stands: turn number, position."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a conversation's messages have been read.
+
+    A message that waits stands behind one that is not answered yet, whose reply will come to stand
+    between the two. So a place is not only a message: replies of turns from `unanswered` on are
+    still to come, also where they stand before it.
+
+    Attributes:
+        turn: The number of the turn whose message was read last.
+        position: That message's position in the turn.
+        unanswered: The first turn whose reply has not been read, if it has one.
+    """
+
+    turn: int
+    position: int
+    unanswered: int
 
 
-def _message(row: AnyRow) -> tuple[Place, MessageOut]:
-    return (row.turn_number, row.position), MessageOut.model_construct(
+BEGINNING: Final = Place(0, 0, 0)
+END: Final = Place(2**31 - 1, 0, 0)
+
+
+def _message(row: AnyRow) -> MessageOut:
+    return MessageOut.model_construct(
         id=row.id,
+        turn_id=row.turn_id,
         role=row.role,
         content=row.content,
         created_at=row.created_at,
@@ -50,41 +82,71 @@ async def messages_before(
     connection: Connection,
     principal: Principal,
     conversation_id: UUID,
-    *,
     before: Place,
+    *,
     limit: int,
-) -> list[tuple[Place, MessageOut]]:
-    """The newest messages before a place, in order."""
-    rows = await connection.execute(
-        _NEWEST,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "turn": before[0],
-            "position": before[1],
-            "rows_max": limit,
-        },
-    )
-    return [_message(row) for row in rows][::-1]
+) -> tuple[list[MessageOut], Place | None]:
+    """The newest messages before a place, in order.
+
+    Returns:
+        The messages, and the place before which older ones stand, if there are any.
+    """
+    rows = await _rows(_NEWEST, connection, principal, conversation_id, before, limit)
+    shown = rows[:limit][::-1]
+    older = None
+    if len(rows) > limit:
+        first = shown[0]
+        older = Place(first.turn_number, first.position, first.turn_number + 1)
+    return [_message(row) for row in shown], older
 
 
 async def messages_after(
     connection: Connection,
     principal: Principal,
     conversation_id: UUID,
-    *,
     after: Place,
+    *,
     limit: int,
-) -> list[tuple[Place, MessageOut]]:
-    """The oldest messages after a place, in order."""
+) -> tuple[list[MessageOut], Place | None]:
+    """The oldest messages after a place, in order.
+
+    Returns:
+        The messages, and the place after which further ones stand, if there are any.
+    """
+    rows = await _rows(_FOLLOWING, connection, principal, conversation_id, after, limit)
+    shown = rows[:limit]
+    further = _place_after(after, shown[-1]) if len(rows) > limit else None
+    return [_message(row) for row in shown], further
+
+
+def _place_after(before: Place, last: AnyRow) -> Place:
+    """How far the messages have been read once this row is."""
+    read = (last.turn_number, last.position)
+    if read <= (before.turn, before.position):
+        # A reply that came late; those of later turns may have come, too.
+        return Place(before.turn, before.position, last.turn_number + 1)
+    # Turns run in order: no turn from the first unfinished one on had a reply.
+    return Place(*read, unanswered=last.unfinished or last.turn_number + 1)
+
+
+async def _rows(
+    statement: TextClause,
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    place: Place,
+    limit: int,
+) -> Sequence[AnyRow]:
+    """The rows of a page, and one more if there is one."""
     rows = await connection.execute(
-        _FOLLOWING,
+        statement,
         {
             "owner": principal.user_id,
             "conversation": conversation_id,
-            "turn": after[0],
-            "position": after[1],
-            "rows_max": limit,
+            "turn": place.turn,
+            "position": place.position,
+            "unanswered": place.unanswered,
+            "rows_max": limit + 1,
         },
     )
-    return [_message(row) for row in rows]
+    return rows.all()

@@ -1,11 +1,12 @@
 """What a conversation consists of. Order is by turn number and position, never by time."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -20,6 +21,9 @@ from sqlalchemy import (
     text,
 )
 from sqlmodel import Field, SQLModel
+
+TITLE_CHARS_MAX: Final = 200
+"""A line of a list, however long a name somebody finds."""
 
 
 def _now_column() -> Column[datetime]:
@@ -37,15 +41,22 @@ class Conversation(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         CheckConstraint("status IN ('active', 'paused', 'ended')", name="status"),
         Index("conversations_user_id_updated_at_id_idx", "user_id", "updated_at", "id"),
+        # For whoever pauses what is idle.
+        Index(
+            "conversations_active_idx",
+            "updated_at",
+            postgresql_where=text("status = 'active'"),
+        ),
     )
 
     user_id: str = Field(sa_column=Column(String(255), primary_key=True))
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
-    title: str | None = Field(default=None, sa_column=Column(String(200)))
+    title: str | None = Field(default=None, sa_column=Column(String(TITLE_CHARS_MAX)))
     status: str = Field(sa_column=Column(String(16), nullable=False, server_default="active"))
     last_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     summary: str | None = Field(default=None, sa_column=Column(Text))
     summary_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    archived: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     created_at: datetime = Field(sa_column=_now_column())
     updated_at: datetime = Field(sa_column=_now_column())
 

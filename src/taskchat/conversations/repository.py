@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import func, select, text, tuple_, update
 
 from taskchat.conversations.models import Conversation
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus
@@ -15,24 +15,38 @@ from taskchat.principal import Principal
 _conversations = table_of(Conversation)
 
 SESSIONS_CHANNEL: Final = "taskchat_sessions"
-"""Payload: the id of a conversation that was ended, and the process that knows."""
+"""Payload: the id of a conversation that takes no more messages, the process that knows, and ended
+or deleted."""
 
-_END = text(
-    "UPDATE conversations SET status = 'ended', updated_at = now()"
-    " WHERE user_id = :owner AND id = :conversation"
-    " RETURNING pg_notify(:channel, id || ' ' || :process)"
-)
-
+SessionEnd = Literal["ended", "deleted"]
 
 _START = text("INSERT INTO conversations (user_id, id) VALUES (:owner, :conversation)")
-_RESUME = text(
-    "UPDATE conversations SET status = 'active'"
-    " WHERE user_id = :owner AND id = :conversation AND status <> 'ended'"
+_FITS = text("SELECT conversation_fits_1(:owner, :active_max)")
+_HOLD = text(
+    "SELECT status FROM conversations WHERE user_id = :owner AND id = :conversation"
+    " FOR NO KEY UPDATE"
+)
+_REPLACE_TITLE = text(
+    "UPDATE conversations SET title = :title"
+    " WHERE user_id = :owner AND id = :conversation AND title = :before"
+)
+_DELETE = text("DELETE FROM conversations WHERE user_id = :owner AND id = :conversation")
+_TELL = text("SELECT pg_notify(:channel, :payload)")
+_PAUSE_IDLE = text(
+    "UPDATE conversations SET status = 'paused' WHERE (user_id, id) IN ("
+    "SELECT c.user_id, c.id FROM conversations AS c WHERE c.status = 'active'"
+    " AND c.updated_at < now() - make_interval(hours => :idle_h)"
+    # Somebody is being answered there, or asked.
+    " AND NOT EXISTS (SELECT FROM turns AS t WHERE t.user_id = c.user_id"
+    " AND t.conversation_id = c.id AND t.status IN ('queued', 'running', 'awaiting_feedback'))"
+    # One that is locked is just being talked in, or paused by another process.
+    " ORDER BY c.updated_at LIMIT :rows_max FOR UPDATE OF c SKIP LOCKED)"
 )
 _conversation_columns = (
     _conversations.c.id,
     _conversations.c.title,
     _conversations.c.status,
+    _conversations.c.archived,
     _conversations.c.last_turn.label("turns"),
     _conversations.c.summary,
     _conversations.c.created_at,
@@ -67,12 +81,100 @@ async def start_conversation(
     await connection.change(_START, values)
 
 
-async def resume_conversation(
+async def active_fit(connection: Connection, principal: Principal, *, active_max: int) -> bool:
+    """Whether no more conversations are active than may be, as this transaction leaves them.
+
+    Until it ends, no other conversation of the user's becomes active where that is capped.
+    """
+    return bool(
+        await connection.scalar(_FITS, {"owner": principal.user_id, "active_max": active_max})
+    )
+
+
+async def hold_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> ConversationStatus | None:
+    """Keep others from changing a conversation; returns its status, None if it is not there."""
+    status: ConversationStatus | None = await connection.scalar(
+        _HOLD, {"owner": principal.user_id, "conversation": conversation_id}
+    )
+    return status
+
+
+async def change_conversation(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    title: str | None,
+    status: ConversationStatus | None,
+    archived: bool | None,
+    is_activity: bool,
+) -> ConversationOut:
+    """Change what is given of a conversation that is held.
+
+    Args:
+        connection: Of the transaction that holds it.
+        principal: Its owner.
+        conversation_id: The conversation.
+        title: Its new title.
+        status: Its new status.
+        archived: Whether it is archived from now on.
+        is_activity: Whether this counts as activity, as a message does.
+    """
+    changes = {"title": title, "status": status, "archived": archived}
+    values: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    if is_activity:
+        values["updated_at"] = func.now()
+    rows = await connection.execute(
+        update(_conversations)
+        .where(
+            _conversations.c.user_id == principal.user_id,
+            _conversations.c.id == conversation_id,
+        )
+        .values(values)
+        .returning(*_conversation_columns)
+    )
+    return _conversation(rows.one())
+
+
+async def replace_title(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, before: str, title: str
+) -> bool:
+    """Give a conversation another title, if nobody else has; False if they have."""
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        "before": before,
+        "title": title,
+    }
+    return await connection.change(_REPLACE_TITLE, values) > 0
+
+
+async def delete_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID
 ) -> bool:
-    """Make a paused conversation active; False if it is ended or not there."""
+    """Delete a conversation with all it holds; False if it is not there."""
     values = {"owner": principal.user_id, "conversation": conversation_id}
-    return await connection.change(_RESUME, values) > 0
+    return await connection.change(_DELETE, values) > 0
+
+
+async def tell_end(
+    connection: Connection, conversation_id: UUID, *, end: SessionEnd, process: UUID
+) -> None:
+    """Let other processes know, once this is committed, that a conversation takes no messages."""
+    await connection.execute(
+        _TELL, {"channel": SESSIONS_CHANNEL, "payload": f"{conversation_id} {process} {end}"}
+    )
+
+
+async def pause_idle(connection: Connection, *, idle_h: int, rows_max: int) -> int:
+    """Pause conversations of anybody's that were idle so long. A system transaction.
+
+    Returns:
+        How many.
+    """
+    return await connection.change(_PAUSE_IDLE, {"idle_h": idle_h, "rows_max": rows_max})
 
 
 async def list_conversations(
@@ -82,8 +184,18 @@ async def list_conversations(
     limit: int,
     after: tuple[datetime, UUID] | None,
     status: ConversationStatus | None,
+    archived: bool | None,
 ) -> Sequence[ConversationOut]:
-    """Conversations, the one with the newest activity first."""
+    """Conversations, the one with the newest activity first.
+
+    Args:
+        connection: Where to look.
+        principal: Their owner.
+        limit: The most to return.
+        after: Activity and id of the one that they follow.
+        status: Only those of this status.
+        archived: Only those that are archived, or are not; None for both.
+    """
     place = tuple_(_conversations.c.updated_at, _conversations.c.id)
     statement = (
         select(*_conversation_columns)
@@ -97,20 +209,6 @@ async def list_conversations(
         )
     if status is not None:
         statement = statement.where(_conversations.c.status == status)
+    if archived is not None:
+        statement = statement.where(_conversations.c.archived.is_(archived))
     return [_conversation(row) for row in await connection.execute(statement)]
-
-
-async def end_conversation(
-    connection: Connection, principal: Principal, conversation_id: UUID, *, process: UUID
-) -> bool:
-    """End a conversation, and let other processes know; False if it is not there."""
-    rows = await connection.execute(
-        _END,
-        {
-            "owner": principal.user_id,
-            "conversation": conversation_id,
-            "process": str(process),
-            "channel": SESSIONS_CHANNEL,
-        },
-    )
-    return rows.one_or_none() is not None

@@ -1,15 +1,28 @@
 """Reading conversations and what was said in them."""
 
+from dataclasses import astuple
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.conversations import messages, repository
-from taskchat.conversations.messages import Place
-from taskchat.conversations.schemas import ConversationOut, ConversationStatus, MessageOut
+from taskchat.conversations import repository
+from taskchat.conversations.messages import (
+    BEGINNING,
+    END,
+    Place,
+    messages_after,
+    messages_before,
+)
+from taskchat.conversations.schemas import (
+    Archived,
+    ConversationOut,
+    ConversationStatus,
+    MessageOut,
+)
+from taskchat.conversations.service import no_conversation
 from taskchat.errors import Detail, InvalidRequest, NotFound
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.pages import (
@@ -44,6 +57,9 @@ async def path_conversation_id(conversation_id: str) -> UUID:
     return parsed
 
 
+NEWEST: Final = "end"
+"""Stands in `before` for the place behind the newest message. No cursor looks like this."""
+
 ConversationId = Annotated[UUID, Depends(path_conversation_id)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 
@@ -55,6 +71,9 @@ async def list_conversations(
     limit: Limit = LIMIT_DEFAULT,
     after: Annotated[str | None, Query(description="next_cursor of the page before.")] = None,
     status: ConversationStatus | None = None,
+    archived: Annotated[
+        Archived, Query(description="Whether those that are archived are listed instead, or too.")
+    ] = "false",
 ) -> Page[ConversationOut]:
     """The user's conversations, the one with the newest activity first."""
     place = None
@@ -63,7 +82,12 @@ async def list_conversations(
     async with database.transaction(principal) as connection:
         found = list(
             await repository.list_conversations(
-                connection, principal, limit=limit + 1, after=place, status=status
+                connection,
+                principal,
+                limit=limit + 1,
+                after=place,
+                status=status,
+                archived=None if archived == "all" else archived == "true",
             )
         )
     has_more, found = len(found) > limit, found[:limit]
@@ -100,51 +124,43 @@ async def list_messages(
         str | None, Query(description="Cursor: the messages that follow it, oldest first.")
     ] = None,
     before: Annotated[
-        str | None, Query(description="Cursor: the newest messages before it, in order.")
+        str | None,
+        Query(
+            description="Cursor: the newest messages before it, in order. `end` means the newest "
+            "of all."
+        ),
     ] = None,
 ) -> Page[MessageOut]:
     """What was said, in order, with the tool calls.
 
-    From the beginning, or from behind `after`; with `before`, the page that ends there. Of a page
-    that was asked for by `before`, `next_cursor` goes on in that direction.
+    From the beginning, or from behind `after`; with `before`, the page that ends there, and with
+    `before=end` the newest. Of a page that was asked for by `before`, `next_cursor` goes on in that
+    direction.
     """
     if after is not None and before is not None:
         raise InvalidRequest(
             "Give after or before, not both.",
             details=[Detail("before", "can't be combined with after")],
         )
+    place: Place
+    if before is not None:
+        place = END if before == NEWEST else _message_place(before, "before")
+    else:
+        place = BEGINNING if after is None else _message_place(after, "after")
+    read = messages_before if before is not None else messages_after
     async with database.transaction(principal) as connection:
         await _owned(connection, principal, conversation_id)
-        if before is not None:
-            rows = await messages.messages_before(
-                connection,
-                principal,
-                conversation_id,
-                before=_message_place(before, "before"),
-                limit=limit + 1,
-            )
-            has_more, rows = len(rows) > limit, rows[-limit:]
-            edge = rows[0][0] if has_more else None
-        else:
-            rows = await messages.messages_after(
-                connection,
-                principal,
-                conversation_id,
-                after=_message_place(after, "after") if after is not None else (0, 0),
-                limit=limit + 1,
-            )
-            has_more, rows = len(rows) > limit, rows[:limit]
-            edge = rows[-1][0] if has_more else None
+        shown, further = await read(connection, principal, conversation_id, place, limit=limit)
     return Page(
-        data=[message for _, message in rows],
-        has_more=has_more,
-        next_cursor=encode_cursor(*edge) if edge else None,
+        data=shown,
+        has_more=further is not None,
+        next_cursor=encode_cursor(*astuple(further)) if further else None,
     )
 
 
 def _message_place(cursor: str, field: str) -> Place:
-    number, position = decode_cursor(cursor, int, int, field=field)
-    return int(number), int(position)
+    turn, position, unanswered = decode_cursor(cursor, int, int, int, field=field)
+    return Place(int(turn), int(position), int(unanswered))
 
 
 async def _owned(
@@ -152,8 +168,5 @@ async def _owned(
 ) -> ConversationOut:
     conversation = await repository.find_conversation(connection, principal, conversation_id)
     if conversation is None:
-        raise NotFound(
-            f"No conversation {conversation_id}. List the conversations to see their ids.",
-            conversation_id=conversation_id,
-        )
+        raise no_conversation(conversation_id)
     return conversation

@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from taskchat.conversations.models import TITLE_CHARS_MAX
 
 ConversationStatus = Literal["active", "paused", "ended"]
+Archived = Literal["false", "true", "all"]
 Role = Literal["user", "assistant"]
 ToolCallStatus = Literal["completed", "failed", "interrupted"]
 
@@ -29,6 +32,7 @@ class MessageOut(BaseModel):
     """
 
     id: UUID
+    turn_id: UUID
     role: Role
     content: str
     created_at: datetime
@@ -41,9 +45,24 @@ class ConversationOut(BaseModel):
     id: UUID
     title: str | None
     status: ConversationStatus
+    archived: bool
     turns: int = Field(description="Turns accepted so far.")
     summary: str | None = Field(
         description="What was said longer ago than a model is shown, in short, where it is kept."
     )
     created_at: datetime
     updated_at: datetime
+
+
+class ConversationChange(BaseModel):
+    """What PATCH takes: the fields that change, at least one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: str | None = Field(
+        None, description=f"1 to {TITLE_CHARS_MAX} characters after trimming, on one line."
+    )
+    status: ConversationStatus | None = Field(
+        None, description="An ended conversation takes no more turns and stays ended."
+    )
+    archived: bool | None = Field(None, description="Whether the list leaves it out.")

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from taskchat.errors import NotFound
+from taskchat.errors import DatabaseError, NotFound
 from taskchat.live.feed import Feed
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
@@ -67,6 +67,7 @@ class TurnReader:
                         return
                 elif not await self._wait(silence_s):
                     yield ()
+                    await self._look_behind()
 
     def _hear(self, events: Sequence[StoredEvent]) -> None:
         if events[0].turn_id != self._turn.id:
@@ -87,6 +88,12 @@ class TurnReader:
         events = await read_after(self._database, self._turn, self._after)
         self._behind = len(events) == EVENTS_MAX
         return events
+
+    async def _look_behind(self) -> None:
+        """After a silence: whoever deletes a turn tells nothing of it to its readers."""
+        with contextlib.suppress(DatabaseError):
+            if await read_after(self._database, self._turn, self._after):
+                self._behind = True
 
     async def _wait(self, silence_s: float) -> bool:
         """Wait until there is news; False if there is none for too long."""

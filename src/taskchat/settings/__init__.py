@@ -203,6 +203,15 @@ class Settings(BaseSettings):
     history_summary: bool = False
     """Whether what no longer fits the history is kept in short: one more model call now and then,
     made after a turn and never in its way."""
+    conversation_titles: bool = False
+    """Whether a model names each conversation: one more call, made after its first turn and never
+    in its way. Without it the title is the beginning of the first message."""
+    conversation_idle_h: int = Field(24, ge=0, le=8760)
+    """Hours without a message after which an active conversation is paused; the next message makes
+    it active again. 0 switches this off."""
+    conversations_active_max: int = Field(0, ge=0, le=10_000)
+    """Active conversations of one user; one more is refused with 409 and stored nowhere. 0 means
+    any number."""
     queue_max: int = Field(200, ge=0, le=10_000)
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)
@@ -319,6 +328,11 @@ class Settings(BaseSettings):
     def prices(self) -> Prices:
         """The prices of `TASKCHAT_MODEL_PRICES`; the built-in model costs nothing unless listed."""
         return {OFFLINE: FREE, **parse_prices(self.model_prices or "{}")}
+
+    @property
+    def active_max(self) -> int | None:
+        """The most active conversations of one user; None means any number."""
+        return self.conversations_active_max or None
 
     @property
     def direct_url(self) -> SecretStr | None:

@@ -17,6 +17,7 @@ from taskchat.errors import (
     InvalidRequest,
     NotFound,
     ServiceError,
+    TooManyActive,
 )
 from taskchat.http.headers import REPLAYED_HEADER
 from taskchat.http.requests import (
@@ -36,6 +37,15 @@ from taskchat.turns.deps import TurnDeps
 from taskchat.turns.outcome import answer_of
 from taskchat.turns.schemas import ChatAnswer, ChatRequest, MessageScope
 from taskchat.turns.turn import AcceptedTurn, accept_turn, ended_turn
+
+UNSPENT: Final = (
+    NotFound,
+    ConversationBusy,
+    ConversationEnded,
+    TooManyActive,
+    IdempotencyMismatch,
+)
+"""Refusals that spend nothing of the rate limits, and tell what is left of them."""
 
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 """Printable ASCII, as the contract has it."""
@@ -143,7 +153,7 @@ async def take_message(
     )
     try:
         accepted = await accept_turn(message, principal=principal, deps=turns)
-    except (NotFound, ConversationBusy, ConversationEnded, IdempotencyMismatch) as error:
+    except UNSPENT as error:
         error.headers = await _rate_headers(turns, principal, body.conversation_id, channel)
         raise
     if not accepted.replayed:

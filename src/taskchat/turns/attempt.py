@@ -1,7 +1,7 @@
 """One attempt at a turn: run the agent, then settle, whatever came of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -20,6 +20,7 @@ from taskchat.turns.settle import priced, settle_completed, settle_failed
 from taskchat.turns.states import TurnRef, TurnState
 from taskchat.turns.store.claim import ATTEMPTS_MAX, DEATHS_MAX
 from taskchat.turns.summary import sum_up
+from taskchat.turns.title import entitle
 from taskchat.usage.repository import count_apart
 
 log = structlog.get_logger()
@@ -80,7 +81,9 @@ async def _run(
             ledger, start.message, reply, deps=deps, shows_conversation=job.shows_conversation
         )
     if deps.settings.history_summary:
-        deps.jobs.run_errand(_sum_up(job.turn, deps))
+        deps.jobs.run_errand(_afterwards(sum_up, job.turn, deps))
+    if deps.settings.conversation_titles and job.turn.number == 1 and ended.status == "completed":
+        deps.jobs.run_errand(_afterwards(entitle, job.turn, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
     log.info(
         f"turn.{ended.status}",
@@ -113,9 +116,13 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
     )
 
 
-async def _sum_up(turn: TurnRef, deps: TurnDeps) -> None:
-    """Summarise what falls out of the history; a failure does not change how the turn ended."""
-    answers = await sum_up(turn, deps)
+Afterwards = Callable[[TurnRef, TurnDeps], Awaitable[Sequence[Answer]]]
+"""Something that models write once a turn is over; returns their answers."""
+
+
+async def _afterwards(work: Afterwards, turn: TurnRef, deps: TurnDeps) -> None:
+    """Do it, and count what it used; a failure does not change how the turn ended."""
+    answers = await work(turn, deps)
     await _count_tokens(turn.principal, answers, deps)
     await _count_usage(turn, answers, deps)
 

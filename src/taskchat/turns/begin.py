@@ -17,6 +17,7 @@ from taskchat.errors import (
     NotFound,
     ServiceError,
     ShuttingDown,
+    TooManyActive,
     TurnInProgress,
 )
 from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed, refusal, spent
@@ -111,6 +112,7 @@ async def begin(
     process: UUID,
     lease_s: float,
     queue_max: int,
+    active_max: int | None,
     needs: Needs,
     draining: Callable[[], bool],
 ) -> Begun | TurnState:
@@ -124,6 +126,7 @@ async def begin(
         process: This process, which becomes the owner of a turn that may start at once.
         lease_s: How long it stays the owner without a sign of life.
         queue_max: The most turns of one conversation that may wait.
+        active_max: The most conversations of one user that may be active; None means any number.
         needs: What a run has to be given besides the message.
         draining: Whether this process no longer takes new turns; asked once a connection is
             free for the message.
@@ -135,6 +138,7 @@ async def begin(
         NotFound: the principal has no such conversation.
         ConversationEnded: it takes no more turns.
         ConversationBusy: too many turns wait in it already; nothing was stored.
+        TooManyActive: too many other conversations are active; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
         RateLimited: one of the user's limits is used up; nothing was stored.
         ShuttingDown: the turn is a new one, and this process takes no more.
@@ -143,7 +147,12 @@ async def begin(
     conversation_id = message.conversation_id or new_id()
     turn = TurnRef(principal, new_id(), conversation_id, UNNUMBERED)
     said = MessageOut(
-        id=new_id(), role="user", content=message.content, created_at=utc_now(), tool_calls=[]
+        id=new_id(),
+        turn_id=turn.id,
+        role="user",
+        content=message.content,
+        created_at=utc_now(),
+        tool_calls=[],
     )
     started, at_once, in_line = _first_events(turn, message, said)
     head, tail = around(started, "number", str(UNNUMBERED))
@@ -155,10 +164,12 @@ async def begin(
         fingerprint=message.fingerprint,
         draining=draining,
         conversation_id=conversation_id,
-        title=None if message.conversation_id else _title(message.content),
+        is_new=message.conversation_id is None,
+        title=title_of(message.content),
         limits=counts,
         costs=costs,
         queue_max=queue_max,
+        active_max=active_max,
         process=process,
         lease_s=lease_s,
         turn_id=turn.id,
@@ -226,7 +237,8 @@ def _first_events(
     return started, at_once, in_line
 
 
-def _title(content: str) -> str:
+def title_of(content: str) -> str:
+    """The title that a text makes: its beginning, on one line."""
     return " ".join(content.split())[:TITLE_CHARS]
 
 
@@ -237,6 +249,8 @@ def _refused(outcome: str, message: NewMessage, queue_max: int) -> ServiceError:
             return ShuttingDown(retry_after_s=1)
         case "ended":
             return ConversationEnded(conversation_id=conversation_id)
+        case "crowded":
+            return TooManyActive(conversation_id=conversation_id)
         case "busy":
             return ConversationBusy(
                 f"{queue_max} messages of this conversation are waiting already; this one "

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from taskchat.errors import DatabaseError, NotFound
+from taskchat.errors import DatabaseError
 from taskchat.postgres.line import Precedence
 from taskchat.telemetry import metrics
 from taskchat.turns import store
@@ -16,7 +16,7 @@ from taskchat.turns.deps import TurnDeps
 from taskchat.turns.jobs import Job
 from taskchat.turns.ledger import TurnLost
 from taskchat.turns.models import UNFINISHED
-from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted
+from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, turn_deleted
 from taskchat.turns.states import Claim, TurnState
 from taskchat.turns.wakeups import pause
 
@@ -80,7 +80,7 @@ async def see_through(
                 note_takeover(found.held)
                 continue
             if found is None:
-                raise NotFound("The conversation was deleted while its turn was under way.")
+                raise turn_deleted()
             if found.status not in UNFINISHED:
                 return found
             if found.status == "running":

@@ -4,14 +4,47 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from taskchat.conversations.repository import find_conversation
+from taskchat.conversations.service import no_conversation
 from taskchat.errors import NotFound
 from taskchat.postgres.database import AnyRow, Database
 from taskchat.principal import Principal
 from taskchat.turns import store
-from taskchat.turns.schemas import ErrorBody, TurnOut, Usage
+from taskchat.turns.schemas import ErrorBody, ListedTurn, TurnOut, TurnStatus, Usage
 from taskchat.turns.states import TurnRef
 from taskchat.usage.repository import calls_of
 from taskchat.usage.schemas import ModelCallOut
+
+
+async def list_turns(
+    database: Database,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    status: TurnStatus | None,
+    after: int,
+    limit: int,
+) -> list[ListedTurn]:
+    """Turns of a conversation of the principal's, in order.
+
+    Args:
+        database: Where they are.
+        principal: The conversation's owner.
+        conversation_id: The conversation.
+        status: Only those of this status.
+        after: The number of the turn that they follow.
+        limit: The most to return.
+
+    Raises:
+        NotFound: the principal has no such conversation.
+    """
+    async with database.transaction(principal) as connection:
+        if await find_conversation(connection, principal, conversation_id) is None:
+            raise no_conversation(conversation_id)
+        rows = await store.find.of_conversation(
+            connection, principal, conversation_id, status=status, after=after, limit=limit
+        )
+    return [ListedTurn.model_construct(**row) for row in rows]
 
 
 async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> TurnOut:

@@ -18,6 +18,7 @@ from taskchat.conversations.history import (
     user_item,
 )
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.errors import NotFound
 from taskchat.postgres.database import Connection, Database
 from taskchat.postgres.line import Precedence
 from taskchat.processes.repository import Lease
@@ -121,6 +122,11 @@ class RunInput:
                 self.items.append(output_item(call_id, {"error": UNREADABLE}, "interrupted"))
 
 
+def turn_deleted() -> NotFound:
+    """The error of a turn that was deleted with its conversation."""
+    return NotFound("The conversation was deleted while its turn was under way.")
+
+
 def started(begun: Begun) -> StartedTurn | None:
     """The turn, if it may start as soon as it is accepted; None if it has to wait."""
     if begun.claim is None:
@@ -159,7 +165,12 @@ async def claim_turn(
 
 
 async def read_adopted(database: Database, held: Claim, *, needs: Needs) -> StartedTurn:
-    """Read a turn that the sweeper took."""
+    """Read a turn that the sweeper took.
+
+    Raises:
+        NotFound: its conversation was deleted.
+        DatabaseError: it can't be read at the moment.
+    """
     async with database.transaction(held.turn.principal, Precedence.ACCEPTED) as connection:
         return await _read(connection, held, needs)
 
@@ -167,6 +178,8 @@ async def read_adopted(database: Database, held: Claim, *, needs: Needs) -> Star
 async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTurn:
     turn = held.turn
     said = await store.record.user_message(connection, turn)
+    if said is None:
+        raise turn_deleted()
     background = await read_background(connection, turn, needs)
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
@@ -174,7 +187,12 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
         answers = await store.record.recorded_answers(connection, turn)
         calls = await store.record.recorded_calls(connection, turn)
     message = MessageOut(
-        id=said.id, role="user", content=said.content, created_at=said.created_at, tool_calls=[]
+        id=said.id,
+        turn_id=turn.id,
+        role="user",
+        content=said.content,
+        created_at=said.created_at,
+        tool_calls=[],
     )
     seq, type_ = await store.events.last_event(connection, turn)
     return StartedTurn(

@@ -92,6 +92,20 @@ class ErrorBody(BaseModel):
     details: list[dict[str, Any]]
 
 
+class ListedTurn(BaseModel):
+    """One turn as the list of its conversation shows it; the whole of it is read by its id."""
+
+    id: UUID
+    conversation_id: UUID
+    number: int = Field(description="Its place in the conversation, from 1, without gaps.")
+    channel: ChannelName
+    status: TurnStatus
+    message: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
 class TurnOut(BaseModel):
     """One turn and how far it is."""
 

@@ -36,7 +36,12 @@ async def settle_completed(
     turn = ledger.held.turn
     calls = list(ledger.calls.values())
     message = MessageOut(
-        id=new_id(), role="assistant", content=reply, created_at=utc_now(), tool_calls=calls
+        id=new_id(),
+        turn_id=turn.id,
+        role="assistant",
+        content=reply,
+        created_at=utc_now(),
+        tool_calls=calls,
     )
     answer = ChatAnswer(
         conversation_id=turn.conversation_id,

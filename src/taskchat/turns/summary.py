@@ -10,7 +10,7 @@ import structlog
 
 from taskchat.assistant.record import Answer, AnswersOnly
 from taskchat.assistant.run import Needs
-from taskchat.conversations.history import fitting_turns, turn_items
+from taskchat.conversations.history import fitting_turns, told_lines
 from taskchat.conversations.past import (
     PastTurn,
     Summary,
@@ -98,11 +98,5 @@ def _oldest(newest: Sequence[PastTurn], needs: Needs, *, share: float) -> int:
 
 def _told(kept: Summary, turns: Sequence[PastTurn]) -> str:
     """The summary so far and what came after it, as the model reads it."""
-    lines = [f"Summary of what came before: {kept.text}\n"] if kept.text else []
-    for turn in turns:
-        for item in turn_items(turn):
-            if item.get("type") == "function_call":
-                lines.append(f"(Assistant called {item['name']} with {item['arguments']})")
-            elif "role" in item:
-                lines.append(f"{str(item['role']).capitalize()}: {item['content']}")
-    return "\n".join(lines)
+    before = [f"Summary of what came before: {kept.text}\n"] if kept.text else []
+    return "\n".join([*before, *told_lines(turns)])

@@ -82,6 +82,7 @@ async def accept_turn(
         process=deps.process,
         lease_s=deps.settings.lease_s,
         queue_max=deps.settings.queue_max,
+        active_max=deps.settings.active_max,
         needs=deps.assistant.needs,
         draining=lambda: deps.jobs.draining,
     )

@@ -137,11 +137,18 @@ class Connections:
     def _greeted(self) -> list[Connection]:
         return [one for one in self._all if one.greeted]
 
-    def session_ended(self, conversation_id: UUID, *, but: Connection | None = None) -> None:
-        """Tell the sockets of a conversation that it was ended, except the one that knows."""
+    def session_ended(
+        self, conversation_id: UUID, *, but: Connection | None = None, deleted: bool = False
+    ) -> None:
+        """Tell the sockets of a conversation that it was ended, except the one that knows.
+
+        Those of a deleted one are closed: there is nothing left to follow.
+        """
         for connection in self.of(conversation_id):
             if connection is not but:
                 connection.send(SessionEnded(conversation_id=conversation_id))
+                if deleted:
+                    connection.close(4004, "The conversation was deleted; connect to “new”.")
 
     def announce_shutdown(self) -> None:
         """Tell every socket to connect again elsewhere. Idempotent."""

@@ -12,8 +12,9 @@ from uuid import UUID
 import structlog
 
 from taskchat.assistant.circumstances import Circumstances
-from taskchat.conversations import repository as conversations
-from taskchat.errors import ConversationEnded, InvalidRequest, NotFound, RateLimited, ServiceError
+from taskchat.conversations import service as conversations
+from taskchat.conversations.schemas import ConversationStatus
+from taskchat.errors import InvalidRequest, NotFound, RateLimited, ServiceError
 from taskchat.limits.schemas import shown
 from taskchat.moments import new_id
 from taskchat.principal import Channel, Principal
@@ -172,36 +173,34 @@ class Session:
             conversation_id = new_id()
             async with self._live.database.transaction(self._principal) as transaction:
                 await conversations.start_conversation(
-                    transaction, self._principal, conversation_id
+                    transaction,
+                    self._principal,
+                    conversation_id,
+                    active_max=self._live.settings.active_max,
                 )
             await self._bind(conversation_id, 1)
         else:
-            async with self._live.database.transaction(self._principal) as transaction:
-                active = await conversations.resume_conversation(
-                    transaction, self._principal, conversation_id
-                )
-            if not active:
-                raise ConversationEnded(
-                    "This conversation has ended; connect to “new” to start another.",
-                    conversation_id=conversation_id,
-                )
+            await self._change_status(conversation_id, "active")
         self.connection.send(SessionStarted(conversation_id=conversation_id, reply_to=frame.id))
 
     async def _end_session(self, frame: EndSession) -> None:
         conversation_id = self.connection.conversation_id
         if conversation_id is None:
             raise NotFound("This socket has no conversation yet; send a message to start one.")
+        await self._change_status(conversation_id, "ended")
+        self.connection.send(SessionEnded(conversation_id=conversation_id, reply_to=frame.id))
+        self._live.connections.session_ended(conversation_id, but=self.connection)
+
+    async def _change_status(self, conversation_id: UUID, status: ConversationStatus) -> None:
         async with self._live.database.transaction(self._principal) as transaction:
-            ended = await conversations.end_conversation(
+            await conversations.change_conversation(
                 transaction,
                 self._principal,
                 conversation_id,
+                status=status,
+                active_max=self._live.settings.active_max,
                 process=self._live.turns.process,
             )
-        if not ended:
-            raise NotFound("The conversation was deleted.", conversation_id=conversation_id)
-        self.connection.send(SessionEnded(conversation_id=conversation_id, reply_to=frame.id))
-        self._live.connections.session_ended(conversation_id, but=self.connection)
 
     async def _ping(self, frame: Ping) -> None:
         self.connection.send(Pong(reply_to=frame.id))
@@ -259,10 +258,13 @@ class Session:
 
 
 def session_ended(live: LiveDeps, payload: str) -> None:
-    """Another process has ended a conversation: see `conversations.repository.SESSIONS_CHANNEL`."""
-    conversation_id, process = payload.split(" ")
+    """Another process has ended or deleted a conversation.
+
+    See `conversations.repository.SESSIONS_CHANNEL`.
+    """
+    conversation_id, process, end = payload.split(" ")
     if process != str(live.turns.process):
-        live.connections.session_ended(UUID(conversation_id))
+        live.connections.session_ended(UUID(conversation_id), deleted=end == "deleted")
 
 
 class FrameBucket:

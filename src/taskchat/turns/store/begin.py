@@ -25,6 +25,7 @@ TURN_BEGIN: Final = Function(
     "per_minute",
     "costs",
     "queue_max",
+    "active_max",
     "process",
     "lease_s",
     "turn",
@@ -48,7 +49,7 @@ class Beginning:
     """What became of a message.
 
     Attributes:
-        outcome: begun, known, draining, not_found, ended, limited, busy or taken.
+        outcome: begun, known, draining, not_found, ended, crowded, limited, busy or taken.
         known: The turn that has its key, if it is known.
         number: The turn's place in its conversation, if it is begun.
         waiting: How many turns of the conversation were unfinished.
@@ -79,10 +80,12 @@ async def begin(
     fingerprint: bytes | None,
     draining: Callable[[], bool],
     conversation_id: UUID,
-    title: str | None,
+    is_new: bool,
+    title: str,
     limits: Mapping[str, int],
     costs: Mapping[str, int],
     queue_max: int,
+    active_max: int | None,
     process: UUID,
     lease_s: float,
     turn_id: UUID,
@@ -107,10 +110,12 @@ async def begin(
         fingerprint: Of the request that came with the key.
         draining: Whether this process takes no new turns; asked once a connection is free.
         conversation_id: Where it was said.
-        title: The conversation's, if the message starts it; None if it goes on with one.
+        is_new: Whether the message starts the conversation.
+        title: The conversation's, if it has none yet.
         limits: What the turn counts against: a minute's worth, by scope.
         costs: How much it spends of each, by scope.
         queue_max: The most turns of the conversation that may wait.
+        active_max: The most conversations of the user that may be active; None means any number.
         process: This process, which becomes the owner of a turn that may start at once.
         lease_s: How long it stays the owner without a sign of life.
         turn_id: The turn's id.
@@ -136,12 +141,13 @@ async def begin(
             "fingerprint": fingerprint,
             "draining": draining(),
             "conversation": conversation_id,
-            "is_new": title is not None,
+            "is_new": is_new,
             "title": title,
             "scopes": list(limits),
             "per_minute": list(limits.values()),
             "costs": [costs[scope] for scope in limits],
             "queue_max": queue_max,
+            "active_max": active_max,
             "process": process,
             "lease_s": lease_s,
             "turn": turn_id,

@@ -1,5 +1,6 @@
 """SQL that finds turns. Every statement names the owner."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +9,9 @@ from sqlalchemy import TextClause, bindparam, select, text
 from taskchat.conversations.models import Message
 from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
-from taskchat.turns.models import Turn
+from taskchat.turns.models import UNFINISHED, Turn, one_of
 from taskchat.turns.states import TurnRef, TurnState
+from taskchat.turns.store.settle import WAKE_CHANNEL
 
 _turns = table_of(Turn)
 _messages = table_of(Message)
@@ -20,6 +22,39 @@ _TEXTS = (
     select(_messages.c.content)
     .where(_messages.c.user_id == bindparam("owner"), _messages.c.turn_id == bindparam("turn"))
     .order_by(_messages.c.position)
+)
+_LISTED = (
+    select(
+        _turns.c.id,
+        _turns.c.conversation_id,
+        _turns.c.number,
+        _turns.c.channel,
+        _turns.c.status,
+        _messages.c.content.label("message"),
+        _turns.c.created_at,
+        _turns.c.started_at,
+        _turns.c.finished_at,
+    )
+    .join(
+        _messages,
+        (_messages.c.user_id == _turns.c.user_id)
+        & (_messages.c.turn_id == _turns.c.id)
+        & (_messages.c.position == 0),
+    )
+    .where(
+        _turns.c.user_id == bindparam("owner"),
+        _turns.c.conversation_id == bindparam("conversation"),
+        _turns.c.number > bindparam("after"),
+    )
+    .order_by(_turns.c.number)
+    .limit(bindparam("rows_max"))
+)
+_HOLD_UNFINISHED = text(
+    "WITH held AS MATERIALIZED (SELECT id, conversation_id, number FROM turns"
+    " WHERE user_id = :owner AND conversation_id = :conversation"
+    f" AND {one_of('status', UNFINISHED)} ORDER BY number FOR UPDATE)"
+    f" SELECT id, number, pg_notify('{WAKE_CHANNEL}', conversation_id || ' ' || number || ' 0')"
+    " FROM held ORDER BY number"
 )
 _BY_KEY = text(
     "SELECT id, conversation_id, number, status, result, fingerprint FROM turns"
@@ -65,3 +100,50 @@ async def texts(connection: Connection, principal: Principal, turn_id: UUID) -> 
     """What was said in a turn: the user's message, and the reply if there is one."""
     rows = await connection.execute(_TEXTS, {"owner": principal.user_id, "turn": turn_id})
     return list(rows.scalars())
+
+
+async def of_conversation(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    status: str | None,
+    after: int,
+    limit: int,
+) -> Sequence[AnyRow]:
+    """Turns of a conversation with what the user said in them, in order.
+
+    Args:
+        connection: Where to look.
+        principal: The conversation's owner.
+        conversation_id: The conversation.
+        status: Only those of this status.
+        after: The number of the turn that they follow.
+        limit: The most to return.
+    """
+    statement = _LISTED if status is None else _LISTED.where(_turns.c.status == bindparam("status"))
+    rows = await connection.execute(
+        statement,
+        {
+            "owner": principal.user_id,
+            "conversation": conversation_id,
+            "status": status,
+            "after": after,
+            "rows_max": limit,
+        },
+    )
+    return rows.all()
+
+
+async def hold_unfinished(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> list[TurnRef]:
+    """The unfinished turns of a conversation, in order.
+
+    Until the transaction ends, nothing of them is written; once it is committed, whoever runs them
+    or waits for them looks at them again.
+    """
+    rows = await connection.execute(
+        _HOLD_UNFINISHED, {"owner": principal.user_id, "conversation": conversation_id}
+    )
+    return [TurnRef(principal, row.id, conversation_id, row.number) for row in rows]

@@ -163,11 +163,10 @@ async def call_tool(
     return Recorded(row.status, row.result, row.executed_at, row.result_event)
 
 
-async def user_message(connection: Connection, turn: TurnRef) -> AnyRow:
-    """What the user said in a turn: content, id, created_at, circumstances."""
-    return (
-        await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
-    ).one()
+async def user_message(connection: Connection, turn: TurnRef) -> AnyRow | None:
+    """What the user said in a turn: content, id, created_at, circumstances; None if it is gone."""
+    rows = await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
+    return rows.one_or_none()
 
 
 async def recorded_answers(connection: Connection, turn: TurnRef) -> list[Answer]:

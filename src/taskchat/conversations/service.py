@@ -1,0 +1,124 @@
+"""The rules of conversations, the same for routes and sockets.
+
+    active ⇄ paused ── both ──> ended
+
+A message makes a paused one active, and nothing an ended one. Where active ones are capped, one
+more is refused, in whatever way it would become active.
+"""
+
+from uuid import UUID
+
+from taskchat.conversations import repository
+from taskchat.conversations.models import TITLE_CHARS_MAX
+from taskchat.conversations.schemas import ConversationOut, ConversationStatus
+from taskchat.errors import ConversationEnded, Detail, InvalidRequest, NotFound, TooManyActive
+from taskchat.postgres.database import Connection
+from taskchat.principal import Principal
+from taskchat.texts import is_storable, is_visible
+
+
+def no_conversation(conversation_id: UUID) -> NotFound:
+    """The error for a conversation that the principal does not have."""
+    return NotFound(
+        f"No conversation {conversation_id}. List the conversations to see their ids.",
+        conversation_id=conversation_id,
+    )
+
+
+async def start_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, active_max: int | None
+) -> None:
+    """Start a conversation in which nothing has been said yet.
+
+    Raises:
+        TooManyActive: the user has as many active ones as they may.
+    """
+    await repository.start_conversation(connection, principal, conversation_id)
+    await _check_fit(connection, principal, conversation_id, active_max)
+
+
+async def change_conversation(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    title: str | None = None,
+    status: ConversationStatus | None = None,
+    archived: bool | None = None,
+    active_max: int | None,
+    process: UUID,
+) -> ConversationOut:
+    """Change what is given of a conversation. What runs or waits in it is answered all the same.
+
+    Args:
+        connection: Of the transaction in which it is changed.
+        principal: Its owner.
+        conversation_id: The conversation.
+        title: Its new title.
+        status: Its new status.
+        archived: Whether it is archived from now on.
+        active_max: The most conversations of the user that may be active; None means any number.
+        process: This process; if the conversation ends, all others are told.
+
+    Raises:
+        InvalidRequest: nothing is given, or the title breaks a rule.
+        NotFound: the principal has no such conversation.
+        ConversationEnded: it would go on after its end.
+        TooManyActive: the user has as many active ones as they may.
+    """
+    if title is None and status is None and archived is None:
+        raise _invalid("change", "needs at least one of title, status and archived")
+    title = None if title is None else checked_title(title)
+    before = await repository.hold_conversation(connection, principal, conversation_id)
+    if before is None:
+        raise no_conversation(conversation_id)
+    if before == "ended" and status in ("active", "paused"):
+        raise ConversationEnded(
+            "This conversation has ended and stays so; start another.",
+            conversation_id=conversation_id,
+        )
+    # Or it would be paused again at the next look for idle ones.
+    resumed = before == "paused" and status == "active"
+    changed = await repository.change_conversation(
+        connection,
+        principal,
+        conversation_id,
+        title=title,
+        status=status,
+        archived=archived,
+        is_activity=resumed,
+    )
+    if resumed:
+        await _check_fit(connection, principal, conversation_id, active_max)
+    if status == "ended":
+        await repository.tell_end(connection, conversation_id, end="ended", process=process)
+    return changed
+
+
+async def _check_fit(
+    connection: Connection, principal: Principal, conversation_id: UUID, active_max: int | None
+) -> None:
+    if active_max is None:
+        return
+    if not await repository.active_fit(connection, principal, active_max=active_max):
+        raise TooManyActive(conversation_id=conversation_id)
+
+
+def checked_title(title: str) -> str:
+    """The title as it is kept: one line, trimmed.
+
+    Raises:
+        InvalidRequest: empty, too long, or not storable.
+    """
+    if not is_storable(title):
+        raise _invalid("title", "must not contain NUL or unpaired surrogates")
+    title = " ".join(title.split())
+    if not is_visible(title):
+        raise _invalid("title", "must not be empty")
+    if len(title) > TITLE_CHARS_MAX:
+        raise _invalid("title", f"must have at most {TITLE_CHARS_MAX} characters")
+    return title
+
+
+def _invalid(field: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(f"The {field} {problem}.", details=[Detail(field, problem)])
