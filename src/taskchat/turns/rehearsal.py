@@ -80,6 +80,7 @@ async def _take_turn(deps: TurnDeps, principal: Principal, database: Database) -
         process=deps.process,
         lease_s=deps.settings.lease_s,
         queue_max=deps.settings.queue_max,
+        active_max=deps.settings.active_max,
         needs=deps.assistant.needs,
         draining=lambda: False,
     )
