@@ -259,12 +259,13 @@ async def many_messages(database: Database, conversations: int, turns: int) -> P
     async with database.transaction(person.principal) as connection:
         for statement in (
             "INSERT INTO conversations (user_id, id, last_turn)"
-            " SELECT :owner, gen_random_uuid(), :turns FROM generate_series(1, :conversations)",
+            " SELECT CAST(:owner AS text), gen_random_uuid(), :turns"
+            " FROM generate_series(1, :conversations)",
             "INSERT INTO turns (user_id, id, conversation_id, number, channel, status, model)"
-            " SELECT :owner, gen_random_uuid(), id, number, 'rest', 'completed', 'offline'"
+            " SELECT user_id, gen_random_uuid(), id, number, 'rest', 'completed', 'offline'"
             " FROM conversations, generate_series(1, :turns) AS number WHERE user_id = :owner",
             "INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
-            " role, content) SELECT :owner, gen_random_uuid(), conversation_id, id, number, p,"
+            " role, content) SELECT user_id, gen_random_uuid(), conversation_id, id, number, p,"
             " CASE p WHEN 0 THEN 'user' ELSE 'assistant' END, repeat('word ', 50)"
             " FROM turns, generate_series(0, 1) AS p WHERE user_id = :owner",
         ):
@@ -312,10 +313,12 @@ async def asked(
 ) -> list[Any]:
     """What the app sends for an export, as its server gets it."""
     sent: list[Any] = []
-    gone = asyncio.Event()
+    gone, asked_for = asyncio.Event(), False
 
     async def receive() -> dict[str, Any]:
-        if not sent:
+        nonlocal asked_for
+        if not asked_for:
+            asked_for = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await gone.wait()
         return {"type": "http.disconnect"}

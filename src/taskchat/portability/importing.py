@@ -239,7 +239,7 @@ class Import:
         user_id = self._principal.user_id
         last = await repository.lock_task_counter(connection, self._principal)
         if last is None:
-            raise UserGone
+            raise UserGone(retry_after_s=1)
         known = {
             task_origin(user_id, row.id, row.created_at)
             for row in await repository.own_tasks(

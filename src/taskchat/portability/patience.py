@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from taskchat.errors import DatabaseError
+from taskchat.errors import DatabaseError, UserGone
 
 T = TypeVar("T")
 
@@ -19,11 +19,15 @@ async def patiently(step: Callable[[], Awaitable[T]], *, attempts: int = ATTEMPT
     """Do a step that may be repeated, again if the database fails.
 
     Raises:
+        UserGone: the user has no row any more.
         DatabaseError: it failed every time.
     """
     for _ in range(attempts - 1):
         try:
             return await step()
+        except UserGone:
+            # Waiting brings nobody back.
+            raise
         except DatabaseError:
             await asyncio.sleep(WAIT_S)
     return await step()
