@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from agents.testing import ModelCall
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.answers import MARK, ask, error_of, raw_headers
@@ -172,13 +171,7 @@ async def test_an_imported_conversation_goes_on_with_a_valid_history(
         turn_line(number=3, status="running", reply=None, model=None, finished_at=None),
         turn_line(number=4, tool_calls=[]),
     )
-    seen: list[list[Any]] = []
-
-    def look(call: ModelCall) -> Any:
-        seen.append(list(call.input))
-        return says("Here I am.")
-
-    _, chain = scripted(look)
+    model, chain = scripted(says("Here I am."))
     async with running_app(chain=chain) as running:
         await imported(running.client, person, lines)
         [conversation] = (
@@ -204,7 +197,7 @@ async def test_an_imported_conversation_goes_on_with_a_valid_history(
             )
             # Its events are not there, but its end is.
             assert ("turn_completed" in events.text) is (told["status"] == "completed")
-    [history] = seen
+    [history] = [call.input for call in model.calls]
     calls = [item["call_id"] for item in history if item.get("type") == "function_call"]
     outputs = [i["call_id"] for i in history if i.get("type") == "function_call_output"]
     assert calls == outputs == ["call_1", "call_2", "call_3"]
