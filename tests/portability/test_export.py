@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
-from tests.factories import Person, calls_tool, person_in, scripted
+from tests.factories import Person, calls_tool, scripted
 from tests.portability.data import conversation_line, exported, file_of, imported, turn_line
 
 from taskchat.errors import DatabaseError
 from taskchat.http.gate import BrokenAnswer
-from taskchat.portability import exporting, patience
+from taskchat.portability import exporting, patience, repository
 from taskchat.portability.documents import MEDIA_TYPES
 from taskchat.portability.exporting import everything
 from taskchat.postgres.database import Database
@@ -253,11 +253,12 @@ async def test_an_export_is_read_page_by_page_without_a_gap(
         assert (await exported(client, person))[1:] == whole[1:]
 
 
-async def many_messages(database: Database, conversations: int, turns: int) -> Person:
+async def many_messages(superuser: AsyncEngine, conversations: int, turns: int) -> Person:
     """A person with conversations of so many turns, two messages each, written by the database."""
-    person = await person_in(database)
-    async with database.transaction(person.principal) as connection:
+    person = Person()
+    async with superuser.begin() as connection:
         for statement in (
+            "INSERT INTO users (id) VALUES (:owner)",
             "INSERT INTO conversations (user_id, id, last_turn)"
             " SELECT CAST(:owner AS text), gen_random_uuid(), :turns"
             " FROM generate_series(1, :conversations)",
@@ -276,10 +277,12 @@ async def many_messages(database: Database, conversations: int, turns: int) -> P
     return person
 
 
-async def test_memory_does_not_grow_with_an_export(database: Database) -> None:
+async def test_memory_does_not_grow_with_an_export(
+    database: Database, superuser: AsyncEngine
+) -> None:
     peaks, lengths = [], []
     for turns in (200, 5000):
-        person = await many_messages(database, 1, turns)
+        person = await many_messages(superuser, 1, turns)
         length = 0
         tracemalloc.start()
         try:
@@ -295,9 +298,9 @@ async def test_memory_does_not_grow_with_an_export(database: Database) -> None:
 
 
 async def test_no_connection_is_held_while_a_reader_takes_its_time(
-    running_app: AppMaker, database: Database
+    running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
-    person = await many_messages(database, 1, 300)
+    person = await many_messages(superuser, 1, 300)
     async with running_app(db_pool_size=1) as running:
         pages = everything(running.live.database, person.principal)
         for _ in range(3):
@@ -355,9 +358,9 @@ async def asked(
 
 
 async def test_an_export_that_can_not_go_on_breaks_off_and_never_looks_whole(
-    offline_app: RunningApp, database: Database, monkeypatch: pytest.MonkeyPatch
+    offline_app: RunningApp, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = await many_messages(database, 2, 150)
+    person = await many_messages(superuser, 2, 150)
     monkeypatch.setattr(patience, "WAIT_S", 0)
     tries = 0
 
@@ -377,11 +380,11 @@ async def test_an_export_that_can_not_go_on_breaks_off_and_never_looks_whole(
 
 
 async def test_an_export_waits_for_a_database_that_comes_back(
-    offline_app: RunningApp, database: Database, monkeypatch: pytest.MonkeyPatch
+    offline_app: RunningApp, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = await many_messages(database, 1, 250)
+    person = await many_messages(superuser, 1, 250)
     monkeypatch.setattr(patience, "WAIT_S", 0)
-    read, failures = exporting.repository.turns_after, iter([True, False, True, True, False])
+    read, failures = repository.turns_after, iter([True, False, True, True, False])
 
     async def shaky(*args: Any, **options: Any) -> Any:
         if next(failures, False):
@@ -405,10 +408,10 @@ async def test_what_goes_wrong_before_the_first_line_is_an_ordinary_error(
 
 
 async def test_a_reader_who_leaves_ends_the_reading(
-    offline_app: RunningApp, database: Database, monkeypatch: pytest.MonkeyPatch
+    offline_app: RunningApp, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = await many_messages(database, 1, 2000)
-    read, pages = exporting.repository.turns_after, 0
+    person = await many_messages(superuser, 1, 2000)
+    read, pages = repository.turns_after, 0
 
     async def counted(*args: Any, **options: Any) -> Any:
         nonlocal pages

@@ -180,11 +180,9 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
         number=row.number,
         channel=row.channel,
         status=row.status,
-        message=Said(id=row.said_id, content=row.said, created_at=row.said_at),
+        message=Said.model_validate_json(row.said),
         tool_calls=[Called.model_validate_json(call) for call in _objects(row.calls)],
-        reply=Said(id=row.reply_id, content=row.reply, created_at=row.replied_at)
-        if row.reply_id
-        else None,
+        reply=Said.model_validate_json(row.reply) if row.reply else None,
         error=Failure(
             error_code=failure.error_code, error=failure.error, request_id=failure.request_id
         )

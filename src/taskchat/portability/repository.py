@@ -27,29 +27,30 @@ _CONVERSATIONS = text(
     f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
     " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
 )
+_SAID: Final = (
+    "(SELECT json_build_object('id', m.id, 'content', m.content,"
+    " 'created_at', moment_1(m.created_at)) FROM messages AS m"
+    " WHERE m.user_id = :owner AND m.turn_id = t.id AND m.position = {position})"
+)
 _TURNS = text(
     "SELECT t.id, t.number, t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
     " t.output_tokens, t.created_at, t.started_at, t.finished_at,"
     " CASE WHEN t.status IN ('failed', 'cancelled') THEN t.result END AS failure,"
-    " said.id AS said_id, said.content AS said, said.created_at AS said_at,"
-    " reply.id AS reply_id, reply.content AS reply, reply.created_at AS replied_at,"
-    " called.calls, used.calls AS used"
-    " FROM (SELECT * FROM turns WHERE user_id = :owner AND conversation_id = :conversation"
-    " AND number > :after AND number <= :until ORDER BY number LIMIT :rows_max) AS t"
-    " JOIN messages AS said ON said.user_id = :owner AND said.turn_id = t.id AND said.position = 0"
-    " LEFT JOIN messages AS reply"
-    " ON reply.user_id = :owner AND reply.turn_id = t.id AND reply.position = 1"
-    " LEFT JOIN LATERAL (SELECT json_agg(json_build_object('id', c.id, 'call_id', c.call_id,"
+    # Each of these is looked up turn by turn. As joins, a planner may read all that the user has
+    # ever said, for each page.
+    f" {_SAID.format(position=0)} AS said, {_SAID.format(position=1)} AS reply,"
+    " (SELECT json_agg(json_build_object('id', c.id, 'call_id', c.call_id,"
     " 'tool_name', c.tool_name, 'parameters', c.parameters, 'result', c.result,"
     " 'status', c.status, 'duration_ms', c.duration_ms, 'executed_at', moment_1(c.executed_at))"
-    " ORDER BY c.position) AS calls"
-    " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = t.id) AS called ON true"
-    " LEFT JOIN LATERAL (SELECT json_agg(json_build_object('model', m.model,"
+    " ORDER BY c.position)"
+    " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = t.id) AS calls,"
+    " (SELECT json_agg(json_build_object('model', m.model,"
     " 'input_tokens', m.input_tokens, 'cached_input_tokens', m.cached_input_tokens,"
     " 'output_tokens', m.output_tokens, 'duration_ms', m.duration_ms,"
-    " 'cost', CAST(m.cost AS text)) ORDER BY m.number) AS calls"
-    " FROM model_calls AS m WHERE m.user_id = :owner AND m.turn_id = t.id) AS used ON true"
-    " ORDER BY t.number"
+    " 'cost', CAST(m.cost AS text)) ORDER BY m.number)"
+    " FROM model_calls AS m WHERE m.user_id = :owner AND m.turn_id = t.id) AS used"
+    " FROM turns AS t WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.number > :after AND t.number <= :until ORDER BY t.number LIMIT :rows_max"
 )
 _TASKS = text(
     "SELECT id, origin, title, description, completed, created_at, updated_at FROM tasks"
