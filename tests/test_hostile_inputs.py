@@ -455,7 +455,7 @@ PROBER = Person()
         "/api/{}/Chat",
         "/api/{}/tasks/",
         "/api/{}/tasks/1/",
-        "/api/{}",
+        "/api/{}/",
         "/api",
         "/api/",
     ],

@@ -31,6 +31,9 @@ from taskchat.live.feed import Feed
 from taskchat.moments import new_id
 from taskchat.openapi import document
 from taskchat.periodic import every
+from taskchat.portability import routes as portability_routes
+from taskchat.portability.forgetting import user_forgotten
+from taskchat.portability.repository import FORGOTTEN_CHANNEL
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
 from taskchat.presence.repository import EVENTS_CHANNEL, PLACES_CHANNEL
@@ -93,6 +96,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)
+    app.include_router(portability_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
     return app
@@ -197,6 +201,7 @@ async def _at_work(
     listener.on(EVENTS_CHANNEL, live.feed.notified)
     listener.on(PLACES_CHANNEL, live.ghosts.asked)
     listener.on(SESSIONS_CHANNEL, functools.partial(session_ended, live))
+    listener.on(FORGOTTEN_CHANNEL, functools.partial(user_forgotten, live))
     listener.on_listening(live.feed.look_at_all)
     listener.start()
     turns.events.start()

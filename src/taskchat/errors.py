@@ -12,7 +12,8 @@
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
     ├── RateLimited 429             │   ├── DatabaseRefused 503
     ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
-    └── TooManyActive 409           │   └── Overloaded 503
+    └── TooManyActive 409           │   ├── Overloaded 503
+                                    │   └── UserGone 503
                                     ├── ShuttingDown 503
                                     └── RunTimeout 504
 
@@ -265,6 +266,12 @@ class DatabaseUnwritable(DatabaseError):
     """The database answers and takes no writes: read-only, or without room."""
 
     default = "The database takes no writes at the moment; repeat the request in a moment."
+
+
+class UserGone(DatabaseError):
+    """The user's row was deleted, with all they had, after this request had seen it."""
+
+    default = "All data of this user was deleted a moment ago; repeat the request to start anew."
 
 
 class ShuttingDown(ServiceError):

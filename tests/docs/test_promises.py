@@ -23,6 +23,7 @@ GROUPS = [
     "database",
     "install",
     "commands",
+    "data",
     "usage",
 ]
 

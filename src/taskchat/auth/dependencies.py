@@ -28,6 +28,8 @@ class Authenticator:
         self._verifier = verifier
         self._database = database
         self._seen: OrderedDict[str, None] = OrderedDict()
+        # Whatever else failed to tell: the next request makes the row anew.
+        database.on_user_gone(self.forget)
 
     async def principal(self, authorization: list[str]) -> Principal:
         """The caller.
@@ -63,6 +65,10 @@ class Authenticator:
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
         return principal
+
+    def forget(self, user_id: str) -> None:
+        """Forget that a user has a row: it was deleted."""
+        self._seen.pop(user_id, None)
 
 
 async def current_principal(request: Request, user_id: str) -> Principal:

@@ -33,7 +33,8 @@ def _now_column() -> Column[datetime]:
 class Conversation(SQLModel, table=True):
     """One chat thread. `last_turn` counts and, by its update, locks.
 
-    `summary` is what was said up to turn `summary_turn`, in short, where that is kept.
+    `summary` is what was said up to turn `summary_turn`, in short, where that is kept. `origin` is
+    the first id of one that was imported.
     """
 
     __tablename__ = "conversations"
@@ -57,6 +58,7 @@ class Conversation(SQLModel, table=True):
     summary: str | None = Field(default=None, sa_column=Column(Text))
     summary_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     archived: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    origin: UUID | None = Field(default=None, sa_column=Column(Uuid))
     created_at: datetime = Field(sa_column=_now_column())
     updated_at: datetime = Field(sa_column=_now_column())
 

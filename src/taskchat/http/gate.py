@@ -25,7 +25,7 @@ from taskchat.errors import (
 )
 from taskchat.http.headers import METHODS, REQUEST_HEADERS, REQUEST_ID_HEADER, RESPONSE_HEADERS
 from taskchat.http.problems import render
-from taskchat.http.requests import BODY_KEY, accept_of, request_id_of
+from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_of
 from taskchat.settings import Settings
 from taskchat.settings.origins import ANY, Origins
 
@@ -99,6 +99,13 @@ def _preflight(origins: Origins, headers: Headers) -> Response:
     return Response(status_code=200, headers=answer)
 
 
+class BrokenAnswer(Exception):
+    """An answer that has begun can't go on.
+
+    Its connection is closed, so that nobody takes what came for the whole.
+    """
+
+
 class RequestGate:
     """The outermost layer; the last place where an exception can become an answer."""
 
@@ -111,7 +118,8 @@ class RequestGate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope[BODY_KEY] = self._settings.body_bytes_max
+        limits = body_limits(scope, self._settings)
+        scope[BODY_KEY] = limits.bytes_max
         request_id = request_id_of(scope)
         # HEAD gets what GET would get, without the body.
         only_head = scope["method"] == "HEAD"
@@ -147,7 +155,7 @@ class RequestGate:
                     await response(scope, receive, send_with_id)
                     return
                 self._check_target(scope)
-                await self.app(scope, self._timed(receive), send_with_id)
+                await self.app(scope, self._timed(receive, limits.timeout_s), send_with_id)
             except ServiceError as error:
                 if begun:
                     raise
@@ -160,6 +168,8 @@ class RequestGate:
                     stopping = ShuttingDown(retry_after_s=1)
                     response = render(stopping, request_id=request_id, accept=accept_of(scope))
                     await response(scope, receive, send_with_id)
+                raise
+            except BrokenAnswer:
                 raise
             except Exception:
                 log.exception("request.crashed")
@@ -197,8 +207,8 @@ class RequestGate:
         if _CONTROL.search(path) or decoded.count(b"/") != raw.count(b"/"):
             raise NotFound
 
-    def _timed(self, receive: Receive) -> Receive:
-        deadline = time.monotonic() + self._settings.body_timeout_s
+    def _timed(self, receive: Receive, timeout_s: float) -> Receive:
+        deadline = time.monotonic() + timeout_s
         complete = looked = False
 
         async def receive_in_time() -> Message:

@@ -37,6 +37,7 @@ RESPONSE_HEADERS: Final = (
     "Retry-After",
     "WWW-Authenticate",
     "Allow",
+    "Content-Disposition",
     *RATE_HEADERS,
 )
 """Headers of answers that a client acts on."""

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
@@ -19,6 +20,7 @@ from taskchat.errors import (
     UnsupportedMediaType,
 )
 from taskchat.moments import new_id
+from taskchat.settings import Settings
 from taskchat.texts import DuplicateName, unique_names
 
 REQUEST_ID_KEY: Final = "taskchat.request_id"
@@ -36,6 +38,21 @@ PROBLEM: Final = "application/problem+json"
 _QUALITY: Final = re.compile(r"q\s*=\s*([01]?(?:\.\d{0,3})?)")
 
 Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a body may be, and how long it may take to arrive."""
+
+    bytes_max: int
+    timeout_s: float
+
+
+def body_limits(scope: Mapping[str, object], settings: Settings) -> BodyLimits:
+    """The limits of a request's body, by its address: an import alone is large."""
+    if scope["method"] == "POST" and str(scope["path"]).endswith("/import"):
+        return BodyLimits(settings.import_bytes_max, settings.import_timeout_s)
+    return BodyLimits(settings.body_bytes_max, settings.body_timeout_s)
 
 
 def request_id_of(scope: Scope) -> str:
@@ -82,31 +99,46 @@ def require_json(request: Request) -> None:
     Raises:
         UnsupportedMediaType: another media type, several, or an encoding.
     """
+    if media_type_of(request) != JSON:
+        raise UnsupportedMediaType
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of a body in plain UTF-8; empty if it is anything else."""
     content_types = request.headers.getlist("content-type")
     encodings = request.headers.getlist("content-encoding")
     if len(content_types) != 1 or any(name.lower() != "identity" for name in encodings):
-        raise UnsupportedMediaType
+        return ""
     media_type, _, parameters = content_types[0].partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()
-    if media_type.strip().lower() != JSON or charset not in {"", "charset=utf-8"}:
-        raise UnsupportedMediaType
+    return media_type.strip().lower() if charset in {"", "charset=utf-8"} else ""
 
 
 async def _read(request: Request) -> bytes:
+    return b"".join([chunk async for chunk in body_chunks(request)])
+
+
+async def body_chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, within its limit.
+
+    Raises:
+        PayloadTooLarge: there is more of it.
+        InvalidRequest: the client left.
+    """
     limit = int(request.scope[BODY_KEY])
     declared = request.headers.get("content-length", "").lstrip("0")
     if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > limit):
         raise _too_large(limit)
-    body = bytearray()
+    read = 0
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+            read += len(chunk)
+            if read > limit:
                 raise _too_large(limit)
+            yield chunk
     except ClientDisconnect:
         # Nobody reads this answer; it keeps a client that left from looking like our crash.
         raise InvalidRequest("The body ended early; send all of it.") from None
-    return bytes(body)
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

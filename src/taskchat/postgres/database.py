@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from sqlalchemy import MetaData, Table, text
 from sqlmodel import SQLModel
 
-from taskchat.errors import DatabaseUnwritable
+from taskchat.errors import DatabaseUnwritable, UserGone
 from taskchat.postgres.connect import Connector, time_limits, timeout_text
 from taskchat.postgres.faults import FAULTS, fault_of
 from taskchat.postgres.line import Line, Precedence
@@ -67,6 +67,7 @@ class Database:
         self.pool = Pool(connector, size=settings.db_pool_size)
         self._session_is_shared = connector.pooled
         self._unwritable_until = float("-inf")
+        self._on_user_gone: list[Callable[[str], None]] = []
         # Whoever is served gets a connection at once: nobody waits for the pool itself.
         self._line = Line(
             size=settings.db_pool_size,
@@ -74,6 +75,10 @@ class Database:
             still_s=settings.pool_timeout_s,
         )
         self._timeout = timeout_text(settings.statement_timeout_s)
+
+    def on_user_gone(self, callback: Callable[[str], None]) -> None:
+        """Call back with a user's id whenever their row turns out to be deleted."""
+        self._on_user_gone.append(callback)
 
     @contextlib.asynccontextmanager
     async def transaction(
@@ -173,7 +178,7 @@ class Database:
             async with self._transaction(role, user_id, precedence) as connection:
                 return await connection.fetch(function.sql, *arguments())
         async with self._line.place(user_id, precedence):
-            with self._reported():
+            with self._reported(user_id):
                 async with self.pool.connection() as driven:
                     return cast("list[Any]", await driven.fetch(function.sql, *arguments()))
 
@@ -188,7 +193,7 @@ class Database:
             f" {time_limits(self._timeout, local=True)}"
         )
         async with self._line.place(user_id, precedence):
-            with self._reported():
+            with self._reported(user_id):
                 async with self.pool.connection(begin) as driven:
                     try:
                         yield Connection(driven)
@@ -200,17 +205,26 @@ class Database:
                         raise
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _reported(self, user_id: str) -> Iterator[None]:
         """Raise what is our business to tell in place of what the driver raises."""
         try:
             yield
+        except UserGone:
+            self._note_gone(user_id)
+            raise
         except FAULTS as error:
             fault = fault_of(error)
             if fault is None:
                 raise
             if isinstance(fault, DatabaseUnwritable):
                 self._unwritable_until = time.monotonic() + UNWRITABLE_S
+            if isinstance(fault, UserGone):
+                self._note_gone(user_id)
             raise fault from error
+
+    def _note_gone(self, user_id: str) -> None:
+        for callback in self._on_user_gone:
+            callback(user_id)
 
     async def check_writable(self) -> None:
         """Check that it takes writes, as far as that can be known without one.

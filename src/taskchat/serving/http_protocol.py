@@ -26,6 +26,7 @@ from taskchat.errors import (
 from taskchat.http.gate import LAST_LOOK_S, SECURITY_HEADERS, TARGET_TOO_LONG, page_headers
 from taskchat.http.headers import HINTS
 from taskchat.http.problems import render
+from taskchat.http.requests import body_limits
 from taskchat.moments import new_id
 from taskchat.settings import Settings
 
@@ -260,7 +261,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _check_body(self) -> None:
         settings = self._settings
-        most = WIRE_BYTES_PER_BODY_BYTE * settings.body_bytes_max + settings.header_bytes_max
+        limit = body_limits(self.scope, settings).bytes_max
+        most = WIRE_BYTES_PER_BODY_BYTE * limit + settings.header_bytes_max
         if self._body_bytes > most:
             self._refuse(PayloadTooLarge())
 

@@ -173,6 +173,12 @@ class Settings(BaseSettings):
     """Characters of one message, after trimming."""
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one request body; 5,000 emoji fit three times over."""
+    import_bytes_max: int = Field(104_857_600, ge=1024, le=10_737_418_240)
+    """Bytes of one import; it is read line by line, whatever its size."""
+    import_line_bytes_max: int = Field(10_485_760, ge=1024, le=104_857_600)
+    """Bytes of one line of an import: a turn with everything that its tools answered."""
+    import_timeout_s: Seconds = 600
+    """The longest an import may take to arrive, with what is stored meanwhile."""
     header_count_max: int = Field(100, ge=10, le=1000)
     """Headers of one request."""
     header_bytes_max: int = Field(16_384, ge=1024, le=65_536)

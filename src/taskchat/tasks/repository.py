@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select, text
 
+from taskchat.errors import UserGone
 from taskchat.postgres.database import AnyRow, Connection, table_of
 from taskchat.principal import Principal
 from taskchat.tasks.effects import TaskEffect
@@ -32,12 +33,19 @@ def _task(row: AnyRow) -> TaskOut:
 async def insert_task(
     connection: Connection, principal: Principal, *, title: str, description: str
 ) -> TaskOut:
-    """Add a task under the user's next number."""
+    """Add a task under the user's next number.
+
+    Raises:
+        UserGone: the user's row was deleted.
+    """
     result = await connection.execute(
         _INSERT,
         {"owner": principal.user_id, "title": title, "description": description},
     )
-    return _task(result.one())
+    row = result.one_or_none()
+    if row is None:
+        raise UserGone(retry_after_s=1)
+    return _task(row)
 
 
 async def find_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:

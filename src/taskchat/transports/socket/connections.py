@@ -29,12 +29,14 @@ class Connection:
         queue_max: The most frames that may wait.
 
     Attributes:
+        user_id: Whose it is; empty before that is known.
         conversation_id: The conversation that it follows; None before it has one.
         greeted: Whether its first frame is queued, so that others may follow.
         gone: Set once nothing more can be sent.
     """
 
     def __init__(self, send: Send, *, queue_max: int) -> None:
+        self.user_id = ""
         self.conversation_id: UUID | None = None
         self.greeted = False
         self.gone = asyncio.Event()
@@ -149,6 +151,12 @@ class Connections:
                 connection.send(SessionEnded(conversation_id=conversation_id))
                 if deleted:
                     connection.close(4004, "The conversation was deleted; connect to “new”.")
+
+    def close_user(self, user_id: str) -> None:
+        """Close a user's sockets: all that they could follow was deleted."""
+        for connection in self._all:
+            if connection.user_id == user_id:
+                connection.close(4004, "All your data was deleted; connect to “new” to start anew.")
 
     def announce_shutdown(self) -> None:
         """Tell every socket to connect again elsewhere. Idempotent."""

@@ -80,6 +80,7 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
             if live.connections.stopping:
                 connection.send(shutdown_notice())
                 raise Closed(1012, "This server restarts; connect again.")
+            connection.user_id = verified.principal.user_id
             principal = await live.authenticator.known(verified.principal)
             await _attend(websocket, connection, live, verified, principal, conversation_id)
         except Closed as closed:

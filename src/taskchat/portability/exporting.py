@@ -1,0 +1,205 @@
+"""Reading all that a user has, page by page: memory does not grow with it.
+
+Each page is a short transaction of its own, so that a slow reader holds no connection. A page is
+of one moment, and the whole is not: what is begun meanwhile may be in it, what is deleted meanwhile
+may be missing. A conversation ends with the turn that was its last when its line was written.
+"""
+
+import datetime
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+from taskchat.errors import NotFound
+from taskchat.moments import utc_now
+from taskchat.portability import repository
+from taskchat.portability.lines import (
+    NOWHERE,
+    Called,
+    CallUsed,
+    ConversationLine,
+    EndLine,
+    ExportLine,
+    Failure,
+    Line,
+    Said,
+    TaskLine,
+    TurnLine,
+    UsageDayLine,
+    Used,
+)
+from taskchat.portability.origins import task_origin
+from taskchat.portability.patience import patiently
+from taskchat.postgres.database import AnyRow, Database
+from taskchat.principal import Principal
+from taskchat.turns.schemas import ErrorBody
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE: Final = 200
+"""Rows read in one transaction, as in the longest page of a list."""
+
+TURNS_AT_ONCE: Final = 100
+"""Turns read in one transaction, each with two messages and its tool calls."""
+
+Pages = AsyncGenerator[Sequence[Line], None]
+
+
+def everything(database: Database, principal: Principal) -> Pages:
+    """All that a user has, from the first line to the last.
+
+    Raises:
+        DatabaseError: at the beginning; or later, where it stays away.
+    """
+    return _counted(_everything(_Reading(database, principal)))
+
+
+def conversation(database: Database, principal: Principal, conversation_id: UUID) -> Pages:
+    """One conversation, from the first line to the last.
+
+    Raises:
+        NotFound: the principal has none of that id.
+        DatabaseError: as for `everything`.
+    """
+    return _counted(_conversation(_Reading(database, principal), conversation_id))
+
+
+class _Reading:
+    """Reads pages; only the first one gives up at once."""
+
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self._database = database
+        self._principal = principal
+        self._begun = False
+
+    @property
+    def user_id(self) -> str:
+        return self._principal.user_id
+
+    async def page(self, read: Callable[..., Awaitable[T]], *place: object, **limits: int) -> T:
+        """What a function of the repository reads, in a transaction of its own."""
+
+        async def once() -> T:
+            async with self._database.transaction(self._principal) as connection:
+                return await read(connection, self._principal, *place, **limits)
+
+        found = await (patiently(once) if self._begun else once())
+        self._begun = True
+        return found
+
+
+async def _counted(pages: Pages) -> Pages:
+    count = 0
+    async for page in pages:
+        count += len(page)
+        yield page
+    yield [EndLine(lines=count)]
+
+
+async def _conversation(reading: _Reading, conversation_id: UUID) -> Pages:
+    row = await reading.page(repository.find_conversation, conversation_id)
+    if row is None:
+        raise NotFound(
+            f"No conversation {conversation_id}. List the conversations to see their ids.",
+            conversation_id=conversation_id,
+        )
+    yield [ExportLine(scope="conversation", exported_at=utc_now())]
+    async for page in _with_turns(reading, row):
+        yield page
+
+
+async def _everything(reading: _Reading) -> Pages:
+    begun, after = False, NOWHERE
+    while True:
+        rows = await reading.page(repository.conversations_after, after, rows_max=ROWS_AT_ONCE)
+        if not begun:
+            yield [ExportLine(scope="user", exported_at=utc_now())]
+            begun = True
+        for row in rows:
+            async for page in _with_turns(reading, row):
+                yield page
+        if len(rows) < ROWS_AT_ONCE:
+            break
+        after = rows[-1].id
+    async for page in _tasks(reading):
+        yield page
+    async for page in _usage_days(reading):
+        yield page
+
+
+async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:
+    yield [ConversationLine(**row)]
+    after = 0
+    while after < row.turn_count:
+        rows = await reading.page(
+            repository.turns_after,
+            row.id,
+            after,
+            until=row.turn_count,
+            rows_max=TURNS_AT_ONCE,
+        )
+        if not rows:
+            return
+        yield [_turn(row.id, turn) for turn in rows]
+        after = rows[-1].number
+
+
+async def _tasks(reading: _Reading) -> Pages:
+    after = 0
+    while True:
+        rows = await reading.page(repository.tasks_after, after, rows_max=ROWS_AT_ONCE)
+        if rows:
+            yield [_task(reading.user_id, row) for row in rows]
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = rows[-1].id
+
+
+async def _usage_days(reading: _Reading) -> Pages:
+    after = (datetime.date.min, "")
+    while True:
+        rows = await reading.page(repository.usage_days_after, after, rows_max=ROWS_AT_ONCE)
+        if rows:
+            yield [UsageDayLine(**row) for row in rows]
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = (rows[-1].day, rows[-1].model)
+
+
+def _task(user_id: str, row: AnyRow) -> TaskLine:
+    origin = row.origin or task_origin(user_id, row.id, row.created_at)
+    return TaskLine(**{**row, "origin": origin})
+
+
+def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
+    failure = ErrorBody.model_validate_json(row.failure) if row.failure else None
+    return TurnLine(
+        id=row.id,
+        conversation_id=conversation_id,
+        number=row.number,
+        channel=row.channel,
+        status=row.status,
+        message=Said.model_validate_json(row.said),
+        tool_calls=[Called.model_validate_json(call) for call in _objects(row.calls)],
+        reply=Said.model_validate_json(row.reply) if row.reply else None,
+        error=Failure(
+            error_code=failure.error_code, error=failure.error, request_id=failure.request_id
+        )
+        if failure
+        else None,
+        model=row.model,
+        usage=Used(
+            model_calls=row.model_calls,
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+        ),
+        model_calls=[CallUsed.model_validate_json(used) for used in _objects(row.used)],
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _objects(array: str | None) -> list[str]:
+    return [json.dumps(value) for value in json.loads(array or "[]")]

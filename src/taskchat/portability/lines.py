@@ -1,0 +1,224 @@
+"""The format of an export: JSON lines, each with a `type`. Version 1.
+
+    export        first: version, scope, exported_at
+    conversation  with its turns right behind it, in order
+    turn          what was said, the tool calls, the reply or the error, what models used
+    task          by number
+    usage_day     one model on one day; exported and never imported
+    end           last: how many lines came before it
+
+A reader takes a version that it knows and no other, and reports types that it does not know.
+Whatever the database holds fits these models, so that every export can be imported.
+"""
+
+import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from taskchat.conversations.schemas import ConversationStatus, ToolCallStatus
+from taskchat.principal import ChannelName
+from taskchat.texts import is_storable, uuid_of
+from taskchat.turns.schemas import TurnStatus
+from taskchat.usage.schemas import Dollars
+
+VERSION: Final = 1
+"""Raised by a change that readers of the one before would misread."""
+
+TURNS_MAX: Final = 1_000_000
+"""Turns of one conversation; its counter has to go on from there."""
+
+YEARS: Final = range(1970, 9000)
+"""What every clock and database can hold in every time zone."""
+
+COUNT_MAX: Final = 2**31 - 1
+"""The range of the columns."""
+
+
+def _storable(value: str) -> str:
+    if not is_storable(value):
+        raise PydanticCustomError("text", "must not contain NUL or unpaired surrogates")
+    return value
+
+
+def _in_range(value: datetime.datetime) -> datetime.datetime:
+    if value.year not in YEARS:
+        raise PydanticCustomError("moment", "must be a time that a clock may have shown")
+    return value.astimezone(datetime.UTC)
+
+
+def _id(value: object) -> object:
+    parsed = uuid_of(value) if isinstance(value, str) else value
+    if not isinstance(parsed, UUID):
+        raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
+    return parsed
+
+
+Id = Annotated[UUID, BeforeValidator(_id)]
+Text = Annotated[str, AfterValidator(_storable)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+
+
+class Part(BaseModel):
+    """A line, or a part of one: nothing is read that is not known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ExportLine(Part):
+    """The first line."""
+
+    type: Literal["export"] = "export"
+    version: Literal[1] = VERSION
+    scope: Literal["user", "conversation"]
+    exported_at: Moment
+
+
+class ConversationLine(Part):
+    """A conversation; its turns follow."""
+
+    type: Literal["conversation"] = "conversation"
+    id: Id
+    origin: Id = Field(description="Its first id, wherever it has been imported since.")
+    title: Annotated[Text, Field(max_length=200)] | None
+    status: ConversationStatus
+    turn_count: Annotated[int, Field(ge=0, le=TURNS_MAX)]
+    summary: Text | None
+    summary_turn: Count
+    created_at: Moment
+    updated_at: Moment
+
+    @model_validator(mode="after")
+    def _sums_up_what_was_said(self) -> "ConversationLine":
+        if self.summary_turn > self.turn_count:
+            raise PydanticCustomError("summary", "sums up more turns than there are")
+        return self
+
+
+class Said(Part):
+    """One message."""
+
+    id: Id
+    content: Text
+    created_at: Moment
+
+
+class Called(Part):
+    """One executed tool call."""
+
+    id: Id
+    call_id: Annotated[Text, Field(min_length=1, max_length=255)]
+    tool_name: Annotated[Text, Field(max_length=128)]
+    parameters: dict[str, Any]
+    result: dict[str, Any]
+    status: ToolCallStatus
+    duration_ms: Count
+    executed_at: Moment
+
+
+class Failure(Part):
+    """Why a turn has no reply."""
+
+    error_code: Annotated[Text, Field(max_length=64)]
+    error: Text
+    request_id: Annotated[Text, Field(max_length=64)]
+
+
+class Used(Part):
+    """What a turn cost in all."""
+
+    model_calls: Count
+    input_tokens: Count
+    output_tokens: Count
+
+
+class CallUsed(Part):
+    """What one answer of a model cost."""
+
+    model: Text
+    input_tokens: Count
+    cached_input_tokens: Count
+    output_tokens: Count
+    duration_ms: Count
+    cost: Dollars | None
+
+
+class TurnLine(Part):
+    """A turn of the conversation that was named last."""
+
+    type: Literal["turn"] = "turn"
+    id: Id
+    conversation_id: Id
+    number: Annotated[int, Field(ge=1, le=TURNS_MAX)]
+    channel: ChannelName
+    status: TurnStatus
+    message: Said
+    tool_calls: list[Called]
+    reply: Said | None
+    error: Failure | None
+    model: Annotated[Text, Field(max_length=255)] | None
+    usage: Used
+    model_calls: list[CallUsed]
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "TurnLine":
+        if self.status == "completed" and (self.reply is None or self.model is None):
+            raise PydanticCustomError("turn", "is completed, but has no reply or no model")
+        if len({call.call_id for call in self.tool_calls}) < len(self.tool_calls):
+            raise PydanticCustomError("turn", "has two tool calls with one call_id")
+        return self
+
+
+class TaskLine(Part):
+    """A task."""
+
+    type: Literal["task"] = "task"
+    id: Annotated[int, Field(ge=1, le=COUNT_MAX)]
+    origin: Id = Field(description="What it is known by, wherever it is imported.")
+    title: Text
+    description: Text
+    completed: bool
+    created_at: Moment
+    updated_at: Moment
+
+
+class UsageDayLine(Part):
+    """What was used of one model on one day, by UTC."""
+
+    type: Literal["usage_day"] = "usage_day"
+    day: datetime.date
+    model: str
+    turns: int
+    model_calls: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    cost: Dollars
+    unpriced_calls: int
+
+
+class EndLine(Part):
+    """The last line: without it the file is not whole."""
+
+    type: Literal["end"] = "end"
+    lines: Annotated[int, Field(ge=0)]
+
+
+Line = ExportLine | ConversationLine | TurnLine | TaskLine | UsageDayLine | EndLine
+
+NOWHERE: Final = UUID(int=0)
+"""Smaller than every id."""

@@ -1,0 +1,390 @@
+"""SQL of a user's data as a whole. Every statement names the owner."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from taskchat.portability.lines import ConversationLine, TaskLine
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.principal import Principal
+
+FORGOTTEN_CHANNEL: Final = "taskchat_forgotten"
+"""Payload: the process that deleted a user's data, and the user's id."""
+
+_CONVERSATION_COLUMNS: Final = (
+    "id, coalesce(origin, id) AS origin, title, status, last_turn AS turn_count, summary,"
+    " summary_turn, created_at, updated_at"
+)
+_CONVERSATION = text(
+    f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
+    " WHERE user_id = :owner AND id = :conversation"
+)
+_CONVERSATIONS = text(
+    f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
+_SAID: Final = (
+    "(SELECT json_build_object('id', m.id, 'content', m.content,"
+    " 'created_at', moment_1(m.created_at)) FROM messages AS m"
+    " WHERE m.user_id = :owner AND m.turn_id = t.id AND m.position = {position})"
+)
+_TURNS = text(
+    "SELECT t.id, t.number, t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
+    " t.output_tokens, t.created_at, t.started_at, t.finished_at,"
+    " CASE WHEN t.status IN ('failed', 'cancelled') THEN t.result END AS failure,"
+    # Each of these is looked up turn by turn. As joins, a planner may read all that the user has
+    # ever said, for each page.
+    f" {_SAID.format(position=0)} AS said, {_SAID.format(position=1)} AS reply,"
+    " (SELECT json_agg(json_build_object('id', c.id, 'call_id', c.call_id,"
+    " 'tool_name', c.tool_name, 'parameters', c.parameters, 'result', c.result,"
+    " 'status', c.status, 'duration_ms', c.duration_ms, 'executed_at', moment_1(c.executed_at))"
+    " ORDER BY c.position)"
+    " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = t.id) AS calls,"
+    " (SELECT json_agg(json_build_object('model', m.model,"
+    " 'input_tokens', m.input_tokens, 'cached_input_tokens', m.cached_input_tokens,"
+    " 'output_tokens', m.output_tokens, 'duration_ms', m.duration_ms,"
+    " 'cost', CAST(m.cost AS text)) ORDER BY m.number)"
+    " FROM model_calls AS m WHERE m.user_id = :owner AND m.turn_id = t.id) AS used"
+    " FROM turns AS t WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.number > :after AND t.number <= :until ORDER BY t.number LIMIT :rows_max"
+)
+_TASKS = text(
+    "SELECT id, origin, title, description, completed, created_at, updated_at FROM tasks"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
+_USAGE_DAYS = text(
+    "SELECT day, model, turns, model_calls, input_tokens, cached_input_tokens, output_tokens,"
+    " cost, unpriced_calls FROM usage_days"
+    " WHERE user_id = :owner AND (day, model) > (:day, :model)"
+    " ORDER BY day, model LIMIT :rows_max"
+)
+
+
+async def find_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> AnyRow | None:
+    """The principal's conversation of that id, if there is one."""
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    return (await connection.execute(_CONVERSATION, values)).one_or_none()
+
+
+async def conversations_after(
+    connection: Connection, principal: Principal, after: UUID, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next conversations, by id."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_CONVERSATIONS, values)).all()
+
+
+async def turns_after(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    after: int,
+    *,
+    until: int,
+    rows_max: int,
+) -> Sequence[AnyRow]:
+    """The next turns of a conversation up to one of them, with all that was said and done."""
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        "after": after,
+        "until": until,
+        "rows_max": rows_max,
+    }
+    return (await connection.execute(_TURNS, values)).all()
+
+
+async def tasks_after(
+    connection: Connection, principal: Principal, after: int, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next tasks, by number."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_TASKS, values)).all()
+
+
+async def usage_days_after(
+    connection: Connection,
+    principal: Principal,
+    after: tuple[datetime.date, str],
+    *,
+    rows_max: int,
+) -> Sequence[AnyRow]:
+    """The next days of usage, oldest first, models by name."""
+    day, model = after
+    values = {"owner": principal.user_id, "day": day, "model": model, "rows_max": rows_max}
+    return (await connection.execute(_USAGE_DAYS, values)).all()
+
+
+# --- bringing in ---
+
+_IS_THERE = text(
+    "SELECT EXISTS (SELECT FROM conversations WHERE user_id = :owner AND id = :conversation)"
+)
+_BRING_CONVERSATION = text(
+    "INSERT INTO conversations AS c (user_id, id, origin, title, status, last_turn, summary,"
+    " summary_turn, created_at, updated_at) VALUES (:owner, :conversation, :origin, :title,"
+    " :status, :turn_count, :summary, :summary_turn, :created_at, :updated_at)"
+    # Numbers up to here are the import's: what is said meanwhile comes after them.
+    " ON CONFLICT (user_id, id) DO UPDATE SET"
+    " last_turn = greatest(c.last_turn, excluded.last_turn) RETURNING c.xmax = 0 AS added"
+)
+_BRING_TURNS = text(
+    "WITH turn AS (INSERT INTO turns (user_id, id, conversation_id, number, channel, status,"
+    " attempt, model, model_calls, input_tokens, output_tokens, result, created_at, started_at,"
+    " finished_at) SELECT :owner, t.id, :conversation, t.number, t.channel, t.status, 1, t.model,"
+    " t.model_calls, t.input_tokens, t.output_tokens, t.result, t.created_at, t.started_at,"
+    " t.finished_at FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]),"
+    " CAST(:channels AS text[]), CAST(:statuses AS text[]), CAST(:models AS text[]),"
+    " CAST(:model_calls AS int[]), CAST(:inputs AS int[]), CAST(:outputs AS int[]),"
+    " CAST(:results AS text[]), CAST(:created AS timestamptz[]),"
+    " CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]))"
+    " AS t(id, number, channel, status, model, model_calls, input_tokens, output_tokens, result,"
+    " created_at, started_at, finished_at)"
+    " ON CONFLICT DO NOTHING RETURNING id, number),"
+    " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
+    " role, content, created_at) SELECT :owner, m.id, :conversation, turn.id, turn.number,"
+    " m.position, CASE m.position WHEN 0 THEN 'user' ELSE 'assistant' END, m.content, m.created_at"
+    " FROM unnest(CAST(:message_ids AS uuid[]), CAST(:message_turns AS uuid[]),"
+    " CAST(:message_positions AS int[]), CAST(:contents AS text[]),"
+    " CAST(:said AS timestamptz[])) AS m(id, turn_id, position, content, created_at)"
+    " JOIN turn ON turn.id = m.turn_id),"
+    " called AS (INSERT INTO tool_calls (user_id, id, turn_id, call_id, position, tool_name,"
+    " parameters, result, status, duration_ms, executed_at) SELECT :owner, c.id, turn.id,"
+    " c.call_id, c.position, c.tool_name, CAST(c.parameters AS json), CAST(c.result AS json),"
+    " c.status, c.duration_ms, c.executed_at FROM unnest(CAST(:call_ids AS uuid[]),"
+    " CAST(:call_turns AS uuid[]), CAST(:call_names AS text[]), CAST(:call_positions AS int[]),"
+    " CAST(:tools AS text[]), CAST(:parameters AS text[]), CAST(:call_results AS text[]),"
+    " CAST(:call_statuses AS text[]), CAST(:durations AS int[]),"
+    " CAST(:executed AS timestamptz[])) AS c(id, turn_id, call_id, position, tool_name,"
+    " parameters, result, status, duration_ms, executed_at) JOIN turn ON turn.id = c.turn_id)"
+    " SELECT count(*) FROM turn"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtMessage:
+    """A message of an imported turn, under its new id."""
+
+    id: UUID
+    position: int
+    content: str
+    created_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtCall:
+    """A tool call of an imported turn, under its new id; parameters and result are JSON."""
+
+    id: UUID
+    call_id: str
+    tool_name: str
+    parameters: str
+    result: str
+    status: str
+    duration_ms: int
+    executed_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtTurn:
+    """An imported turn, which is over, under its new id; `result` is what it answered, as JSON."""
+
+    id: UUID
+    number: int
+    channel: str
+    status: str
+    model: str | None
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    result: str
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime
+    messages: Sequence[BroughtMessage]
+    calls: Sequence[BroughtCall]
+
+
+async def has_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> bool:
+    """Whether the principal has a conversation of that id."""
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    return bool(await connection.scalar(_IS_THERE, values))
+
+
+async def bring_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID, line: ConversationLine
+) -> bool:
+    """Insert a conversation and set the numbers of its turns aside; False if it is there."""
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        **line.model_dump(exclude={"type", "id"}),
+    }
+    return bool(await connection.scalar(_BRING_CONVERSATION, values))
+
+
+async def bring_turns(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    turns: Sequence[BroughtTurn],
+) -> int:
+    """Insert turns whole; those that are there stay as they are. Returns how many are new."""
+    messages = [(turn.id, message) for turn in turns for message in turn.messages]
+    calls = [(turn.id, place, c) for turn in turns for place, c in enumerate(turn.calls)]
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        "ids": [turn.id for turn in turns],
+        "numbers": [turn.number for turn in turns],
+        "channels": [turn.channel for turn in turns],
+        "statuses": [turn.status for turn in turns],
+        "models": [turn.model for turn in turns],
+        "model_calls": [turn.model_calls for turn in turns],
+        "inputs": [turn.input_tokens for turn in turns],
+        "outputs": [turn.output_tokens for turn in turns],
+        "results": [turn.result for turn in turns],
+        "created": [turn.created_at for turn in turns],
+        "started": [turn.started_at for turn in turns],
+        "finished": [turn.finished_at for turn in turns],
+        "message_ids": [message.id for _, message in messages],
+        "message_turns": [turn_id for turn_id, _ in messages],
+        "message_positions": [message.position for _, message in messages],
+        "contents": [message.content for _, message in messages],
+        "said": [message.created_at for _, message in messages],
+        "call_ids": [call.id for _, _, call in calls],
+        "call_turns": [turn_id for turn_id, _, _ in calls],
+        "call_names": [call.call_id for _, _, call in calls],
+        "call_positions": [place for _, place, _ in calls],
+        "tools": [call.tool_name for _, _, call in calls],
+        "parameters": [call.parameters for _, _, call in calls],
+        "call_results": [call.result for _, _, call in calls],
+        "call_statuses": [call.status for _, _, call in calls],
+        "durations": [call.duration_ms for _, _, call in calls],
+        "executed": [call.executed_at for _, _, call in calls],
+    }
+    return int(await connection.scalar(_BRING_TURNS, values))
+
+
+_LAST_TASK = text("SELECT last_task FROM users WHERE id = :owner FOR NO KEY UPDATE")
+_COUNT_TASKS = text("UPDATE users SET last_task = :last WHERE id = :owner")
+_OWN_TASKS = text(
+    "SELECT id, created_at FROM tasks"
+    " WHERE user_id = :owner AND id = ANY (CAST(:numbers AS int[])) AND origin IS NULL"
+)
+_BROUGHT_TASKS = text(
+    "SELECT origin FROM tasks"
+    " WHERE user_id = :owner AND origin = ANY (CAST(:origins AS uuid[])) AND origin IS NOT NULL"
+)
+_BRING_TASKS = text(
+    "INSERT INTO tasks (user_id, id, origin, title, description, completed, created_at,"
+    " updated_at) SELECT :owner, t.* FROM unnest(CAST(:numbers AS int[]),"
+    " CAST(:origins AS uuid[]), CAST(:titles AS text[]), CAST(:descriptions AS text[]),"
+    " CAST(:completed AS boolean[]), CAST(:created AS timestamptz[]),"
+    " CAST(:updated AS timestamptz[])) AS t"
+)
+
+
+async def lock_task_counter(connection: Connection, principal: Principal) -> int | None:
+    """The number of the principal's newest task, which stays it until the transaction ends.
+
+    None if the principal has no row.
+    """
+    last = await connection.scalar(_LAST_TASK, {"owner": principal.user_id})
+    return None if last is None else int(last)
+
+
+async def own_tasks(
+    connection: Connection, principal: Principal, numbers: Sequence[int]
+) -> Sequence[AnyRow]:
+    """Of these numbers, those of tasks that were made here, with the moment."""
+    values = {"owner": principal.user_id, "numbers": numbers}
+    return (await connection.execute(_OWN_TASKS, values)).all()
+
+
+async def brought_tasks(
+    connection: Connection, principal: Principal, origins: Sequence[UUID]
+) -> set[UUID]:
+    """Of these origins, those of tasks that were imported before."""
+    values = {"owner": principal.user_id, "origins": origins}
+    return set(await connection.scalars(_BROUGHT_TASKS, values))
+
+
+async def bring_tasks(
+    connection: Connection, principal: Principal, tasks: Sequence[tuple[int, TaskLine]]
+) -> None:
+    """Insert tasks under their new numbers, of which the last becomes the newest."""
+    values = {
+        "owner": principal.user_id,
+        "numbers": [number for number, _ in tasks],
+        "origins": [task.origin for _, task in tasks],
+        "titles": [task.title for _, task in tasks],
+        "descriptions": [task.description for _, task in tasks],
+        "completed": [task.completed for _, task in tasks],
+        "created": [task.created_at for _, task in tasks],
+        "updated": [task.updated_at for _, task in tasks],
+    }
+    await connection.change(_BRING_TASKS, values)
+    await connection.change(_COUNT_TASKS, {"owner": principal.user_id, "last": tasks[-1][0]})
+
+
+# --- deleting ---
+
+_UNFINISHED = text(
+    "SELECT id, conversation_id, number FROM turns WHERE user_id = :owner"
+    " AND status IN ('queued', 'running', 'awaiting_feedback')"
+    # The newest first: of a queue, none is woken only to be cancelled.
+    " ORDER BY conversation_id, number DESC LIMIT :rows_max"
+)
+_DELETE_TURNS = text(
+    "DELETE FROM turns WHERE user_id = :owner"
+    " AND id IN (SELECT id FROM turns WHERE user_id = :owner LIMIT :rows_max)"
+)
+_DELETE_CONVERSATIONS = text(
+    "DELETE FROM conversations WHERE user_id = :owner"
+    " AND id IN (SELECT id FROM conversations WHERE user_id = :owner LIMIT :rows_max)"
+)
+_DELETE_TASKS = text(
+    "DELETE FROM tasks WHERE user_id = :owner"
+    " AND id IN (SELECT id FROM tasks WHERE user_id = :owner LIMIT :rows_max)"
+)
+DELETES: Final = (_DELETE_TURNS, _DELETE_CONVERSATIONS, _DELETE_TASKS)
+"""What may be too much for one statement, in order: each row with all that hangs on it."""
+
+_DELETE_USER = text(
+    "DELETE FROM users WHERE id = :owner RETURNING pg_notify(:channel, :process || ' ' || id)"
+)
+
+
+async def unfinished_turns(
+    connection: Connection, principal: Principal, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """Turns of the principal's that are under way or wait."""
+    values = {"owner": principal.user_id, "rows_max": rows_max}
+    return (await connection.execute(_UNFINISHED, values)).all()
+
+
+async def delete_some(
+    connection: Connection, principal: Principal, kind: int, *, rows_max: int
+) -> int:
+    """Delete rows of one of the `DELETES`; returns how many."""
+    values = {"owner": principal.user_id, "rows_max": rows_max}
+    return await connection.change(DELETES[kind], values)
+
+
+async def delete_user(connection: Connection, principal: Principal, *, process: UUID) -> None:
+    """Delete the principal's row with all that is left, and let every process know."""
+    values = {
+        "owner": principal.user_id,
+        "process": str(process),
+        "channel": FORGOTTEN_CHANNEL,
+    }
+    await connection.execute(_DELETE_USER, values)
