@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from tests.faults.proxy import Proxy
 
 from taskchat.postgres import listener
 from taskchat.postgres import pool as database_pool
-from taskchat.postgres.connect import connect
+from taskchat.postgres.connect import Connection, Connector, connect
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
 from taskchat.settings import Settings
@@ -142,3 +143,22 @@ async def test_a_home_that_can_not_be_looked_into_does_not_keep_it_from_connecti
     monkeypatch.setenv("HOME", "/" + "x" * 300)
     connection = await connect(proxy.url.replace("disable", "prefer"), command_timeout_s=PATIENCE_S)
     await connection.close()
+
+
+async def test_a_connection_whose_asker_leaves_while_it_is_made_is_closed(
+    database_url: str,
+) -> None:
+    made: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+    class Hanging(Connection):
+        async def execute(self, *_arguments: Any, **_options: Any) -> str:
+            made.set_result(self)
+            await asyncio.Event().wait()
+            return ""
+
+    connector = Connector(database_url, pooled=False, statement_timeout_s=5)
+    asking = asyncio.create_task(connector.connect(Hanging))
+    connection = await asyncio.wait_for(made, PATIENCE_S)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert connection.is_closed()
