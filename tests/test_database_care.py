@@ -18,7 +18,7 @@ from taskchat.auth.repository import know
 from taskchat.errors import DatabaseError
 from taskchat.postgres import listener
 from taskchat.postgres import pool as database_pool
-from taskchat.postgres.connect import connect
+from taskchat.postgres.connect import Connection, Connector, connect
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
 from taskchat.postgres.pool import PooledConnection
@@ -207,3 +207,22 @@ async def test_a_connection_that_is_closed_while_it_begins_costs_nothing(
     monkeypatch.setattr(PooledConnection, "execute", cut_off)
     assert await backend_of(pool)
     assert cut
+
+
+async def test_a_connection_whose_asker_leaves_while_it_is_made_is_closed(
+    database_url: str,
+) -> None:
+    made: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+    class Hanging(Connection):
+        async def execute(self, *_arguments: Any, **_options: Any) -> str:
+            made.set_result(self)
+            await asyncio.Event().wait()
+            return ""
+
+    connector = Connector(database_url, pooled=False, statement_timeout_s=5)
+    asking = asyncio.create_task(connector.connect(Hanging))
+    connection = await asyncio.wait_for(made, PATIENCE_S)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert connection.is_closed()

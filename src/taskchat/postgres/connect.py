@@ -120,10 +120,15 @@ class Connector:
         )
         # For what runs without a transaction of ours around it. A session that turns out to be
         # shared, behind a pooler that nobody told of, is left as it is.
-        await made.execute(
-            f"SELECT {time_limits(self._timeout, local=False)}"
-            f" WHERE pg_backend_pid() = {made.get_server_pid()}"
-        )
+        try:
+            await made.execute(
+                f"SELECT {time_limits(self._timeout, local=False)}"
+                f" WHERE pg_backend_pid() = {made.get_server_pid()}"
+            )
+        except BaseException:
+            # Whoever asked for it has left, or it is lost: nobody else would close it.
+            made.terminate()
+            raise
         return cast(Made, made)
 
 
