@@ -42,7 +42,9 @@ NO_LIMIT = text(
     " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
 ALONE = text("SELECT pg_try_advisory_xact_lock(:key)")
-NO_SNAPSHOT = text("SET LOCAL lock_timeout = DEFAULT")
+# The driver leaves a query open, with its snapshot, until the next statement; an index that is
+# built concurrently would wait for it. This statement needs none.
+NO_SNAPSHOT = text("SAVEPOINT alone")
 LIMITS = text(
     "SELECT set_config('lock_timeout', :lock, false),"
     " set_config('statement_timeout', :statement, false)"
@@ -83,8 +85,6 @@ async def alone(connection: AsyncConnection) -> None:
     while True:
         await connection.execute(NO_LIMIT)
         if await connection.scalar(ALONE, {"key": MIGRATION_LOCK}):
-            # What a SELECT has read keeps its snapshot until the next statement. This one needs
-            # none: our own index, too, waits for all snapshots.
             await connection.execute(NO_SNAPSHOT)
             return
         await connection.rollback()
