@@ -61,6 +61,7 @@ def conversation_line(number: int = 1, turns: int = 1, **changes: Any) -> Line:
         "turn_count": turns,
         "summary": None,
         "summary_turn": 0,
+        "archived": False,
         "created_at": MOMENT,
         "updated_at": MOMENT,
     } | changes

@@ -66,8 +66,6 @@ class TurnReader:
                     if events[-1].ends_turn:
                         return
                 elif not await self._wait(silence_s):
-                    # Nobody tells of a turn that was deleted; the log does.
-                    self._behind = True
                     yield ()
                     await self._look_behind()
 

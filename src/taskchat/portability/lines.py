@@ -96,6 +96,7 @@ class ConversationLine(Part):
     turn_count: Annotated[int, Field(ge=0, le=TURNS_MAX)]
     summary: Text | None
     summary_turn: Count
+    archived: bool = False
     created_at: Moment
     updated_at: Moment
 

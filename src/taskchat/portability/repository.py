@@ -17,7 +17,7 @@ FORGOTTEN_CHANNEL: Final = "taskchat_forgotten"
 
 _CONVERSATION_COLUMNS: Final = (
     "id, coalesce(origin, id) AS origin, title, status, last_turn AS turn_count, summary,"
-    " summary_turn, created_at, updated_at"
+    " summary_turn, archived, created_at, updated_at"
 )
 _CONVERSATION = text(
     f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
@@ -128,8 +128,8 @@ _IS_THERE = text(
 )
 _BRING_CONVERSATION = text(
     "INSERT INTO conversations AS c (user_id, id, origin, title, status, last_turn, summary,"
-    " summary_turn, created_at, updated_at) VALUES (:owner, :conversation, :origin, :title,"
-    " :status, :turn_count, :summary, :summary_turn, :created_at, :updated_at)"
+    " summary_turn, archived, created_at, updated_at) VALUES (:owner, :conversation, :origin,"
+    " :title, :status, :turn_count, :summary, :summary_turn, :archived, :created_at, :updated_at)"
     # Numbers up to here are the import's: what is said meanwhile comes after them.
     " ON CONFLICT (user_id, id) DO UPDATE SET"
     " last_turn = greatest(c.last_turn, excluded.last_turn) RETURNING c.xmax = 0 AS added"
