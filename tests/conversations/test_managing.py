@@ -12,12 +12,17 @@ from agents.testing import ModelCall, ModelStep, ScriptedModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
-from tests.factories import Person, calls_tool, says
+from tests.factories import Person, calls_tool, person_in, says
 from tests.live.served import PATIENCE_S, following, served, socket
 
 from taskchat import housekeeping
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.conversations import service
+from taskchat.errors import DatabaseError, TooManyActive
 from taskchat.housekeeping import keep_house
+from taskchat.moments import new_id
+from taskchat.postgres.database import Database
+from taskchat.settings import Settings
 
 UNKNOWN = "0199f3a0-0000-7000-8000-000000000000"
 
@@ -443,6 +448,23 @@ async def test_the_cap_holds_for_many_at_once_over_two_processes_and_for_each_us
         assert sorted(answer.status_code for answer in answers[:12]) == [200] * 3 + [409] * 9
         assert [answer.status_code for answer in answers[12:]] == [200] * 3
         assert len(await listed(first.client, person, status="active")) == 3
+
+
+async def test_who_begins_while_another_process_is_about_to_has_to_wait_for_it(
+    database: Database, database_url: str, settings: Settings
+) -> None:
+    principal = (await person_in(database)).principal
+    elsewhere = Database(database_url, settings)
+    async with database.transaction(principal) as connection:
+        await service.start_conversation(connection, principal, new_id(), active_max=1)
+        with pytest.raises(DatabaseError):  # noqa: PT012
+            async with elsewhere.transaction(principal) as other:
+                await other.execute(text("SET LOCAL lock_timeout = '100ms'"))
+                await service.start_conversation(other, principal, new_id(), active_max=1)
+    with pytest.raises(TooManyActive):
+        async with elsewhere.transaction(principal) as other:
+            await service.start_conversation(other, principal, new_id(), active_max=1)
+    await elsewhere.close()
 
 
 # --- idle ones ---
