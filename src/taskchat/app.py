@@ -33,7 +33,7 @@ from taskchat.openapi import document
 from taskchat.periodic import every
 from taskchat.portability import routes as portability_routes
 from taskchat.portability.forgetting import user_forgotten
-from taskchat.portability.repository import FORGOTTEN_CHANNEL
+from taskchat.portability.store.delete import FORGOTTEN_CHANNEL
 from taskchat.postgres.database import Database
 from taskchat.postgres.listener import Listener
 from taskchat.presence.repository import EVENTS_CHANNEL, PLACES_CHANNEL

@@ -16,9 +16,10 @@ from tests.portability.data import conversation_line, exported, file_of, importe
 
 from taskchat.errors import DatabaseError
 from taskchat.http.gate import BrokenAnswer
-from taskchat.portability import exporting, patience, repository
+from taskchat.portability import exporting, patience
 from taskchat.portability.documents import MEDIA_TYPES
 from taskchat.portability.exporting import everything
+from taskchat.portability.store import find
 from taskchat.postgres.database import Database
 
 FORMATS = ["json", "jsonl", "markdown"]
@@ -369,7 +370,7 @@ async def test_an_export_that_can_not_go_on_breaks_off_and_never_looks_whole(
         tries += 1
         raise DatabaseError
 
-    monkeypatch.setattr("taskchat.portability.repository.tasks_after", away)
+    monkeypatch.setattr("taskchat.portability.store.find.tasks_after", away)
     *sent, error = await asked(offline_app, person)
     assert isinstance(error, BrokenAnswer)
     assert tries == patience.ATTEMPTS
@@ -384,14 +385,14 @@ async def test_an_export_waits_for_a_database_that_comes_back(
 ) -> None:
     person = await many_messages(superuser, 1, 250)
     monkeypatch.setattr(patience, "WAIT_S", 0)
-    read, failures = repository.turns_after, iter([True, False, True, True, False])
+    read, failures = find.turns_after, iter([True, False, True, True, False])
 
     async def shaky(*args: Any, **options: Any) -> Any:
         if next(failures, False):
             raise DatabaseError
         return await read(*args, **options)
 
-    monkeypatch.setattr("taskchat.portability.repository.turns_after", shaky)
+    monkeypatch.setattr("taskchat.portability.store.find.turns_after", shaky)
     lines = await exported(offline_app.client, person)
     assert [line["number"] for line in lines if line["type"] == "turn"] == list(range(1, 251))
 
@@ -402,7 +403,7 @@ async def test_what_goes_wrong_before_the_first_line_is_an_ordinary_error(
     async def away(*_: object, **__: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr("taskchat.portability.repository.conversations_after", away)
+    monkeypatch.setattr("taskchat.portability.store.find.conversations_after", away)
     answer = await document(client, Person(), format="jsonl")
     assert (answer.status_code, answer.json()["error_code"]) == (503, "database_error")
 
@@ -411,14 +412,14 @@ async def test_a_reader_who_leaves_ends_the_reading(
     offline_app: RunningApp, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await many_messages(superuser, 1, 2000)
-    read, pages = repository.turns_after, 0
+    read, pages = find.turns_after, 0
 
     async def counted(*args: Any, **options: Any) -> Any:
         nonlocal pages
         pages += 1
         return await read(*args, **options)
 
-    monkeypatch.setattr("taskchat.portability.repository.turns_after", counted)
+    monkeypatch.setattr("taskchat.portability.store.find.turns_after", counted)
     await asked(offline_app, person, leaves_after=4)
     assert pages < 20
 

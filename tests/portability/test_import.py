@@ -397,7 +397,7 @@ async def test_a_database_that_stays_away_is_told_with_what_to_do(
     async def away(*_: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr("taskchat.portability.repository.lock_task_counter", away)
+    monkeypatch.setattr("taskchat.portability.store.bring.lock_task_counter", away)
     answer = await send(client, Person(), file_of(task_line()))
     assert (answer.status_code, answer.json()["error_code"]) == (503, "database_error")
     assert "doubles nothing" in answer.json()["error"]

@@ -34,7 +34,7 @@ async def test_a_client_sees_that_a_broken_export_is_not_whole(
     async def away(*_: object, **__: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr("taskchat.portability.repository.tasks_after", away)
+    monkeypatch.setattr("taskchat.portability.store.find.tasks_after", away)
     async with served(offline_app) as url:
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             for form in ("json", "jsonl", "markdown"):

@@ -8,7 +8,7 @@ from taskchat.errors import InternalError
 from taskchat.moments import utc_now
 from taskchat.portability.lines import TurnLine
 from taskchat.portability.origins import derived_id
-from taskchat.portability.repository import BroughtCall, BroughtMessage, BroughtTurn
+from taskchat.portability.store.bring import BroughtCall, BroughtMessage, BroughtTurn
 from taskchat.principal import Principal
 from taskchat.turns.models import UNFINISHED
 from taskchat.turns.outcome import STORED_FAILURES

@@ -6,14 +6,14 @@ may be missing. A conversation ends with the turn that was its last when its lin
 """
 
 import datetime
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
-from taskchat.errors import NotFound
+from pydantic import TypeAdapter
+
+from taskchat.conversations.service import no_conversation
 from taskchat.moments import utc_now
-from taskchat.portability import repository
 from taskchat.portability.lines import (
     NOWHERE,
     Called,
@@ -31,6 +31,7 @@ from taskchat.portability.lines import (
 )
 from taskchat.portability.origins import task_origin
 from taskchat.portability.patience import patiently
+from taskchat.portability.store import find
 from taskchat.postgres.database import AnyRow, Database
 from taskchat.principal import Principal
 from taskchat.turns.schemas import ErrorBody
@@ -42,6 +43,9 @@ ROWS_AT_ONCE: Final = 200
 
 TURNS_AT_ONCE: Final = 100
 """Turns read in one transaction, each with two messages and its tool calls."""
+
+_CALLS: Final = TypeAdapter(list[Called])
+_CALLS_USED: Final = TypeAdapter(list[CallUsed])
 
 Pages = AsyncGenerator[Sequence[Line], None]
 
@@ -78,7 +82,7 @@ class _Reading:
         return self._principal.user_id
 
     async def page(self, read: Callable[..., Awaitable[T]], *place: object, **limits: int) -> T:
-        """What a function of the repository reads, in a transaction of its own."""
+        """What a function of `store.find` reads, in a transaction of its own."""
 
         async def once() -> T:
             async with self._database.transaction(self._principal) as connection:
@@ -98,12 +102,9 @@ async def _counted(pages: Pages) -> Pages:
 
 
 async def _conversation(reading: _Reading, conversation_id: UUID) -> Pages:
-    row = await reading.page(repository.find_conversation, conversation_id)
+    row = await reading.page(find.find_conversation, conversation_id)
     if row is None:
-        raise NotFound(
-            f"No conversation {conversation_id}. List the conversations to see their ids.",
-            conversation_id=conversation_id,
-        )
+        raise no_conversation(conversation_id)
     yield [ExportLine(scope="conversation", exported_at=utc_now())]
     async for page in _with_turns(reading, row):
         yield page
@@ -112,7 +113,7 @@ async def _conversation(reading: _Reading, conversation_id: UUID) -> Pages:
 async def _everything(reading: _Reading) -> Pages:
     begun, after = False, NOWHERE
     while True:
-        rows = await reading.page(repository.conversations_after, after, rows_max=ROWS_AT_ONCE)
+        rows = await reading.page(find.conversations_after, after, rows_max=ROWS_AT_ONCE)
         if not begun:
             yield [ExportLine(scope="user", exported_at=utc_now())]
             begun = True
@@ -133,7 +134,7 @@ async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:
     after = 0
     while after < row.turn_count:
         rows = await reading.page(
-            repository.turns_after,
+            find.turns_after,
             row.id,
             after,
             until=row.turn_count,
@@ -148,7 +149,7 @@ async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:
 async def _tasks(reading: _Reading) -> Pages:
     after = 0
     while True:
-        rows = await reading.page(repository.tasks_after, after, rows_max=ROWS_AT_ONCE)
+        rows = await reading.page(find.tasks_after, after, rows_max=ROWS_AT_ONCE)
         if rows:
             yield [_task(reading.user_id, row) for row in rows]
         if len(rows) < ROWS_AT_ONCE:
@@ -159,7 +160,7 @@ async def _tasks(reading: _Reading) -> Pages:
 async def _usage_days(reading: _Reading) -> Pages:
     after = (datetime.date.min, "")
     while True:
-        rows = await reading.page(repository.usage_days_after, after, rows_max=ROWS_AT_ONCE)
+        rows = await reading.page(find.usage_days_after, after, rows_max=ROWS_AT_ONCE)
         if rows:
             yield [UsageDayLine(**row) for row in rows]
         if len(rows) < ROWS_AT_ONCE:
@@ -181,7 +182,7 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
         channel=row.channel,
         status=row.status,
         message=Said.model_validate_json(row.said),
-        tool_calls=[Called.model_validate_json(call) for call in _objects(row.calls)],
+        tool_calls=_CALLS.validate_json(row.calls or "[]"),
         reply=Said.model_validate_json(row.reply) if row.reply else None,
         error=Failure(
             error_code=failure.error_code, error=failure.error, request_id=failure.request_id
@@ -194,12 +195,8 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
         ),
-        model_calls=[CallUsed.model_validate_json(used) for used in _objects(row.used)],
+        model_calls=_CALLS_USED.validate_json(row.used or "[]"),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
-
-
-def _objects(array: str | None) -> list[str]:
-    return [json.dumps(value) for value in json.loads(array or "[]")]

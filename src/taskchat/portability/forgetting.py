@@ -9,9 +9,8 @@ from typing import Final
 
 import structlog
 
-from taskchat.portability import repository
 from taskchat.portability.patience import patiently
-from taskchat.postgres.database import Connection
+from taskchat.portability.store import delete
 from taskchat.principal import Principal
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.turns.settle import cancel
@@ -30,26 +29,19 @@ async def forget(live: LiveDeps, principal: Principal, *, request_id: str) -> No
         DatabaseError: it stayed away; what is left is deleted by a repeat.
     """
     cancelled = await _cancel_all(live, principal, request_id=request_id)
-    deleted = [await _delete_all(live, principal, kind) for kind in range(len(repository.DELETES))]
+    deleted = {table: await _delete_all(live, principal, table) for table in delete.TABLES}
 
     async def delete_user() -> None:
         async with live.database.transaction(principal) as connection:
-            await repository.delete_user(connection, principal, process=live.turns.process)
+            await delete.delete_user(connection, principal, process=live.turns.process)
 
     await patiently(delete_user)
     _forgotten(live, principal.user_id)
-    turns, conversations, tasks = deleted
-    log.info(
-        "user.deleted",
-        conversations=conversations,
-        turns=turns,
-        tasks=tasks,
-        cancelled=cancelled,
-    )
+    log.info("user.deleted", **deleted, cancelled=cancelled)
 
 
 def user_forgotten(live: LiveDeps, payload: str) -> None:
-    """Another process has deleted a user's data: see `repository.FORGOTTEN_CHANNEL`."""
+    """Another process has deleted a user's data: see `store.delete.FORGOTTEN_CHANNEL`."""
     process, _, user_id = payload.partition(" ")
     if process != str(live.turns.process):
         _forgotten(live, user_id)
@@ -63,7 +55,7 @@ def _forgotten(live: LiveDeps, user_id: str) -> None:
 async def _cancel_all(live: LiveDeps, principal: Principal, *, request_id: str) -> int:
     async def find() -> list[TurnRef]:
         async with live.database.transaction(principal) as connection:
-            rows = await repository.unfinished_turns(connection, principal, rows_max=ROWS_AT_ONCE)
+            rows = await delete.unfinished_turns(connection, principal, rows_max=ROWS_AT_ONCE)
         return [TurnRef(principal, row.id, row.conversation_id, row.number) for row in rows]
 
     turns, cancelled = live.turns, 0
@@ -77,17 +69,13 @@ async def _cancel_all(live: LiveDeps, principal: Principal, *, request_id: str) 
     return cancelled
 
 
-async def _delete_all(live: LiveDeps, principal: Principal, kind: int) -> int:
+async def _delete_all(live: LiveDeps, principal: Principal, table: delete.Table) -> int:
     async def step() -> int:
         async with live.database.transaction(principal) as connection:
-            return await _some(connection, principal, kind)
+            return await delete.delete_some(connection, principal, table, rows_max=ROWS_AT_ONCE)
 
     deleted, last = 0, ROWS_AT_ONCE
     while last == ROWS_AT_ONCE:
         last = await patiently(step)
         deleted += last
     return deleted
-
-
-async def _some(connection: Connection, principal: Principal, kind: int) -> int:
-    return await repository.delete_some(connection, principal, kind, rows_max=ROWS_AT_ONCE)

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 
 from taskchat.errors import DatabaseError, Detail, InvalidRequest, PayloadTooLarge, UserGone
 from taskchat.http.requests import parse
-from taskchat.portability import repository
 from taskchat.portability.brought import brought
 from taskchat.portability.lines import (
     VERSION,
@@ -27,6 +26,7 @@ from taskchat.portability.lines import (
 from taskchat.portability.origins import derived_id, task_origin
 from taskchat.portability.patience import patiently
 from taskchat.portability.schemas import Brought, ImportOut, LeftOut
+from taskchat.portability.store import bring
 from taskchat.postgres.database import Connection, Database
 from taskchat.principal import Principal
 from taskchat.tasks.service import InvalidTask, checked_description, checked_title
@@ -193,12 +193,12 @@ class Import:
             self._principal.user_id, line.created_at, "conversation", str(line.origin)
         )
 
-        async def bring(connection: Connection) -> bool | None:
-            if await repository.has_conversation(connection, self._principal, line.origin):
+        async def take(connection: Connection) -> bool | None:
+            if await bring.has_conversation(connection, self._principal, line.origin):
                 return None
-            return await repository.bring_conversation(connection, self._principal, new_id, line)
+            return await bring.bring_conversation(connection, self._principal, new_id, line)
 
-        added = await self._write(bring)
+        added = await self._write(take)
         self._known[ConversationLine].note(bool(added), 1)
         self._conversation = (line, None if added is None else new_id)
         self._last_turn = 0
@@ -229,7 +229,7 @@ class Import:
             return 0
         turns = [brought(self._principal, of.origin, conversation_id, line) for line in lines]
         return await self._write(
-            lambda connection: repository.bring_turns(
+            lambda connection: bring.bring_turns(
                 connection, self._principal, conversation_id, turns
             )
         )
@@ -237,17 +237,15 @@ class Import:
     async def _bring_tasks(self, connection: Connection, tasks: list[TaskLine]) -> int:
         """Insert the tasks that are not there; a number that was never given here is kept."""
         user_id = self._principal.user_id
-        last = await repository.lock_task_counter(connection, self._principal)
+        last = await bring.lock_task_counter(connection, self._principal)
         if last is None:
             raise UserGone(retry_after_s=1)
         known = {
             task_origin(user_id, row.id, row.created_at)
-            for row in await repository.own_tasks(
+            for row in await bring.own_tasks(
                 connection, self._principal, [task.id for task in tasks]
             )
-        } | await repository.brought_tasks(
-            connection, self._principal, [task.origin for task in tasks]
-        )
+        } | await bring.brought_tasks(connection, self._principal, [task.origin for task in tasks])
         fresh = []
         for task in tasks:
             if task.origin not in known:
@@ -255,7 +253,7 @@ class Import:
                 last = task.id if last < task.id <= NUMBER_KEPT_MAX else last + 1
                 fresh.append((last, task))
         if fresh:
-            await repository.bring_tasks(connection, self._principal, fresh)
+            await bring.bring_tasks(connection, self._principal, fresh)
         return len(fresh)
 
     async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:

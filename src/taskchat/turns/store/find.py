@@ -49,6 +49,7 @@ _LISTED = (
     .order_by(_turns.c.number)
     .limit(bindparam("rows_max"))
 )
+_LISTED_OF_STATUS = _LISTED.where(_turns.c.status == bindparam("status"))
 _HOLD_UNFINISHED = text(
     "WITH held AS MATERIALIZED (SELECT id, conversation_id, number FROM turns"
     " WHERE user_id = :owner AND conversation_id = :conversation"
@@ -121,9 +122,8 @@ async def of_conversation(
         after: The number of the turn that they follow.
         limit: The most to return.
     """
-    statement = _LISTED if status is None else _LISTED.where(_turns.c.status == bindparam("status"))
     rows = await connection.execute(
-        statement,
+        _LISTED if status is None else _LISTED_OF_STATUS,
         {
             "owner": principal.user_id,
             "conversation": conversation_id,

@@ -1,0 +1,1 @@
+"""SQL of a user's data as a whole. Every statement names the owner."""

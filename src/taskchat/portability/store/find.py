@@ -1,0 +1,116 @@
+"""SQL that reads what a user has, page by page."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.principal import Principal
+
+_CONVERSATION_COLUMNS: Final = (
+    "id, coalesce(origin, id) AS origin, title, status, last_turn AS turn_count, summary,"
+    " summary_turn, archived, created_at, updated_at"
+)
+_CONVERSATION = text(
+    f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
+    " WHERE user_id = :owner AND id = :conversation"
+)
+_CONVERSATIONS = text(
+    f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
+_SAID: Final = (
+    "(SELECT json_build_object('id', m.id, 'content', m.content,"
+    " 'created_at', moment_1(m.created_at)) FROM messages AS m"
+    " WHERE m.user_id = :owner AND m.turn_id = t.id AND m.position = {position})"
+)
+_TURNS = text(
+    "SELECT t.id, t.number, t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
+    " t.output_tokens, t.created_at, t.started_at, t.finished_at,"
+    " CASE WHEN t.status IN ('failed', 'cancelled') THEN t.result END AS failure,"
+    # Each of these is looked up turn by turn. As joins, a planner may read all that the user has
+    # ever said, for each page.
+    f" {_SAID.format(position=0)} AS said, {_SAID.format(position=1)} AS reply,"
+    " (SELECT json_agg(json_build_object('id', c.id, 'call_id', c.call_id,"
+    " 'tool_name', c.tool_name, 'parameters', c.parameters, 'result', c.result,"
+    " 'status', c.status, 'duration_ms', c.duration_ms, 'executed_at', moment_1(c.executed_at))"
+    " ORDER BY c.position)"
+    " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = t.id) AS calls,"
+    " (SELECT json_agg(json_build_object('model', m.model,"
+    " 'input_tokens', m.input_tokens, 'cached_input_tokens', m.cached_input_tokens,"
+    " 'output_tokens', m.output_tokens, 'duration_ms', m.duration_ms,"
+    " 'cost', CAST(m.cost AS text)) ORDER BY m.number)"
+    " FROM model_calls AS m WHERE m.user_id = :owner AND m.turn_id = t.id) AS used"
+    " FROM turns AS t WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.number > :after AND t.number <= :until ORDER BY t.number LIMIT :rows_max"
+)
+_TASKS = text(
+    "SELECT id, origin, title, description, completed, created_at, updated_at FROM tasks"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
+_USAGE_DAYS = text(
+    "SELECT day, model, turns, model_calls, input_tokens, cached_input_tokens, output_tokens,"
+    " cost, unpriced_calls FROM usage_days"
+    " WHERE user_id = :owner AND (day, model) > (:day, :model)"
+    " ORDER BY day, model LIMIT :rows_max"
+)
+
+
+async def find_conversation(
+    connection: Connection, principal: Principal, conversation_id: UUID
+) -> AnyRow | None:
+    """The principal's conversation of that id, if there is one."""
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    return (await connection.execute(_CONVERSATION, values)).one_or_none()
+
+
+async def conversations_after(
+    connection: Connection, principal: Principal, after: UUID, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next conversations, by id."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_CONVERSATIONS, values)).all()
+
+
+async def turns_after(
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    after: int,
+    *,
+    until: int,
+    rows_max: int,
+) -> Sequence[AnyRow]:
+    """The next turns of a conversation up to one of them, with all that was said and done."""
+    values = {
+        "owner": principal.user_id,
+        "conversation": conversation_id,
+        "after": after,
+        "until": until,
+        "rows_max": rows_max,
+    }
+    return (await connection.execute(_TURNS, values)).all()
+
+
+async def tasks_after(
+    connection: Connection, principal: Principal, after: int, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next tasks, by number."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_TASKS, values)).all()
+
+
+async def usage_days_after(
+    connection: Connection,
+    principal: Principal,
+    after: tuple[datetime.date, str],
+    *,
+    rows_max: int,
+) -> Sequence[AnyRow]:
+    """The next days of usage, oldest first, models by name."""
+    day, model = after
+    values = {"owner": principal.user_id, "day": day, "model": model, "rows_max": rows_max}
+    return (await connection.execute(_USAGE_DAYS, values)).all()
