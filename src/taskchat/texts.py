@@ -46,6 +46,22 @@ def scrubbed(value: str) -> str:
     )
 
 
+def title_of(value: str, *, chars_max: int) -> str:
+    """The title as it is kept: one line, trimmed.
+
+    Raises:
+        ValueError: empty, too long, or not storable; the message goes on from the title's name.
+    """
+    if not is_storable(value):
+        raise ValueError("must not contain NUL or unpaired surrogates")
+    title = " ".join(value.split())
+    if not is_visible(title):
+        raise ValueError("must not be empty")
+    if len(title) > chars_max:
+        raise ValueError(f"must have at most {chars_max} characters")
+    return title
+
+
 def uuid_of(value: str) -> UUID | None:
     """The UUID in a text of hex digits and hyphens; None if it is not one.
 

@@ -14,7 +14,7 @@ from taskchat.conversations.schemas import ConversationOut, ConversationStatus
 from taskchat.errors import ConversationEnded, Detail, InvalidRequest, NotFound, TooManyActive
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
-from taskchat.texts import is_storable, is_visible
+from taskchat.texts import title_of
 
 
 def no_conversation(conversation_id: UUID) -> NotFound:
@@ -110,14 +110,10 @@ def checked_title(title: str) -> str:
     Raises:
         InvalidRequest: empty, too long, or not storable.
     """
-    if not is_storable(title):
-        raise _invalid("title", "must not contain NUL or unpaired surrogates")
-    title = " ".join(title.split())
-    if not is_visible(title):
-        raise _invalid("title", "must not be empty")
-    if len(title) > TITLE_CHARS_MAX:
-        raise _invalid("title", f"must have at most {TITLE_CHARS_MAX} characters")
-    return title
+    try:
+        return title_of(title, chars_max=TITLE_CHARS_MAX)
+    except ValueError as error:
+        raise _invalid("title", str(error)) from None
 
 
 def _invalid(field: str, problem: str) -> InvalidRequest:

@@ -8,7 +8,7 @@ from taskchat.principal import Principal
 from taskchat.tasks import repository
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
 from taskchat.tasks.schemas import TaskFilter, TaskOut
-from taskchat.texts import is_storable, is_visible
+from taskchat.texts import is_storable, title_of
 
 TASK_ID_MAX = 2**31 - 1
 """The column's range; a larger number can't be anybody's task."""
@@ -141,12 +141,10 @@ def checked_title(title: str) -> str:
     Raises:
         InvalidTask: empty, too long, or not storable.
     """
-    title = " ".join(_checked(title, "title").split())
-    if not is_visible(title):
-        raise InvalidTask("title", "must not be empty")
-    if len(title) > TITLE_CHARS_MAX:
-        raise InvalidTask("title", f"must have at most {TITLE_CHARS_MAX} characters")
-    return title
+    try:
+        return title_of(title, chars_max=TITLE_CHARS_MAX)
+    except ValueError as error:
+        raise InvalidTask("title", str(error)) from None
 
 
 def checked_description(description: str) -> str:
@@ -155,13 +153,9 @@ def checked_description(description: str) -> str:
     Raises:
         InvalidTask: too long, or not storable.
     """
-    description = _checked(description, "description").strip()
+    if not is_storable(description):
+        raise InvalidTask("description", "must not contain NUL or unpaired surrogates")
+    description = description.strip()
     if len(description) > DESCRIPTION_CHARS_MAX:
         raise InvalidTask("description", f"must have at most {DESCRIPTION_CHARS_MAX} characters")
     return description
-
-
-def _checked(value: str, field: str) -> str:
-    if not is_storable(value):
-        raise InvalidTask(field, "must not contain NUL or unpaired surrogates")
-    return value
