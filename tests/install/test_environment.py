@@ -97,6 +97,14 @@ def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkou
     return Checkout(folder, index)
 
 
+@pytest.fixture
+def whole(checkout: Checkout) -> Checkout:
+    """One whose environment is whole, whichever test came before on this worker."""
+    made = checkout.make("run")
+    assert made.returncode == 0, made.stderr
+    return checkout
+
+
 def begins_anew(checkout: Checkout) -> bool:
     """Whether make starts to make the environment; Ctrl-C is pressed once it says so."""
     with subprocess.Popen(
@@ -127,26 +135,26 @@ def test_an_environment_is_made_in_any_folder_and_anew_after_ctrl_c(checkout: Ch
     assert checkout.packages() == {"click"}, "what serves is installed, and no tool"
 
 
-def test_a_whole_environment_is_left_alone_and_added_to(checkout: Checkout) -> None:
-    again = checkout.make("environment")
+def test_a_whole_environment_is_left_alone_and_added_to(whole: Checkout) -> None:
+    again = whole.make("environment")
     assert again.returncode == 0, again.stderr
     assert "Making" not in again.stderr
-    assert checkout.packages() == {"click", "pluggy"}
-    assert checkout.make("environment").stderr == ""
+    assert whole.packages() == {"click", "pluggy"}
+    assert whole.make("environment").stderr == ""
     # It keeps its Python, whichever is the first on the PATH.
-    assert checkout.make("environment", PYTHON="").stderr == ""
+    assert whole.make("environment", PYTHON="").stderr == ""
 
 
-def test_a_copied_environment_is_made_anew(checkout: Checkout, tmp_path: Path) -> None:
-    shutil.copytree(checkout.folder, tmp_path / "copy", symlinks=True)
-    assert begins_anew(Checkout(tmp_path / "copy", checkout.index))
+def test_a_copied_environment_is_made_anew(whole: Checkout, tmp_path: Path) -> None:
+    shutil.copytree(whole.folder, tmp_path / "copy", symlinks=True)
+    assert begins_anew(Checkout(tmp_path / "copy", whole.index))
 
 
-def test_an_environment_without_its_python_is_made_anew(checkout: Checkout) -> None:
-    python = checkout.folder / ".venv/bin/python"
+def test_an_environment_without_its_python_is_made_anew(whole: Checkout) -> None:
+    python = whole.folder / ".venv/bin/python"
     python.unlink()
     python.symlink_to("/gone/python3")
-    assert begins_anew(checkout)
+    assert begins_anew(whole)
 
 
 def test_a_python_that_cannot_make_environments_is_told_in_one_sentence(
