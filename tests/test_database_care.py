@@ -40,9 +40,7 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def pool(proxy: Proxy, settings: Settings) -> AsyncIterator[Database]:
     """A pool of three connections through the proxy, all made, all idle."""
-    database = Database(
-        proxy.url, settings.model_copy(update={"db_pool_size": 3, "statement_timeout_s": 0.2})
-    )
+    database = Database(proxy.url, settings.model_copy(update={"db_pool_size": 3}))
     all_here = asyncio.Barrier(3)
 
     async def use_one() -> None:
