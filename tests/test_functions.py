@@ -136,6 +136,7 @@ async def begun(
         lease_s=600,
         queue_max=3,
         active_max=5,
+        versions_max=5,
         needs=Needs(10, 1000, 4.0, open_tasks=True, summary=True),
         draining=lambda: False,
     )

@@ -26,6 +26,7 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
     return person, {
         "conversation_id": body["conversation_id"],
         "turn_id": body["turn_id"],
+        "message_id": body["messages"][0]["id"],
         "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
     }
 
@@ -41,6 +42,7 @@ def filled(path: str, user_id: str, ids: dict[str, str]) -> str:
 
 BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/chat": {"message": "hello"},
+    "/api/{user_id}/messages/{message_id}": {"message": "hello"},
     "/api/{user_id}/tasks": {"title": "mine"},
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
     "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},

@@ -44,7 +44,7 @@ from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
-from taskchat.transports import chat, events
+from taskchat.transports import chat, events, versions
 from taskchat.transports import conversations as managing_routes
 from taskchat.transports import turns as turn_routes
 from taskchat.transports.dependencies import LiveDeps
@@ -90,6 +90,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     document(app)
     app.include_router(events.router)
     app.include_router(chat.router)
+    app.include_router(versions.router)
     app.include_router(turn_routes.router)
     app.include_router(conversation_routes.router)
     app.include_router(managing_routes.router)

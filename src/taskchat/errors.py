@@ -12,8 +12,8 @@
     ├── UnsupportedMediaType 415    ├── DatabaseError 503
     ├── RateLimited 429             │   ├── DatabaseRefused 503
     ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
-    └── TooManyActive 409           │   ├── Overloaded 503
-                                    │   └── UserGone 503
+    ├── TooManyActive 409           │   ├── Overloaded 503
+    └── TooManyVersions 409         │   └── UserGone 503
                                     ├── ShuttingDown 503
                                     └── RunTimeout 504
 
@@ -162,6 +162,14 @@ class TooManyActive(ServiceError):
     status = 409
     code = "too_many_active"
     default = "You have as many active conversations as you may; pause, end or delete one first."
+
+
+class TooManyVersions(ServiceError):
+    """The message has as many versions as it may; nothing was stored."""
+
+    status = 409
+    code = "too_many_versions"
+    default = "This message has as many versions as it may; go on from one of them."
 
 
 class TurnInProgress(ServiceError):

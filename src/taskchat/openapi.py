@@ -162,8 +162,11 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
     if "requestBody" in operation:
         possible += WITH_BODY
-    if path.endswith("/chat"):
+    is_version = "/messages/{message_id}" in path
+    if path.endswith("/chat") or is_version:
         possible += OF_CHAT
+        if is_version:
+            possible.append(errors.TooManyVersions)
         done = operation["responses"]["200"]
         done["headers"] = {
             name: {"description": meaning, "schema": {"type": "integer"}}

@@ -62,7 +62,7 @@ COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
 LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
 
-VARIES = re.compile(r"(\bid|_id|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content)$")
+VARIES = re.compile(r"(\bid|_id|\.of|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content)$")
 """Values that are never the same twice, or that the model words as it likes."""
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -193,6 +193,8 @@ class Reader:
         for variable, key in (("CONVERSATION", "conversation_id"), ("TURN", "turn_id")):
             if isinstance(answer, dict) and isinstance(answer.get(key), str):
                 self._variables[variable] = answer[key]
+        if isinstance(answer, dict) and answer.get("messages"):
+            self._variables["MESSAGE"] = answer["messages"][-2]["id"]
 
 
 def answers_in(output: str) -> list[Any]:
@@ -532,7 +534,7 @@ async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
     offline_app: RunningApp,
 ) -> None:
     [line] = re.findall(
-        r"^(`transports/chat` → .*?`turns/store/settle`)$", read("README.md"), re.M | re.S
+        r"^(`transports/answering` → .*?`turns/store/settle`)$", read("README.md"), re.M | re.S
     )
     modules = re.findall(r"`([a-z_/]+)`", line)
     files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}

@@ -85,7 +85,7 @@ def old_snapshot() -> None:
         history = await past_turns(
             connection,
             turn.principal,
-            turn.conversation_id,
+            turn.id,
             before=turn.number,
             turns_max=1000,
         )
@@ -202,7 +202,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_queue": Mutant(
         "a turn waits for those before it",
         functions={
-            "turn_begin_1": (
+            "turn_begin_2": (
                 "IF NOT _is_new THEN\n            SELECT count(*) INTO waiting",
                 "IF false THEN\n            SELECT count(*) INTO waiting",
             )
@@ -211,7 +211,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_key": Mutant(
         "an Idempotency-Key is looked up",
         functions={
-            "turn_begin_1": (
+            "turn_begin_2": (
                 "    IF _key IS NOT NULL THEN",
                 "    _key := NULL;\n    IF _key IS NOT NULL THEN",
             )
@@ -221,12 +221,12 @@ MUTANTS: dict[str, Mutant] = {
         "a history is read after the lock is held",
         old_snapshot,
         functions={
-            "turn_begin_1": (
+            "turn_begin_2": (
                 "    waiting := 0;\n",
                 "    waiting := 0;\n    PERFORM set_config('taskchat.old', coalesce(turn_history_1("
                 "_bound_to, _conversation, 2147483647, 1000), ''), true);\n",
             ),
-            "turn_history_1": (
+            "turn_history_2": (
                 "BEGIN\n",
                 "BEGIN\n    IF coalesce(current_setting('taskchat.old', true), '') <> '' THEN\n"
                 "        RETURN current_setting('taskchat.old');\n    END IF;\n",

@@ -325,6 +325,7 @@ async def spend(database: Database, person: Person, of: RateLimits, times: int =
             lease_s=3600,
             queue_max=1000,
             active_max=None,
+            versions_max=5,
             needs=NOTHING,
             draining=lambda: False,
         )

@@ -95,6 +95,91 @@ async def test_exported_deleted_and_imported_it_is_the_same_export_again(
     assert (await imported(client, person, before))["turns"] == {"added": 0, "known": 4}
 
 
+async def test_branches_are_exported_and_come_back(client: httpx.AsyncClient) -> None:
+    person = Person()
+
+    async def version(message_id: str, message: str) -> dict[str, Any]:
+        answer = await client.put(
+            f"/api/{person.user_id}/messages/{message_id}",
+            json={"message": message},
+            headers=person.headers,
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    first = (await person.say(client, "Add task: Tea")).json()
+    talk = first["conversation_id"]
+    second = (await person.say(client, "Show my tasks", conversation_id=talk)).json()
+    await version(second["messages"][-2]["id"], "Complete task 1")
+    await version(first["messages"][0]["id"], "Add task: Coffee")
+    await person.say(client, "Show my tasks", conversation_id=talk)
+    before = await exported(client, person)
+    [conversation] = [line for line in before if line["type"] == "conversation"]
+    turns = [line for line in before if line["type"] == "turn"]
+    assert conversation["branch"] == [[4, 5]]
+    assert [(turn["follows"], turn["version_of"]) for turn in turns] == [
+        *((None, None), (None, None)),
+        *(([[1, 1]], 2), ([], 1), ([[4, 4]], None)),
+    ]
+    markdown = await client.get(
+        f"/api/{person.user_id}/export?format=markdown", headers=person.headers
+    )
+    assert "(another version of 2)" in markdown.text
+
+    await client.delete(f"/api/{person.user_id}", headers=person.headers)
+    await imported(client, person, before)
+    after = await exported(client, person)
+    assert without_ids(after) == without_ids(before)
+
+    path = f"/api/{person.user_id}/conversations"
+    [kept] = (await client.get(path, headers=person.headers)).json()["data"]
+    listed = await client.get(f"{path}/{kept['id']}/turns", headers=person.headers)
+    ids = [turn["id"] for turn in listed.json()["data"]]
+    assert kept["branch"] == ids[4]
+
+    async def said(turn: str | None = None) -> list[str]:
+        page = await client.get(
+            f"{path}/{kept['id']}/messages",
+            params={"branch": turn} if turn else {},
+            headers=person.headers,
+        )
+        return [one["content"] for one in page.json()["data"] if one["role"] == "user"]
+
+    assert await said() == ["Add task: Coffee", "Show my tasks"]
+    assert await said(ids[1]) == ["Add task: Tea", "Show my tasks"]
+    assert await said(ids[2]) == ["Add task: Tea", "Complete task 1"]
+    await person.say(client, "And again", conversation_id=kept["id"])
+    assert await said() == ["Add task: Coffee", "Show my tasks", "And again"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"follows": [[1, 2]]},
+        {"follows": [[0, 1]]},
+        {"follows": [[1]]},
+        {"follows": [["1", "1"]]},
+        {"follows": "{[1,1]}"},
+        {"version_of": 2},
+        {"version_of": 0},
+    ],
+)
+async def test_a_branch_that_cannot_be_is_refused(
+    client: httpx.AsyncClient, fields: dict[str, Any]
+) -> None:
+    person = Person()
+    first = (await person.say(client, "hello")).json()
+    await person.say(client, "hello", conversation_id=first["conversation_id"])
+    lines = await exported(client, person)
+    lines[3] |= fields
+    answer = await client.post(
+        f"/api/{person.user_id}/import",
+        content="".join(json.dumps(line) + "\n" for line in lines),
+        headers=person.headers | {"Content-Type": "application/x-ndjson"},
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "invalid_request")
+
+
 async def test_the_same_file_again_doubles_nothing(client: httpx.AsyncClient) -> None:
     lines, person = await exported(client, await busy_person(client)), Person()
     await imported(client, person, lines)

@@ -1,16 +1,29 @@
 """SQL of messages, with the tool calls of their turns. Every statement names the owner."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
-from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.conversations.schemas import ListedMessage, ToolCallOut
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
+
+_VERSIONS: Final = (
+    "WITH first AS (SELECT coalesce(t.version_of, t.number) AS number FROM turns AS t"
+    " WHERE t.user_id = :owner AND t.id = m.turn_id), version AS (SELECT t.id, t.number"
+    " FROM turns AS t, first WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.number = first.number UNION ALL SELECT t.id, t.number FROM turns AS t, first"
+    " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.version_of = first.number)"
+    " SELECT json_agg(json_build_array(version.id, md5(said.content)) ORDER BY version.number)"
+    " AS versions FROM version JOIN messages AS said"
+    " ON said.user_id = :owner AND said.turn_id = version.id AND said.position = 0"
+)
+"""The versions of a row's message: the turns that hold one, each with a hash of its wording."""
 
 
 def _page(beyond: str, order: str) -> TextClause:
@@ -18,17 +31,21 @@ def _page(beyond: str, order: str) -> TextClause:
     fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
     return text(
         "SELECT m.turn_number, m.position, m.id, m.turn_id, m.role, m.content, m.created_at,"
-        " called.calls, (SELECT min(t.number) FROM turns AS t WHERE t.user_id = :owner"
-        " AND t.conversation_id = :conversation"
+        " called.calls, other.versions, (SELECT min(t.number) FROM turns AS t"
+        " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
         " AND t.status IN ('queued', 'running', 'awaiting_feedback')) AS unfinished"
         " FROM (SELECT * FROM messages WHERE user_id = :owner AND conversation_id = :conversation"
-        f" AND {beyond} ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
+        f" AND {beyond}"
+        " AND (CAST(:branch AS text) IS NULL"
+        " OR turn_number <@ CAST(CAST(:branch AS text) AS int4multirange))"
+        f" ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
         " LEFT JOIN LATERAL ("
         f"SELECT json_agg(json_build_object({fields}) ORDER BY c.position) AS calls"
         " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
         # With the last message of the turn: the reply, or what got none.
         " AND m.position = (SELECT max(last.position) FROM messages AS last"
         " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
+        f" LEFT JOIN LATERAL ({_VERSIONS}) AS other ON CAST(:branch AS text) IS NOT NULL"
         f" ORDER BY m.turn_number {order}, m.position {order}"
     )
 
@@ -67,14 +84,30 @@ BEGINNING: Final = Place(0, 0, 0)
 END: Final = Place(2**31 - 1, 0, 0)
 
 
-def _message(row: AnyRow) -> MessageOut:
-    return MessageOut.model_construct(
+def _versions(row: AnyRow) -> Iterator[UUID]:
+    """The turns that hold the versions of a message, in order; none if there is only one.
+
+    A reply's are the turns in which the same was said; a user's message has one for each wording.
+    """
+    turns = [(UUID(id_), wording) for id_, wording in json.loads(row.versions or "[]")]
+    own = dict(turns).get(row.turn_id)
+    if row.role == "assistant":
+        found = [id_ for id_, wording in turns if wording == own]
+    else:
+        newest = {wording: id_ for id_, wording in turns}
+        found = [row.turn_id if wording == own else id_ for wording, id_ in newest.items()]
+    return iter(found if len(found) > 1 else ())
+
+
+def _message(row: AnyRow) -> ListedMessage:
+    return ListedMessage.model_construct(
         id=row.id,
         turn_id=row.turn_id,
         role=row.role,
         content=row.content,
         created_at=row.created_at,
         tool_calls=[ToolCallOut.model_validate(call) for call in json.loads(row.calls or "[]")],
+        versions=list(_versions(row)),
     )
 
 
@@ -84,14 +117,15 @@ async def messages_before(
     conversation_id: UUID,
     before: Place,
     *,
+    branch: str | None,
     limit: int,
-) -> tuple[list[MessageOut], Place | None]:
-    """The newest messages before a place, in order.
+) -> tuple[list[ListedMessage], Place | None]:
+    """The newest messages of a branch before a place, in order.
 
     Returns:
         The messages, and the place before which older ones stand, if there are any.
     """
-    rows = await _rows(_NEWEST, connection, principal, conversation_id, before, limit)
+    rows = await _rows(_NEWEST, connection, principal, conversation_id, before, branch, limit)
     shown = rows[:limit][::-1]
     older = None
     if len(rows) > limit:
@@ -106,14 +140,15 @@ async def messages_after(
     conversation_id: UUID,
     after: Place,
     *,
+    branch: str | None,
     limit: int,
-) -> tuple[list[MessageOut], Place | None]:
-    """The oldest messages after a place, in order.
+) -> tuple[list[ListedMessage], Place | None]:
+    """The oldest messages of a branch after a place, in order.
 
     Returns:
         The messages, and the place after which further ones stand, if there are any.
     """
-    rows = await _rows(_FOLLOWING, connection, principal, conversation_id, after, limit)
+    rows = await _rows(_FOLLOWING, connection, principal, conversation_id, after, branch, limit)
     shown = rows[:limit]
     further = _place_after(after, shown[-1]) if len(rows) > limit else None
     return [_message(row) for row in shown], further
@@ -135,6 +170,7 @@ async def _rows(
     principal: Principal,
     conversation_id: UUID,
     place: Place,
+    branch: str | None,
     limit: int,
 ) -> Sequence[AnyRow]:
     """The rows of a page, and one more if there is one."""
@@ -146,6 +182,7 @@ async def _rows(
             "turn": place.turn,
             "position": place.position,
             "unanswered": place.unanswered,
+            "branch": branch,
             "rows_max": limit + 1,
         },
     )

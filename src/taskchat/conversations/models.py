@@ -20,6 +20,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 from sqlmodel import Field, SQLModel
 
 TITLE_CHARS_MAX: Final = 200
@@ -33,6 +34,7 @@ def _now_column() -> Column[datetime]:
 class Conversation(SQLModel, table=True):
     """One chat thread. `last_turn` counts and, by its update, locks.
 
+    `branch` holds the numbers of the turns that it shows, and is null while those are all.
     `summary` is what was said up to turn `summary_turn`, in short, where that is kept. `origin` is
     the first id of one that was imported.
     """
@@ -55,6 +57,7 @@ class Conversation(SQLModel, table=True):
     title: str | None = Field(default=None, sa_column=Column(String(TITLE_CHARS_MAX)))
     status: str = Field(sa_column=Column(String(16), nullable=False, server_default="active"))
     last_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    branch: Any = Field(default=None, sa_column=Column(INT4MULTIRANGE))
     summary: str | None = Field(default=None, sa_column=Column(Text))
     summary_turn: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     archived: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))

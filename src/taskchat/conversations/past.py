@@ -44,29 +44,47 @@ class Summary:
 
 _KEEP_SUMMARY: Final = text(
     "UPDATE conversations SET summary = :summary, summary_turn = :until"
-    " WHERE user_id = :owner AND id = :conversation AND summary_turn = :after"
+    " WHERE user_id = :owner AND id = :conversation AND CASE"
+    " WHEN branch IS NULL THEN summary_turn = :after"
+    # Of the branch that is shown; a summary of another one is none.
+    " ELSE CAST(:until AS int) <@ branch"
+    " AND CASE WHEN summary_turn <@ branch THEN summary_turn ELSE 0 END = :after END"
 )
-_FIND_SUMMARY: Final = text(
-    "SELECT summary, summary_turn FROM conversations WHERE user_id = :owner AND id = :conversation"
+_FIND_SUMMARY: Final = text("SELECT summary, summary_turn FROM turn_summary_1(:owner, :turn)")
+_HISTORY: Final = text("SELECT turn_history_2(:owner, :turn, :before, :turns_max)")
+_OLDEST: Final = text(
+    "SELECT max(oldest.number) FROM (SELECT t.number FROM turns AS t, turns AS last"
+    " WHERE last.user_id = :owner AND last.id = :turn"
+    " AND t.user_id = :owner AND t.conversation_id = last.conversation_id"
+    " AND t.number > :after AND t.number < :before"
+    " AND (last.path IS NULL OR t.number <@ last.path OR t.number = last.number)"
+    " ORDER BY t.number LIMIT :turns_max) AS oldest"
 )
-_HISTORY: Final = text("SELECT turn_history_1(:owner, :conversation, :before, :turns_max)")
 
 
 async def past_turns(
     connection: Connection,
     principal: Principal,
-    conversation_id: UUID,
+    turn_id: UUID,
     *,
     before: int,
     turns_max: int,
 ) -> list[PastTurn]:
-    """The newest turns before this one, newest first. All of them are over when it may run."""
+    """The newest turns that a turn follows, newest first. All of them are over when it may run.
+
+    Args:
+        connection: Where to look.
+        principal: The turn's user.
+        turn_id: The turn.
+        before: Only those below this number; above the turn's own it counts among them.
+        turns_max: The most to return.
+    """
     return past_turns_in(
         await connection.scalar(
             _HISTORY,
             {
                 "owner": principal.user_id,
-                "conversation": conversation_id,
+                "turn": turn_id,
                 "before": before,
                 "turns_max": turns_max,
             },
@@ -77,27 +95,29 @@ async def past_turns(
 async def turns_between(
     connection: Connection,
     principal: Principal,
-    conversation_id: UUID,
+    turn_id: UUID,
     *,
     after: int,
     before: int,
     turns_max: int,
 ) -> list[PastTurn]:
-    """The oldest turns between two, oldest first."""
-    # Turns are numbered without gaps.
-    before = min(before, after + turns_max + 1)
-    turns = await past_turns(
-        connection,
-        principal,
-        conversation_id,
-        before=before,
-        turns_max=max(0, before - after - 1),
-    )
-    return turns[::-1]
+    """The oldest turns between two numbers, oldest first, of those that a turn follows."""
+    values = {
+        "owner": principal.user_id,
+        "turn": turn_id,
+        "after": after,
+        "before": before,
+        "turns_max": turns_max,
+    }
+    last = await connection.scalar(_OLDEST, values)
+    if last is None:
+        return []
+    turns = await past_turns(connection, principal, turn_id, before=last + 1, turns_max=turns_max)
+    return [turn for turn in turns[::-1] if turn.number > after]
 
 
 def past_turns_in(history: str | None) -> list[PastTurn]:
-    """The turns in what the function `turn_history_1` returned."""
+    """The turns in what the function `turn_history_2` returned."""
     return [
         PastTurn(number=number, said=said, calls=calls or (), reply=reply)
         for number, said, calls, reply in (json.loads(history) if history else ())
@@ -105,14 +125,12 @@ def past_turns_in(history: str | None) -> list[PastTurn]:
 
 
 async def find_summary(
-    connection: Connection, principal: Principal, conversation_id: UUID
+    connection: Connection, principal: Principal, turn_id: UUID
 ) -> Summary | None:
-    """The summary of a conversation's beginning; None if the conversation is gone."""
-    rows = await connection.execute(
-        _FIND_SUMMARY, {"owner": principal.user_id, "conversation": conversation_id}
-    )
-    row = rows.one_or_none()
-    return Summary(row.summary, row.summary_turn) if row else None
+    """The summary of the beginning of what a turn follows; None if the turn is gone."""
+    rows = await connection.execute(_FIND_SUMMARY, {"owner": principal.user_id, "turn": turn_id})
+    row = rows.one()
+    return None if row.summary_turn is None else Summary(row.summary, row.summary_turn)
 
 
 async def keep_summary(

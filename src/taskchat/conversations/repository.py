@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy import Text, cast, func, literal_column, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 
 from taskchat.conversations.models import Conversation
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus
@@ -42,12 +43,36 @@ _PAUSE_IDLE = text(
     # One that is locked is just being talked in, or paused by another process.
     " ORDER BY c.updated_at LIMIT :rows_max FOR UPDATE OF c SKIP LOCKED)"
 )
+_BRANCH = text(
+    "SELECT CASE WHEN CAST(:turn AS uuid) IS NULL THEN CAST(c.branch AS text) ELSE ("
+    "SELECT CAST(coalesce(last.path, int4multirange(int4range(1, last.number)))"
+    " + int4multirange(int4range(last.number, last.number + 1)) AS text)"
+    " FROM turns AS this, turns AS last WHERE this.user_id = :owner"
+    " AND this.conversation_id = c.id AND this.id = :turn"
+    " AND last.user_id = :owner AND last.conversation_id = c.id AND (last.number = this.number"
+    " OR this.number <@ last.path"
+    " OR (this.path IS NULL AND last.path IS NULL AND this.number < last.number))"
+    " ORDER BY last.number DESC LIMIT 1) END"
+    " FROM conversations AS c WHERE c.user_id = :owner AND c.id = :conversation"
+)
+_last_of_branch = (
+    select(literal_column("turns.id"))
+    .select_from(text("turns"))
+    .where(
+        text(
+            "turns.user_id = conversations.user_id AND turns.conversation_id = conversations.id"
+            " AND turns.number = upper(conversations.branch) - 1"
+        )
+    )
+    .scalar_subquery()
+)
 _conversation_columns = (
     _conversations.c.id,
     _conversations.c.title,
     _conversations.c.status,
     _conversations.c.archived,
     _conversations.c.last_turn.label("turns"),
+    _last_of_branch.label("branch"),
     _conversations.c.summary,
     _conversations.c.created_at,
     _conversations.c.updated_at,
@@ -109,6 +134,7 @@ async def change_conversation(
     title: str | None,
     status: ConversationStatus | None,
     archived: bool | None,
+    branch: str | None,
     is_activity: bool,
 ) -> ConversationOut:
     """Change what is given of a conversation that is held.
@@ -120,10 +146,13 @@ async def change_conversation(
         title: Its new title.
         status: Its new status.
         archived: Whether it is archived from now on.
+        branch: The numbers of the turns that it shows from now on, as `branch_with` has them.
         is_activity: Whether this counts as activity, as a message does.
     """
     changes = {"title": title, "status": status, "archived": archived}
     values: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    if branch is not None:
+        values["branch"] = cast(cast(branch, Text), INT4MULTIRANGE)
     if is_activity:
         values["updated_at"] = func.now()
     rows = await connection.execute(
@@ -136,6 +165,26 @@ async def change_conversation(
         .returning(*_conversation_columns)
     )
     return _conversation(rows.one())
+
+
+async def branch_with(
+    connection: Connection, principal: Principal, conversation_id: UUID, turn_id: UUID | None
+) -> str | None:
+    """The numbers of the turns of a branch of a conversation, as Postgres writes a multirange.
+
+    Args:
+        connection: Where to look.
+        principal: The conversation's owner.
+        conversation_id: The conversation.
+        turn_id: A turn of the branch, which goes on to its newest turn; None for what is shown.
+
+    Returns:
+        None if all turns are shown, because there is only one branch; or if the conversation has no
+        such turn.
+    """
+    values = {"owner": principal.user_id, "conversation": conversation_id, "turn": turn_id}
+    branch: str | None = await connection.scalar(_BRANCH, values)
+    return branch
 
 
 async def replace_title(

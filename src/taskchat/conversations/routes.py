@@ -20,9 +20,10 @@ from taskchat.conversations.schemas import (
     Archived,
     ConversationOut,
     ConversationStatus,
-    MessageOut,
+    ListedMessage,
+    PlainUUID,
 )
-from taskchat.conversations.service import no_conversation
+from taskchat.conversations.service import find_branch, no_conversation
 from taskchat.errors import Detail, InvalidRequest, NotFound
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.pages import (
@@ -130,8 +131,15 @@ async def list_messages(
             "of all."
         ),
     ] = None,
-) -> Page[MessageOut]:
-    """What was said, in order, with the tool calls.
+    branch: Annotated[
+        PlainUUID | None,
+        Query(
+            description="A turn: the branch that holds it, up to its newest turn, instead of the "
+            "one that the conversation shows."
+        ),
+    ] = None,
+) -> Page[ListedMessage]:
+    """What was said on one branch, in order, with the tool calls.
 
     From the beginning, or from behind `after`; with `before`, the page that ends there, and with
     `before=end` the newest. Of a page that was asked for by `before`, `next_cursor` goes on in that
@@ -150,7 +158,13 @@ async def list_messages(
     read = messages_before if before is not None else messages_after
     async with database.transaction(principal) as connection:
         await _owned(connection, principal, conversation_id)
-        shown, further = await read(connection, principal, conversation_id, place, limit=limit)
+        if branch is None:
+            numbers = await repository.branch_with(connection, principal, conversation_id, None)
+        else:
+            numbers = await find_branch(connection, principal, conversation_id, branch)
+        shown, further = await read(
+            connection, principal, conversation_id, place, branch=numbers, limit=limit
+        )
     return Page(
         data=shown,
         has_more=further is not None,

@@ -1,12 +1,26 @@
 """Conversations, messages and tool calls as they look on the wire."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.models import TITLE_CHARS_MAX
+from taskchat.texts import uuid_of
+
+
+def _plain_uuid(value: object) -> UUID:
+    # pydantic's own parsing is laxer, and its error repeats the offending character.
+    parsed = uuid_of(value) if isinstance(value, str) else None
+    if parsed is None:
+        raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
+    return parsed
+
+
+PlainUUID = Annotated[UUID, BeforeValidator(_plain_uuid)]
+"""An id in its only accepted spelling."""
 
 ConversationStatus = Literal["active", "paused", "ended"]
 Archived = Literal["false", "true", "all"]
@@ -39,6 +53,15 @@ class MessageOut(BaseModel):
     tool_calls: list[ToolCallOut]
 
 
+class ListedMessage(MessageOut):
+    """One message of a list, with its other versions."""
+
+    versions: list[UUID] = Field(
+        description="Turns that hold the versions of this message, itself among them, in order of "
+        "their first; empty if there is only one. A reply's are those to the same wording."
+    )
+
+
 class ConversationOut(BaseModel):
     """One conversation."""
 
@@ -46,7 +69,10 @@ class ConversationOut(BaseModel):
     title: str | None
     status: ConversationStatus
     archived: bool
-    turns: int = Field(description="Turns accepted so far.")
+    turns: int = Field(description="Turns accepted so far, of all branches.")
+    branch: UUID | None = Field(
+        description="The last turn of the branch that it shows; null while there is only one."
+    )
     summary: str | None = Field(
         description="What was said longer ago than a model is shown, in short, where it is kept."
     )
@@ -66,3 +92,8 @@ class ConversationChange(BaseModel):
         None, description="An ended conversation takes no more turns and stays ended."
     )
     archived: bool | None = Field(None, description="Whether the list leaves it out.")
+    branch: PlainUUID | None = Field(
+        None,
+        description="A turn: the conversation shows, and goes on with, the branch that holds it, "
+        "up to its newest turn.",
+    )

@@ -45,6 +45,7 @@ async def change_conversation(
     title: str | None = None,
     status: ConversationStatus | None = None,
     archived: bool | None = None,
+    branch: UUID | None = None,
     active_max: int | None,
     process: UUID,
 ) -> ConversationOut:
@@ -57,17 +58,18 @@ async def change_conversation(
         title: Its new title.
         status: Its new status.
         archived: Whether it is archived from now on.
+        branch: A turn of the branch that it shows from now on.
         active_max: The most conversations of the user that may be active; None means any number.
         process: This process; if the conversation ends, all others are told.
 
     Raises:
         InvalidRequest: nothing is given, or the title breaks a rule.
-        NotFound: the principal has no such conversation.
+        NotFound: the principal has no such conversation, or it has no such turn.
         ConversationEnded: it would go on after its end.
         TooManyActive: the user has as many active ones as they may.
     """
-    if title is None and status is None and archived is None:
-        raise _invalid("change", "needs at least one of title, status and archived")
+    if (title, status, archived, branch) == (None,) * 4:
+        raise _invalid("change", "needs at least one of title, status, archived and branch")
     title = None if title is None else checked_title(title)
     before = await repository.hold_conversation(connection, principal, conversation_id)
     if before is None:
@@ -77,6 +79,9 @@ async def change_conversation(
             "This conversation has ended and stays so; start another.",
             conversation_id=conversation_id,
         )
+    numbers = None
+    if branch is not None:
+        numbers = await find_branch(connection, principal, conversation_id, branch)
     # Or it would be paused again at the next look for idle ones.
     resumed = before == "paused" and status == "active"
     changed = await repository.change_conversation(
@@ -86,6 +91,7 @@ async def change_conversation(
         title=title,
         status=status,
         archived=archived,
+        branch=numbers,
         is_activity=resumed,
     )
     if resumed:
@@ -93,6 +99,23 @@ async def change_conversation(
     if status == "ended":
         await repository.tell_end(connection, conversation_id, end="ended", process=process)
     return changed
+
+
+async def find_branch(
+    connection: Connection, principal: Principal, conversation_id: UUID, turn_id: UUID
+) -> str:
+    """The branch of a conversation that holds a turn, as `branch_with` has it.
+
+    Raises:
+        NotFound: the conversation has no such turn.
+    """
+    branch = await repository.branch_with(connection, principal, conversation_id, turn_id)
+    if branch is None:
+        raise NotFound(
+            f"This conversation has no turn {turn_id}. List its turns to see their ids.",
+            conversation_id=conversation_id,
+        )
+    return branch
 
 
 async def _check_fit(

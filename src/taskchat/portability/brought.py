@@ -51,6 +51,8 @@ def brought(
     return BroughtTurn(
         id=turn_id,
         number=number,
+        follows=line.follows,
+        version_of=line.version_of,
         channel=line.channel,
         status=status,
         model=line.model,
@@ -112,7 +114,7 @@ def _answer(
                 tool_calls=shown,
             ),
         ],
-        has_more=line.number > 1,
+        has_more=line.number > 1 if line.follows is None else bool(line.follows),
         model=line.model,
         usage=Usage(**line.usage.model_dump()),
     ).model_dump_json()

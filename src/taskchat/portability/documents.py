@@ -131,7 +131,8 @@ def markdown(line: Line) -> str:
 
 
 def _told(turn: TurnLine) -> list[str]:
-    parts = [f"\n### {turn.number}. User, {_time(turn.message.created_at)}\n\n"]
+    version = f" (another version of {turn.version_of})" if turn.version_of else ""
+    parts = [f"\n### {turn.number}. User, {_time(turn.message.created_at)}{version}\n\n"]
     parts.append(_quote(turn.message.content))
     parts += [_called(call) for call in turn.tool_calls]
     if turn.reply is not None:

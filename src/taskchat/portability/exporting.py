@@ -6,6 +6,7 @@ may be missing. A conversation ends with the turn that was its last when its lin
 """
 
 import datetime
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
@@ -130,7 +131,7 @@ async def _everything(reading: _Reading) -> Pages:
 
 
 async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:
-    yield [ConversationLine(**row)]
+    yield [ConversationLine(**{**row, "branch": _ranges(row.branch)})]
     after = 0
     while after < row.turn_count:
         rows = await reading.page(
@@ -173,12 +174,18 @@ def _task(user_id: str, row: AnyRow) -> TaskLine:
     return TaskLine(**{**row, "origin": origin})
 
 
+def _ranges(numbers: str | None) -> list[tuple[int, int]] | None:
+    return None if numbers is None else [(first, last) for first, last in json.loads(numbers)]
+
+
 def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
     failure = ErrorBody.model_validate_json(row.failure) if row.failure else None
     return TurnLine(
         id=row.id,
         conversation_id=conversation_id,
         number=row.number,
+        follows=_ranges(row.follows),
+        version_of=row.version_of,
         channel=row.channel,
         status=row.status,
         message=Said.model_validate_json(row.said),

@@ -12,6 +12,7 @@ Whatever the database holds fits these models, so that every export can be impor
 """
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -68,6 +69,22 @@ Id = Annotated[UUID, BeforeValidator(_id)]
 Text = Annotated[str, AfterValidator(_storable)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+TurnNumber = Annotated[int, Field(ge=1, le=TURNS_MAX)]
+Ranges = Annotated[
+    list[tuple[TurnNumber, TurnNumber]],
+    Field(description="Numbers of turns: the first and the last of each range."),
+]
+
+
+def _check_ranges(field: str, ranges: Sequence[tuple[int, int]] | None, last: int) -> None:
+    """Check that ranges come in order, and that the last one ends by a number."""
+    end = 0
+    for first, end_of_this in ranges or ():
+        if not end < first <= end_of_this <= last:
+            raise PydanticCustomError(
+                "ranges", "{field} has ranges out of order or out of bounds", {"field": field}
+            )
+        end = end_of_this
 
 
 class Part(BaseModel):
@@ -97,6 +114,7 @@ class ConversationLine(Part):
     summary: Text | None
     summary_turn: Count
     archived: bool = False
+    branch: Ranges | None = Field(None, description="The turns that it shows; null for all.")
     created_at: Moment
     updated_at: Moment
 
@@ -104,6 +122,7 @@ class ConversationLine(Part):
     def _sums_up_what_was_said(self) -> "ConversationLine":
         if self.summary_turn > self.turn_count:
             raise PydanticCustomError("summary", "sums up more turns than there are")
+        _check_ranges("branch", self.branch, self.turn_count)
         return self
 
 
@@ -161,7 +180,13 @@ class TurnLine(Part):
     type: Literal["turn"] = "turn"
     id: Id
     conversation_id: Id
-    number: Annotated[int, Field(ge=1, le=TURNS_MAX)]
+    number: TurnNumber
+    follows: Ranges | None = Field(
+        None, description="The turns before it on its branch; null for all before it."
+    )
+    version_of: TurnNumber | None = Field(
+        None, description="The turn with the first version of its message, if it is another one."
+    )
     channel: ChannelName
     status: TurnStatus
     message: Said
@@ -181,6 +206,9 @@ class TurnLine(Part):
             raise PydanticCustomError("turn", "is completed, but has no reply or no model")
         if len({call.call_id for call in self.tool_calls}) < len(self.tool_calls):
             raise PydanticCustomError("turn", "has two tool calls with one call_id")
+        _check_ranges("follows", self.follows, self.number - 1)
+        if self.version_of is not None and self.version_of >= self.number:
+            raise PydanticCustomError("turn", "is a version of a turn that comes after it")
         return self
 
 

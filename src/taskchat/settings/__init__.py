@@ -218,6 +218,9 @@ class Settings(BaseSettings):
     conversations_active_max: int = Field(0, ge=0, le=10_000)
     """Active conversations of one user; one more is refused with 409 and stored nowhere. 0 means
     any number."""
+    versions_max: int = Field(100, ge=1, le=10_000)
+    """Versions of one message, the first included; one more is refused with 409 and stored
+    nowhere. 1 means that nothing can be edited or regenerated."""
     queue_max: int = Field(200, ge=0, le=10_000)
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)

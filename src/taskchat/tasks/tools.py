@@ -234,6 +234,9 @@ TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
 
 TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
 
+LOOKING = frozenset(function.__name__ for function, hints in TOOLS if hints.read_only_hint)
+"""Tools that change nothing."""
+
 
 class _AsWritten(FuncMetadata):
     """Arguments as the caller wrote them.

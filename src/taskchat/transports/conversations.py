@@ -30,7 +30,7 @@ async def change_conversation(
     change: Annotated[ConversationChange, Depends(json_body(ConversationChange))],
     conversation_id: ConversationId,
 ) -> ConversationOut:
-    """Rename, archive, pause, resume or end a conversation."""
+    """Rename, archive, pause, resume or end a conversation, or go to another branch of it."""
     async with live.database.transaction(principal) as connection:
         changed = await service.change_conversation(
             connection,
@@ -39,6 +39,7 @@ async def change_conversation(
             title=change.title,
             status=change.status,
             archived=change.archived,
+            branch=change.branch,
             active_max=live.settings.active_max,
             process=live.turns.process,
         )

@@ -20,6 +20,7 @@ def new_message(
     circumstances: Circumstances,
     conversation_held: bool = False,
     shows_conversation: bool = False,
+    version_of: UUID | None = None,
 ) -> NewMessage:
     """A message that may become a turn.
 
@@ -33,6 +34,7 @@ def new_message(
         circumstances: What is known about the sender.
         conversation_held: Whether the sender is bound to the conversation, as a socket is.
         shows_conversation: Whether the answer is to show the conversation.
+        version_of: The turn with the first version of the message, if this is another one.
 
     Raises:
         InvalidRequest: it is too long.
@@ -50,4 +52,5 @@ def new_message(
         circumstances=circumstances,
         conversation_held=conversation_held,
         shows_conversation=shows_conversation,
+        version_of=version_of,
     )

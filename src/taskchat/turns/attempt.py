@@ -78,7 +78,12 @@ async def _run(
         job.settling = True
         events.status("responding")
         ended = await settle_completed(
-            ledger, start.message, reply, deps=deps, shows_conversation=job.shows_conversation
+            ledger,
+            start.message,
+            reply,
+            deps=deps,
+            shows_conversation=job.shows_conversation,
+            version=start.background.version,
         )
     if deps.settings.history_summary:
         deps.jobs.run_errand(_afterwards(sum_up, job.turn, deps))

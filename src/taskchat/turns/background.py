@@ -7,7 +7,8 @@ from taskchat.assistant.run import Needs
 from taskchat.conversations.past import PastTurn, Summary, find_summary, past_turns
 from taskchat.postgres.database import Connection
 from taskchat.tasks.repository import count_tasks
-from taskchat.turns.states import TurnRef
+from taskchat.turns import store
+from taskchat.turns.states import TurnRef, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +19,24 @@ class Background:
         history: What was said before, newest first.
         summary: A summary of what was said before that, if one is kept.
         open_tasks: How many open tasks the user has, if the instructions ask for it.
+        version: What is told of it, if its message is another version of an earlier one.
     """
 
     history: Sequence[PastTurn] = ()
     summary: Summary | None = None
     open_tasks: int | None = None
+    version: Version | None = None
 
 
-async def read_background(connection: Connection, turn: TurnRef, needs: Needs) -> Background:
+async def read_background(
+    connection: Connection, turn: TurnRef, needs: Needs, *, is_version: bool
+) -> Background:
     """Read the background of a turn whose earlier turns have all ended."""
     open_tasks = None
     if needs.open_tasks:
         open_tasks = await count_tasks(connection, turn.principal, status="pending")
-    return Background(*await read_past(connection, turn, needs), open_tasks)
+    version = await store.versions.told(connection, turn) if is_version else None
+    return Background(*await read_past(connection, turn, needs), open_tasks, version)
 
 
 async def read_past(
@@ -47,10 +53,10 @@ async def read_past(
         history = await past_turns(
             connection,
             turn.principal,
-            turn.conversation_id,
+            turn.id,
             before=turn.number,
             turns_max=needs.history_turns_max,
         )
     if turn.number > 1 and needs.summary:
-        summary = await find_summary(connection, turn.principal, turn.conversation_id)
+        summary = await find_summary(connection, turn.principal, turn.id)
     return history, summary

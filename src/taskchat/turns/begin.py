@@ -18,6 +18,7 @@ from taskchat.errors import (
     ServiceError,
     ShuttingDown,
     TooManyActive,
+    TooManyVersions,
     TurnInProgress,
 )
 from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed, refusal, spent
@@ -60,6 +61,7 @@ class NewMessage:
         conversation_held: Whether the sender is bound to its conversation, rather than naming it in
             each message: then the message that began it comes back with the id that it was given.
         shows_conversation: Whether the answer is to show the conversation.
+        version_of: The turn with the first version of the message, if this is another one.
     """
 
     content: str
@@ -70,6 +72,7 @@ class NewMessage:
     circumstances: Circumstances = NOTHING_KNOWN
     conversation_held: bool = False
     shows_conversation: bool = False
+    version_of: UUID | None = None
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -77,6 +80,8 @@ class NewMessage:
         if self.idempotency_key is None:
             return None
         body = [self.content, str(self.conversation_id) if self.conversation_id else None]
+        if self.version_of is not None:
+            body.append(str(self.version_of))
         return hashlib.sha256(json.dumps(body).encode()).digest()
 
 
@@ -113,6 +118,7 @@ async def begin(
     lease_s: float,
     queue_max: int,
     active_max: int | None,
+    versions_max: int,
     needs: Needs,
     draining: Callable[[], bool],
 ) -> Begun | TurnState:
@@ -127,6 +133,7 @@ async def begin(
         lease_s: How long it stays the owner without a sign of life.
         queue_max: The most turns of one conversation that may wait.
         active_max: The most conversations of one user that may be active; None means any number.
+        versions_max: The most versions of one message.
         needs: What a run has to be given besides the message.
         draining: Whether this process no longer takes new turns; asked once a connection is
             free for the message.
@@ -139,6 +146,7 @@ async def begin(
         ConversationEnded: it takes no more turns.
         ConversationBusy: too many turns wait in it already; nothing was stored.
         TooManyActive: too many other conversations are active; nothing was stored.
+        TooManyVersions: the message has as many as it may; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
         RateLimited: one of the user's limits is used up; nothing was stored.
         ShuttingDown: the turn is a new one, and this process takes no more.
@@ -184,6 +192,8 @@ async def begin(
         history_turns_max=needs.history_turns_max,
         with_summary=needs.summary,
         with_open_tasks=needs.open_tasks,
+        version_of=message.version_of,
+        versions_max=versions_max,
     )
     if beginning.known is not None:
         return _same_body(beginning.known, message)
@@ -208,7 +218,7 @@ async def begin(
         events,
         Claim(turn, attempt=1, deaths=0, channel=message.channel) if starts else None,
         message.circumstances,
-        Background(beginning.history, beginning.summary, beginning.open_tasks),
+        Background(beginning.history, beginning.summary, beginning.open_tasks, beginning.version),
     )
 
 
@@ -229,6 +239,8 @@ def _first_events(
         channel=message.channel,
         message_id=said.id,
         content=said.content,
+        # Of a plain message there is nothing to tell.
+        **({"version_of": message.version_of} if message.version_of else {}),
     )
     at_once, in_line = (
         stored(AgentStatus, turn, 2, said.created_at, status=status)
@@ -251,6 +263,8 @@ def _refused(outcome: str, message: NewMessage, queue_max: int) -> ServiceError:
             return ConversationEnded(conversation_id=conversation_id)
         case "crowded":
             return TooManyActive(conversation_id=conversation_id)
+        case "versions":
+            return TooManyVersions(conversation_id=conversation_id)
         case "busy":
             return ConversationBusy(
                 f"{queue_max} messages of this conversation are waiting already; this one "

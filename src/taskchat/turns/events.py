@@ -10,7 +10,8 @@ Every event is a JSON object that begins with these fields:
 
 and goes on with those of its type:
 
-    turn_started      number, channel, message_id, content: accepted, and the user's message stored
+    turn_started      number, channel, message_id, content, version_of: accepted, and the user's
+                      message stored; version_of is the turn of which it is another version, or null
     agent_status      status: queued, thinking, responding or awaiting_feedback
     openai_call       model: this model is being asked
     openai_response   model, prompt_tokens, completion_tokens, total_tokens, duration_ms
@@ -38,7 +39,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_json
 
 from taskchat.principal import ChannelName
-from taskchat.turns.schemas import ChatAnswer, ErrorBody
+from taskchat.turns.schemas import ChatAnswer, ErrorBody, VersionAnswer
 from taskchat.turns.states import TurnRef
 
 
@@ -60,6 +61,9 @@ class TurnStarted(EventBase):
     channel: ChannelName
     message_id: UUID
     content: str
+    version_of: UUID | None = Field(
+        None, description="The turn with the first version of its message, if it is another one."
+    )
 
 
 AgentState = Literal["queued", "thinking", "responding", "awaiting_feedback"]
@@ -162,7 +166,7 @@ class TurnCompleted(EventBase):
     """The turn ended well."""
 
     type: Literal["turn_completed"] = "turn_completed"
-    result: ChatAnswer
+    result: VersionAnswer | ChatAnswer
 
 
 class TurnFailed(EventBase):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 from sqlmodel import Field, SQLModel
 
 from taskchat.principal import Channel
@@ -40,6 +41,9 @@ class Turn(SQLModel, table=True):
 
     `attempt` is the fencing token: every write of a run names the attempt that it belongs to, and
     finds no row once another process has taken the turn over.
+
+    `path` holds the numbers of the turns that it follows, and is null if those are all before it.
+    `version_of` is the number of the first turn that follows the same, of another version of it.
     """
 
     __tablename__ = "turns"
@@ -59,6 +63,13 @@ class Turn(SQLModel, table=True):
             "idempotency_key",
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
+            "turns_versions_idx",
+            "user_id",
+            "conversation_id",
+            "version_of",
+            postgresql_where=text("version_of IS NOT NULL"),
         ),
         Index(
             "turns_unfinished_idx",
@@ -83,6 +94,8 @@ class Turn(SQLModel, table=True):
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     conversation_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     number: int = Field(sa_column=Column(Integer, nullable=False))
+    path: Any = Field(default=None, sa_column=Column(INT4MULTIRANGE))
+    version_of: int | None = Field(default=None, sa_column=Column(Integer))
     channel: str = Field(sa_column=Column(String(16), nullable=False))
     status: str = Field(sa_column=Column(String(32), nullable=False))
     attempt: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))

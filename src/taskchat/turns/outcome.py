@@ -1,7 +1,6 @@
 """How a turn ended, as it is stored and as it is repeated: the same bytes every time."""
 
-import json
-from typing import Final
+from pydantic_core import from_json, to_json
 
 from taskchat.errors import (
     InternalError,
@@ -13,12 +12,7 @@ from taskchat.errors import (
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
 from taskchat.turns import store
-from taskchat.turns.schemas import (
-    MESSAGES_SHOWN_MAX,
-    ChatAnswer,
-    ErrorBody,
-    MessageScope,
-)
+from taskchat.turns.schemas import MESSAGES_SHOWN_MAX, ErrorBody, MessageScope
 from taskchat.turns.states import Page, TurnRef, TurnState
 
 STORED_FAILURES: dict[str, type[ServiceError]] = {
@@ -67,7 +61,7 @@ async def answer_of(database: Database, state: TurnState, scope: MessageScope) -
         # A first turn's two messages are the whole conversation.
         return state.result.encode()
     page = state.page or await _page(database, state.turn)
-    return _showing(ChatAnswer.model_validate_json(state.result), page).encode()
+    return _showing(state.result, page)
 
 
 async def _page(database: Database, turn: TurnRef) -> Page:
@@ -75,13 +69,13 @@ async def _page(database: Database, turn: TurnRef) -> Page:
         return await store.settle.page_at(connection, turn, messages_max=MESSAGES_SHOWN_MAX)
 
 
-_FIELDS: Final = list(ChatAnswer.model_fields)
-_HEAD: Final = set(_FIELDS[: _FIELDS.index("messages")])
-_TAIL: Final = set(_FIELDS[_FIELDS.index("has_more") + 1 :])
-
-
-def _showing(answer: ChatAnswer, page: Page) -> str:
+def _showing(result: str, page: Page) -> bytes:
     """The answer's JSON with these messages, which are JSON already."""
-    head, tail = (answer.model_dump_json(include=fields) for fields in (_HEAD, _TAIL))
-    has_more = json.dumps(page.has_more)
-    return f'{head[:-1]},"messages":{page.messages},"has_more":{has_more},{tail[1:]}'
+    fields = from_json(result)
+    fields["has_more"] = page.has_more
+    shown = (
+        b'"%s":%s'
+        % (name.encode(), page.messages.encode() if name == "messages" else to_json(value))
+        for name, value in fields.items()
+    )
+    return b"{%s}" % b",".join(shown)

@@ -69,6 +69,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         number=row.number,
         channel=row.channel,
         status=row.status,
+        version_of=row.first_version,
         message=texts[0],
         reply=texts[1] if len(texts) > 1 else None,
         tool_calls=[call for _, call in calls],

@@ -180,7 +180,7 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
     said = await store.record.user_message(connection, turn)
     if said is None:
         raise turn_deleted()
-    background = await read_background(connection, turn, needs)
+    background = await read_background(connection, turn, needs, is_version=said.is_version)
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     if held.attempt > 1:

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.conversations.schemas import MessageOut, PlainUUID, ToolCallOut
 from taskchat.principal import ChannelName
-from taskchat.texts import is_storable, is_visible, uuid_of
+from taskchat.texts import is_storable, is_visible
+from taskchat.turns.states import Version
 from taskchat.usage.schemas import Dollars, ModelCallOut
 
 MESSAGES_SHOWN_MAX = 100
@@ -17,14 +18,6 @@ MESSAGES_SHOWN_MAX = 100
 
 TurnStatus = Literal["queued", "running", "awaiting_feedback", "completed", "failed", "cancelled"]
 MessageScope = Literal["all", "turn"]
-
-
-def _plain_uuid(value: object) -> UUID:
-    # pydantic's own parsing is laxer, and its error repeats the offending character.
-    parsed = uuid_of(value) if isinstance(value, str) else None
-    if parsed is None:
-        raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
-    return parsed
 
 
 def _message(value: str) -> str:
@@ -36,7 +29,6 @@ def _message(value: str) -> str:
     return value
 
 
-PlainUUID = Annotated[UUID, BeforeValidator(_plain_uuid)]
 MessageText = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_message)]
 """What a user says, trimmed and checked."""
 
@@ -53,6 +45,17 @@ class ChatRequest(BaseModel):
     conversation_id: PlainUUID | None = Field(
         None, description="The conversation to go on with; absent or null starts one."
     )
+
+
+class EditRequest(BaseModel):
+    """What PUT takes: another wording of a message."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"message": "Add task: Buy oat milk"}]},
+    )
+
+    message: MessageText = Field(description="1 to 5,000 characters after trimming.")
 
 
 class Usage(BaseModel):
@@ -80,6 +83,33 @@ class ChatAnswer(BaseModel):
     usage: Usage
 
 
+class VersionOut(BaseModel):
+    """Of what a turn is another version, and what its other versions have left behind."""
+
+    of: UUID = Field(description="The turn with the first version of the message.")
+    number: int = Field(description="Which version this is; the first is 1.")
+    changes_kept: int = Field(
+        description="Calls that changed tasks, in turns that this branch leaves out. Nothing of it "
+        "was undone."
+    )
+    note: str = Field(description="The same as a sentence, for people.")
+
+
+def version_out(version: Version) -> VersionOut:
+    """What is told of another version of a message."""
+    changes = version.changes_kept
+    note = "The turns that this branch leaves out changed no tasks."
+    if changes:
+        note = f"Task changes of the turns that this branch leaves out were not undone: {changes}."
+    return VersionOut(of=version.of, number=version.number, changes_kept=changes, note=note)
+
+
+class VersionAnswer(ChatAnswer):
+    """A completed turn whose message is another version of an earlier one."""
+
+    version: VersionOut
+
+
 class ErrorBody(BaseModel):
     """Every answer that is not a success."""
 
@@ -100,6 +130,9 @@ class ListedTurn(BaseModel):
     number: int = Field(description="Its place in the conversation, from 1, without gaps.")
     channel: ChannelName
     status: TurnStatus
+    version_of: UUID | None = Field(
+        description="The turn with the first version of its message, if it is another one."
+    )
     message: str
     created_at: datetime
     started_at: datetime | None
@@ -114,6 +147,9 @@ class TurnOut(BaseModel):
     number: int = Field(description="Its place in the conversation, from 1, without gaps.")
     channel: ChannelName
     status: TurnStatus
+    version_of: UUID | None = Field(
+        description="The turn with the first version of its message, if it is another one."
+    )
     message: str
     reply: str | None
     tool_calls: list[ToolCallOut]

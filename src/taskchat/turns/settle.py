@@ -19,15 +19,35 @@ from taskchat.turns.event_log import EventLog
 from taskchat.turns.events import AssistantReply, completed, failed
 from taskchat.turns.ledger import TurnLedger, TurnLost
 from taskchat.turns.outcome import failure_body
-from taskchat.turns.schemas import MESSAGES_SHOWN_MAX, ChatAnswer, Usage
-from taskchat.turns.states import Page, TurnRef, TurnState
+from taskchat.turns.schemas import (
+    MESSAGES_SHOWN_MAX,
+    ChatAnswer,
+    Usage,
+    VersionAnswer,
+    version_out,
+)
+from taskchat.turns.states import Page, TurnRef, TurnState, Version
 from taskchat.usage.repository import Call
 
 
 async def settle_completed(
-    ledger: TurnLedger, said: MessageOut, reply: str, *, deps: TurnDeps, shows_conversation: bool
+    ledger: TurnLedger,
+    said: MessageOut,
+    reply: str,
+    *,
+    deps: TurnDeps,
+    shows_conversation: bool,
+    version: Version | None = None,
 ) -> TurnState:
     """Store the reply and what it cost, and end the turn.
+
+    Args:
+        ledger: The record of this attempt.
+        said: The user's message.
+        reply: The assistant's.
+        deps: What a turn needs.
+        shows_conversation: Whether whoever waits wants to see the conversation.
+        version: What is told of it, if the message is another version of an earlier one.
 
     Raises:
         TurnLost: another process runs the turn now.
@@ -49,10 +69,12 @@ async def settle_completed(
         response=reply,
         tool_calls=calls,
         messages=[said, message],
-        has_more=turn.number > 1,
+        has_more=turn.number > 1 if version is None else version.follows,
         model=ledger.answers[-1].model,
         usage=_usage(ledger.answers),
     )
+    if version is not None:
+        answer = VersionAnswer(**dict(answer), version=version_out(version))
     result = answer.model_dump_json()
     async with ledger.events.carried() as events:
         events.add(AssistantReply, message_id=message.id, content=reply)

@@ -50,6 +50,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """What is told of a turn whose message is another version of an earlier one.
+
+    Attributes:
+        of: The turn with the first version.
+        number: Which version it is; the first is 1.
+        follows: Whether there is a turn before it.
+        changes_kept: How many calls of the turns that its branch leaves out changed tasks.
+    """
+
+    of: UUID
+    number: int
+    follows: bool
+    changes_kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """The newest messages of a conversation.
 

@@ -40,11 +40,11 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
     record = AnswersOnly()
     try:
         async with deps.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-            kept = await find_summary(connection, turn.principal, turn.conversation_id)
+            kept = await find_summary(connection, turn.principal, turn.id)
             newest = await past_turns(
                 connection,
                 turn.principal,
-                turn.conversation_id,
+                turn.id,
                 before=turn.number + 1,
                 turns_max=max(1, needs.history_turns_max),
             )
@@ -53,11 +53,13 @@ async def sum_up(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
             fallen = await turns_between(
                 connection,
                 turn.principal,
-                turn.conversation_id,
+                turn.id,
                 after=kept.until,
                 before=_oldest(newest, needs, share=0.5),
                 turns_max=max(1, needs.history_turns_max),
             )
+        if not fallen:
+            return ()
         # At least one, or the same turn would be in the way for ever.
         covered = (
             fitting_turns(

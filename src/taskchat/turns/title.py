@@ -36,9 +36,7 @@ async def entitle(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
     owner, conversation = turn.principal, turn.conversation_id
     try:
         async with deps.database.transaction(owner, Precedence.ACCEPTED) as connection:
-            said = await past_turns(
-                connection, owner, conversation, before=turn.number + 1, turns_max=1
-            )
+            said = await past_turns(connection, owner, turn.id, before=turn.number + 1, turns_max=1)
         if not said:
             return ()
         written = await deps.assistant.entitle("\n".join(told_lines(said)), record)

@@ -16,24 +16,28 @@ _IS_THERE = text(
 )
 _BRING_CONVERSATION = text(
     "INSERT INTO conversations AS c (user_id, id, origin, title, status, last_turn, summary,"
-    " summary_turn, archived, created_at, updated_at) VALUES (:owner, :conversation, :origin,"
-    " :title, :status, :turn_count, :summary, :summary_turn, :archived, :created_at, :updated_at)"
+    " summary_turn, archived, branch, created_at, updated_at) VALUES (:owner, :conversation,"
+    " :origin, :title, :status, :turn_count, :summary, :summary_turn, :archived,"
+    " CAST(CAST(:branch AS text) AS int4multirange), :created_at, :updated_at)"
     # Numbers up to here are the import's: what is said meanwhile comes after them.
     " ON CONFLICT (user_id, id) DO UPDATE SET"
+    " branch = CASE WHEN c.last_turn < excluded.last_turn THEN excluded.branch ELSE c.branch END,"
     " last_turn = greatest(c.last_turn, excluded.last_turn) RETURNING c.xmax = 0 AS added"
 )
 _BRING_TURNS = text(
-    "WITH turn AS (INSERT INTO turns (user_id, id, conversation_id, number, channel, status,"
-    " attempt, model, model_calls, input_tokens, output_tokens, result, created_at, started_at,"
-    " finished_at) SELECT :owner, t.id, :conversation, t.number, t.channel, t.status, 1, t.model,"
+    "WITH turn AS (INSERT INTO turns (user_id, id, conversation_id, number, path, version_of,"
+    " channel, status, attempt, model, model_calls, input_tokens, output_tokens, result,"
+    " created_at, started_at, finished_at) SELECT :owner, t.id, :conversation, t.number,"
+    " CAST(t.path AS int4multirange), t.version_of, t.channel, t.status, 1, t.model,"
     " t.model_calls, t.input_tokens, t.output_tokens, t.result, t.created_at, t.started_at,"
     " t.finished_at FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]),"
-    " CAST(:channels AS text[]), CAST(:statuses AS text[]), CAST(:models AS text[]),"
+    " CAST(:paths AS text[]), CAST(:versions AS int[]), CAST(:channels AS text[]),"
+    " CAST(:statuses AS text[]), CAST(:models AS text[]),"
     " CAST(:model_calls AS int[]), CAST(:inputs AS int[]), CAST(:outputs AS int[]),"
     " CAST(:results AS text[]), CAST(:created AS timestamptz[]),"
     " CAST(:started AS timestamptz[]), CAST(:finished AS timestamptz[]))"
-    " AS t(id, number, channel, status, model, model_calls, input_tokens, output_tokens, result,"
-    " created_at, started_at, finished_at)"
+    " AS t(id, number, path, version_of, channel, status, model, model_calls, input_tokens,"
+    " output_tokens, result, created_at, started_at, finished_at)"
     " ON CONFLICT DO NOTHING RETURNING id, number),"
     " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
     " role, content, created_at) SELECT :owner, m.id, :conversation, turn.id, turn.number,"
@@ -85,6 +89,8 @@ class BroughtTurn:
 
     id: UUID
     number: int
+    follows: Sequence[tuple[int, int]] | None
+    version_of: int | None
     channel: str
     status: str
     model: str | None
@@ -97,6 +103,13 @@ class BroughtTurn:
     finished_at: datetime.datetime
     messages: Sequence[BroughtMessage]
     calls: Sequence[BroughtCall]
+
+
+def _multirange(ranges: Sequence[tuple[int, int]] | None) -> str | None:
+    """Ranges of numbers as Postgres writes them."""
+    if ranges is None:
+        return None
+    return "{" + ",".join(f"[{first},{last}]" for first, last in ranges) + "}"
 
 
 async def has_conversation(
@@ -115,6 +128,7 @@ async def bring_conversation(
         "owner": principal.user_id,
         "conversation": conversation_id,
         **line.model_dump(exclude={"type", "id"}),
+        "branch": _multirange(line.branch),
     }
     return bool(await connection.scalar(_BRING_CONVERSATION, values))
 
@@ -133,6 +147,8 @@ async def bring_turns(
         "conversation": conversation_id,
         "ids": [turn.id for turn in turns],
         "numbers": [turn.number for turn in turns],
+        "paths": [_multirange(turn.follows) for turn in turns],
+        "versions": [turn.version_of for turn in turns],
         "channels": [turn.channel for turn in turns],
         "statuses": [turn.status for turn in turns],
         "models": [turn.model for turn in turns],

@@ -10,9 +10,17 @@ from sqlalchemy import text
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
 
+_RANGES: Final = (
+    "CASE WHEN {numbers} IS NOT NULL THEN coalesce((SELECT json_agg("
+    "json_build_array(lower(r), upper(r) - 1) ORDER BY lower(r))"
+    " FROM unnest({numbers}) AS r), '[]') END"
+)
+"""A multirange of numbers of turns, as JSON."""
+
 _CONVERSATION_COLUMNS: Final = (
     "id, coalesce(origin, id) AS origin, title, status, last_turn AS turn_count, summary,"
-    " summary_turn, archived, created_at, updated_at"
+    " summary_turn, archived, created_at, updated_at,"
+    f" {_RANGES.format(numbers='branch')} AS branch"
 )
 _CONVERSATION = text(
     f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
@@ -28,7 +36,8 @@ _SAID: Final = (
     " WHERE m.user_id = :owner AND m.turn_id = t.id AND m.position = {position})"
 )
 _TURNS = text(
-    "SELECT t.id, t.number, t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
+    f"SELECT t.id, t.number, {_RANGES.format(numbers='t.path')} AS follows, t.version_of,"
+    " t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
     " t.output_tokens, t.created_at, t.started_at, t.finished_at,"
     " CASE WHEN t.status IN ('failed', 'cancelled') THEN t.result END AS failure,"
     # Each of these is looked up turn by turn. As joins, a planner may read all that the user has

@@ -30,10 +30,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from taskchat.conversations.schemas import PlainUUID
 from taskchat.http.requests import has_unique_keys
 from taskchat.limits.schemas import RateLevelOut
 from taskchat.texts import is_storable
-from taskchat.turns.schemas import MessageText, PlainUUID
+from taskchat.turns.schemas import MessageText
 
 ID_CHARS_MAX: Final = 64
 """The longest id that a client may give a frame; a UUID has 36 characters."""

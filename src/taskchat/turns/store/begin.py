@@ -1,4 +1,4 @@
-"""The database's part of a turn's beginning: alembic/functions/turn_begin_1.sql."""
+"""The database's part of a turn's beginning: alembic/functions/turn_begin_2.sql."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,10 +11,11 @@ from taskchat.conversations.past import PastTurn, Summary, past_turns_in
 from taskchat.postgres.database import Database, Function
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Channel, Principal
-from taskchat.turns.states import TurnRef, TurnState
+from taskchat.tasks.tools import LOOKING
+from taskchat.turns.states import TurnRef, TurnState, Version
 
 TURN_BEGIN: Final = Function(
-    "turn_begin_1",
+    "turn_begin_2",
     "key",
     "fingerprint",
     "draining",
@@ -41,6 +42,9 @@ TURN_BEGIN: Final = Function(
     "history_turns_max",
     "with_summary",
     "with_open_tasks",
+    "version_of",
+    "versions_max",
+    "looking",
 )
 
 
@@ -49,7 +53,8 @@ class Beginning:
     """What became of a message.
 
     Attributes:
-        outcome: begun, known, draining, not_found, ended, crowded, limited, busy or taken.
+        outcome: begun, known, draining, not_found, ended, crowded, limited, busy, versions or
+            taken.
         known: The turn that has its key, if it is known.
         number: The turn's place in its conversation, if it is begun.
         waiting: How many turns of the conversation were unfinished.
@@ -59,6 +64,7 @@ class Beginning:
         history: The newest turns before it, newest first.
         summary: A summary of what was said before that.
         open_tasks: How many open tasks its user has; None if nobody asked.
+        version: What is told of it, if it may start and is another version of an earlier one.
     """
 
     outcome: str
@@ -70,6 +76,7 @@ class Beginning:
     history: list[PastTurn]
     summary: Summary | None
     open_tasks: int | None
+    version: Version | None
 
 
 async def begin(
@@ -100,6 +107,8 @@ async def begin(
     history_turns_max: int,
     with_summary: bool,
     with_open_tasks: bool,
+    version_of: UUID | None,
+    versions_max: int,
 ) -> Beginning:
     """Accept a message, in one transaction.
 
@@ -130,6 +139,8 @@ async def begin(
         history_turns_max: The most turns of history to read.
         with_summary: Whether to read the conversation's summary.
         with_open_tasks: Whether to count the user's open tasks.
+        version_of: The turn with the first version of the message, if this is another one.
+        versions_max: The most versions of one message.
 
     Raises:
         DatabaseError: nothing was stored, or the outcome is unknown.
@@ -163,6 +174,9 @@ async def begin(
             "history_turns_max": history_turns_max,
             "with_summary": with_summary,
             "with_open_tasks": with_open_tasks,
+            "version_of": version_of,
+            "versions_max": versions_max,
+            "looking": list(LOOKING),
         }
 
     row = await database.call(principal, TURN_BEGIN, values, Precedence.ARRIVING)
@@ -176,6 +190,9 @@ async def begin(
         history=past_turns_in(row.history),
         summary=None if row.summary_turn is None else Summary(row.summary, row.summary_turn),
         open_tasks=row.open_tasks,
+        version=Version(row.version_of, row.version, row.follows, row.changes_kept)
+        if row.version_of
+        else None,
     )
 
 

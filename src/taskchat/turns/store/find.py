@@ -15,7 +15,17 @@ from taskchat.turns.store.settle import WAKE_CHANNEL
 
 _turns = table_of(Turn)
 _messages = table_of(Message)
-_WHOLE = select(_turns).where(
+_first = _turns.alias("first")
+_first_version = (
+    select(_first.c.id)
+    .where(
+        _first.c.user_id == _turns.c.user_id,
+        _first.c.conversation_id == _turns.c.conversation_id,
+        _first.c.number == _turns.c.version_of,
+    )
+    .scalar_subquery()
+)
+_WHOLE = select(_turns, _first_version.label("first_version")).where(
     _turns.c.user_id == bindparam("owner"), _turns.c.id == bindparam("turn")
 )
 _TEXTS = (
@@ -30,6 +40,7 @@ _LISTED = (
         _turns.c.number,
         _turns.c.channel,
         _turns.c.status,
+        _first_version.label("version_of"),
         _messages.c.content.label("message"),
         _turns.c.created_at,
         _turns.c.started_at,
@@ -92,7 +103,7 @@ async def _state(
 
 
 async def whole(connection: Connection, principal: Principal, turn_id: UUID) -> AnyRow | None:
-    """All columns of the principal's turn of this id."""
+    """All columns of the principal's turn of this id, and `first_version`, a turn's id."""
     rows = await connection.execute(_WHOLE, {"owner": principal.user_id, "turn": turn_id})
     return rows.one_or_none()
 

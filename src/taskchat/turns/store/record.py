@@ -57,7 +57,13 @@ TURN_CALL: Final = Function(
     "result_head",
 )
 _SAID = (
-    select(_messages.c.content, _messages.c.id, _messages.c.created_at, _turns.c.circumstances)
+    select(
+        _messages.c.content,
+        _messages.c.id,
+        _messages.c.created_at,
+        _turns.c.circumstances,
+        _turns.c.version_of.is_not(None).label("is_version"),
+    )
     .join(_turns, (_turns.c.user_id == _messages.c.user_id) & (_turns.c.id == _messages.c.turn_id))
     .where(
         _messages.c.user_id == bindparam("owner"),
@@ -164,7 +170,11 @@ async def call_tool(
 
 
 async def user_message(connection: Connection, turn: TurnRef) -> AnyRow | None:
-    """What the user said in a turn: content, id, created_at, circumstances; None if it is gone."""
+    """What the user said in a turn; None if it is gone.
+
+    Returns:
+        content, id, created_at, circumstances, is_version.
+    """
     rows = await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
     return rows.one_or_none()
 

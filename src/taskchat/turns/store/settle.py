@@ -173,7 +173,7 @@ async def keep_usage(connection: Connection, turn: TurnRef, calls: Sequence[Call
     await record_usage(connection, turn.principal, turn.id, calls)
 
 
-_PAGE = text("SELECT * FROM conversation_page_1(:owner, :conversation, :until, :messages_max)")
+_PAGE = text("SELECT * FROM conversation_page_2(:owner, :conversation, :until, :messages_max)")
 
 
 async def page_at(connection: Connection, turn: TurnRef, *, messages_max: int) -> Page:
