@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +127,11 @@ class Stage:
         self, service: Service, message: str, **options: Any
     ) -> asyncio.Task[httpx.Response]:
         """POST a message in the background."""
-        post = asyncio.create_task(self.post(service, message, **options))
+        return self.spawn(self.post(service, message, **options))
+
+    def spawn(self, request: Coroutine[Any, Any, httpx.Response]) -> asyncio.Task[httpx.Response]:
+        """Make a request in the background."""
+        post = asyncio.create_task(request)
         self._posts.append(post)
         return post
 
@@ -169,6 +174,12 @@ class Stage:
         stored = await self.stored(key)
         assert stored is not None, f"no turn has the key {key}"
         return stored
+
+    async def begun(self, key: str, *, within_s: float = 15) -> Stored:
+        """What the database holds of a turn, once it is there."""
+        return await until(
+            lambda: self.stored(key), within_s=within_s, what=f"the turn {key} begins"
+        )
 
     async def ended(self, key: str, *, within_s: float = 15) -> Stored:
         """The same, once the turn is over."""
