@@ -136,6 +136,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "channel": Channel.SSE,
         "message_id": new_id(),
         "content": 'Größe "\\ 😀\n\x7f',
+        "version_of": None,
     },
     "agent_status": {"status": "thinking"},
     "openai_call": {"model": "gpt"},

@@ -405,7 +405,8 @@ async def test_a_stream_tells_of_what_it_is_a_version(running_app: AppMaker) -> 
         plain = await talk.client.get(
             f"/api/{talk.person.user_id}/turns/{turn_of(old)}/events", headers=talk.person.headers
         )
-        assert "version" not in plain.text
+        assert '"version_of":null' in plain.text
+        assert '"version":' not in plain.text
 
 
 async def test_who_asks_for_too_much_is_refused_and_nothing_changes(

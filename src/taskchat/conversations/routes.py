@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.conversations import repository
@@ -24,7 +24,7 @@ from taskchat.conversations.schemas import (
     PlainUUID,
 )
 from taskchat.conversations.service import find_branch, no_conversation
-from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.errors import Detail, InvalidRequest
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.pages import (
     LIMIT_DEFAULT,
@@ -34,10 +34,9 @@ from taskchat.http.pages import (
     encode_cursor,
     foreign_cursor,
 )
-from taskchat.http.requests import AcceptsJson
+from taskchat.http.requests import AcceptsJson, path_id
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
-from taskchat.texts import uuid_of
 
 router = APIRouter(
     prefix="/api/{user_id}/conversations",
@@ -46,22 +45,10 @@ router = APIRouter(
 )
 
 
-async def path_conversation_id(conversation_id: str) -> UUID:
-    """The id in a path, in its only accepted spelling.
-
-    Raises:
-        NotFound: no conversation can have such an id.
-    """
-    parsed = uuid_of(conversation_id)
-    if parsed is None:
-        raise NotFound("No such conversation.")
-    return parsed
-
-
 NEWEST: Final = "end"
 """Stands in `before` for the place behind the newest message. No cursor looks like this."""
 
-ConversationId = Annotated[UUID, Depends(path_conversation_id)]
+ConversationId = Annotated[UUID, path_id("conversation_id", "conversation")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 
 

@@ -7,14 +7,13 @@ from uuid import UUID
 from fastapi import Depends
 
 from taskchat.auth.dependencies import Authenticator
-from taskchat.errors import NotFound
 from taskchat.http.dependencies import given
+from taskchat.http.requests import path_id
 from taskchat.limits.buckets import RateLimits
 from taskchat.live.feed import Feed
 from taskchat.postgres.database import Database
 from taskchat.presence.service import Presence
 from taskchat.settings import Settings
-from taskchat.texts import uuid_of
 from taskchat.transports.socket.connections import Connections
 from taskchat.transports.socket.ghosts import Ghosts
 from taskchat.turns.deps import TurnDeps
@@ -61,16 +60,4 @@ CurrentTurns = Annotated[TurnDeps, Depends(given(TurnDeps))]
 CurrentLive = Annotated[LiveDeps, Depends(given(LiveDeps))]
 
 
-async def path_turn_id(turn_id: str) -> UUID:
-    """The id in a path, in its only accepted spelling.
-
-    Raises:
-        NotFound: no turn can have such an id.
-    """
-    parsed = uuid_of(turn_id)
-    if parsed is None:
-        raise NotFound("No such turn.")
-    return parsed
-
-
-TurnId = Annotated[UUID, Depends(path_turn_id)]
+TurnId = Annotated[UUID, path_id("turn_id", "turn")]

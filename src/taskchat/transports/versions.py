@@ -3,11 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from taskchat.errors import NotFound
-from taskchat.http.requests import body_schema, read_body
-from taskchat.texts import uuid_of
+from taskchat.http.requests import body_schema, path_id, read_body
 from taskchat.transports.answering import SPEAKING, CurrentExchange
 from taskchat.turns.schemas import EditRequest, VersionAnswer
 from taskchat.turns.versions import find_original
@@ -17,19 +15,7 @@ router = APIRouter(
 )
 
 
-async def path_message_id(message_id: str) -> UUID:
-    """The id in a path, in its only accepted spelling.
-
-    Raises:
-        NotFound: no message can have such an id.
-    """
-    parsed = uuid_of(message_id)
-    if parsed is None:
-        raise NotFound("No such message.")
-    return parsed
-
-
-MessageId = Annotated[UUID, Depends(path_message_id)]
+MessageId = Annotated[UUID, path_id("message_id", "message")]
 
 
 @router.post("/regenerate", response_model=VersionAnswer)

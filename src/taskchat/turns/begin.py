@@ -239,8 +239,7 @@ def _first_events(
         channel=message.channel,
         message_id=said.id,
         content=said.content,
-        # Of a plain message there is nothing to tell.
-        **({"version_of": message.version_of} if message.version_of else {}),
+        version_of=message.version_of,
     )
     at_once, in_line = (
         stored(AgentStatus, turn, 2, said.created_at, status=status)

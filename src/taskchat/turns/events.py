@@ -62,7 +62,7 @@ class TurnStarted(EventBase):
     message_id: UUID
     content: str
     version_of: UUID | None = Field(
-        None, description="The turn with the first version of its message, if it is another one."
+        description="The turn with the first version of its message, if it is another one."
     )
 
 
