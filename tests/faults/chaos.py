@@ -160,12 +160,13 @@ class Thread:
     person: Person
     id: str | None = None
     said: int = 0
+    editable: list[str] = field(default_factory=list)
 
     def count(self) -> None:
         """One more message was accepted."""
         self.said += 1
         if self.said == self.TURNS_MAX:
-            self.id, self.said = None, 0
+            self.id, self.said, self.editable = None, 0, []
 
 
 class Chaos:
@@ -360,15 +361,22 @@ class Chaos:
         key: str | None,
         timeout_s: float,
         scope: str = "turn",
+        edits: str | None = None,
     ) -> Request:
         service = self._victim()
         headers = person.headers | ({"Idempotency-Key": key} if key else {})
         told = Answer()
+        body = {"message": text, "conversation_id": conversation_id}
+        method, path = "POST", person.chat_path
+        if edits:
+            del body["conversation_id"]
+            method, path = "PUT", f"/api/{person.user_id}/messages/{edits}"
         try:
-            answer = await self._http.post(
-                f"{service.url}{person.chat_path}",
+            answer = await self._http.request(
+                method,
+                f"{service.url}{path}",
                 params={"messages": scope},
-                json={"message": text, "conversation_id": conversation_id},
+                json=body,
                 headers=headers,
                 timeout=timeout_s,
             )
@@ -460,12 +468,18 @@ class Chaos:
         # The whole conversation now and then: its bytes must be the same, too.
         scope = "all" if self.draw.random() < 0.1 and not hears else "turn"
         conversation_id = thread.id
+        # Another wording of an earlier message now and then: a branch.
+        edited = None
+        if thread.editable and not hears and self.draw.random() < 0.1:
+            edited = self.draw.choice(thread.editable)
 
         async def send(timeout_s: float) -> Request:
             what = (person, message, text, conversation_id)
             if hears:
                 return await self._hear(*what, key=key, timeout_s=timeout_s)
-            return await self._send("say", *what, key=key, timeout_s=timeout_s, scope=scope)
+            return await self._send(
+                "say", *what, key=key, timeout_s=timeout_s, scope=scope, edits=edited
+            )
 
         accepted = False
         while True:
@@ -476,6 +490,9 @@ class Chaos:
                 accepted = accepted or answer.turn_id is not None
                 if answer.turn_id and thread.id is None:
                     thread.id = answer.facts["conversation_id"]
+                if answer.facts.get("conversation_id") == thread.id:
+                    said = answer.facts.get("messages", [])[-2:-1]
+                    thread.editable += [one["id"] for one in said]
             ended = any(answer.is_final for answer in answers)
             if ended or key is None or self.draw.random() < 0.05:
                 break
@@ -491,7 +508,10 @@ class Chaos:
             await self._cancel_in_flight(thread, hears=hears)
         if key and accepted and self.draw.random() < 0.05:
             await self._send(
-                "other_body", person, message, f"{text} list", conversation_id, key=key, timeout_s=5
+                *("other_body", person, message, f"{text} list", conversation_id),
+                key=key,
+                timeout_s=5,
+                edits=edited,
             )
         if key and ended and self.draw.random() < 0.1:
             await send(20)
@@ -666,7 +686,10 @@ class Chaos:
         }
         texts = await query(
             self.url,
-            "SELECT t.idempotency_key, m.content, t.conversation_id, t.number FROM turns AS t"
+            "SELECT t.idempotency_key, m.content, t.conversation_id, t.number,"
+            " (SELECT first.id FROM messages AS first WHERE first.user_id = t.user_id"
+            " AND first.conversation_id = t.conversation_id AND first.position = 0"
+            " AND first.turn_number = t.version_of)::text AS edited FROM turns AS t"
             " JOIN messages AS m ON m.user_id = t.user_id AND m.turn_id = t.id AND m.position = 0"
             " WHERE t.idempotency_key IS NOT NULL",
         )
@@ -687,6 +710,7 @@ class Chaos:
                     key=key,
                     timeout_s=20,
                     scope=known.scope,
+                    edits=row["edited"],
                 )
                 # The body that began the conversation named none.
                 if answer.status != 422:
@@ -782,6 +806,7 @@ class Chaos:
             "requests": len(self.requests),
             "replayed": sum(request.replayed for request in self.requests),
             "turns": len(turns),
+            "versions": sum(turn["version_of"] is not None for turn in turns),
             "by_status": dict(Counter(turn["status"] for turn in turns)),
             "failed_with": dict(
                 Counter(

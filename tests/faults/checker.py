@@ -205,6 +205,16 @@ class Evidence:
             if (script := script_of(row["content"])) is not None and turn_id in self.turn_of_id
         }
 
+    def followed_by(self, turn: Row) -> list[Row]:
+        """The turns before it on its branch, by number."""
+        path = turn.get("path")
+        return [
+            earlier
+            for earlier in self.turns_of[str(turn["conversation_id"])]
+            if earlier["number"] < turn["number"]
+            and (path is None or any(one.lower <= earlier["number"] < one.upper for one in path))
+        ]
+
     def script(self, turn: Row) -> Script | None:
         """What the turn's message asked for."""
         row = self.said.get(str(turn["id"]))
@@ -320,21 +330,33 @@ def _histories(evidence: Evidence) -> Iterator[tuple[Row, ModelCall, tuple[int, 
 
 
 def histories_only_grow(evidence: Evidence) -> Found:
-    """4: what one turn read is the beginning of what every later one read."""
-    read: dict[str, dict[int, set[tuple[int, ...]]]] = defaultdict(lambda: defaultdict(set))
+    """4: what one turn read is the beginning of what every later one on its branch read."""
+    read: dict[str, set[tuple[int, ...]]] = defaultdict(set)
     for turn, _, places in _histories(evidence):
-        read[str(turn["conversation_id"])][turn["number"]].add(places)
-    for conversation, by_number in read.items():
-        longest: tuple[int, ...] = ()
-        for number in sorted(by_number):
-            if len(by_number[number]) > 1:
-                yield Violation(4, f"turn {number} of {conversation} read several pasts")
-            for places in by_number[number]:
-                if places[: len(longest)] != longest:
-                    yield Violation(
-                        4, f"turn {number} of {conversation} read another past than those before it"
-                    )
-            longest = max(by_number[number], key=len)
+        read[str(turn["id"])].add(places)
+    for turn_id, pasts in read.items():
+        turn = evidence.turn_of_id[turn_id]
+        named = f"turn {turn['number']} of {turn['conversation_id']}"
+        if len(pasts) > 1:
+            yield Violation(4, f"{named} read several pasts")
+        before = evidence.followed_by(turn)
+        last = next((one for one in before[::-1] if str(one["id"]) in read), None)
+        longest = max(read[str(last["id"])], key=len) if last else ()
+        if any(places[: len(longest)] != longest for places in pasts):
+            yield Violation(4, f"{named} read another past than those before it")
+    yield from _branches_are_trees(evidence)
+
+
+def _branches_are_trees(evidence: Evidence) -> Found:
+    """What a turn follows is one branch: what its last turn follows, and that one."""
+    for turn in evidence.turns:
+        before = evidence.followed_by(turn)
+        if before and before[:-1] != evidence.followed_by(before[-1]):
+            yield Violation(4, f"turn {turn['id']} follows turns of several branches")
+        first = turn.get("version_of")
+        siblings = evidence.turns_of[str(turn["conversation_id"])]
+        if first is not None and before != evidence.followed_by(siblings[first - 1]):
+            yield Violation(4, f"turn {turn['id']} does not follow what its first version did")
 
 
 def _told(turn: Row, evidence: Evidence) -> list[tuple[str, str]]:
@@ -363,7 +385,7 @@ def _read(items: Iterable[Item]) -> list[tuple[str, str]]:
 
 
 def replies_are_read(evidence: Evidence) -> Found:
-    """5: a turn's model reads every earlier turn, whole and in order, replies included."""
+    """5: a turn's model reads every earlier turn of its branch, whole, in order, with replies."""
     told: dict[str, list[tuple[str, str]]] = {}
     seen: set[tuple[str, tuple[int, ...]]] = set()
     for turn, _, places in _histories(evidence):
@@ -371,11 +393,10 @@ def replies_are_read(evidence: Evidence) -> Found:
             continue
         seen.add((str(turn["id"]), places))
         expected: list[tuple[str, str]] = []
-        for earlier in evidence.turns_of[str(turn["conversation_id"])]:
-            if earlier["number"] < turn["number"]:
-                key = str(earlier["id"])
-                told.setdefault(key, _told(earlier, evidence))
-                expected += told[key]
+        for earlier in evidence.followed_by(turn):
+            key = str(earlier["id"])
+            told.setdefault(key, _told(earlier, evidence))
+            expected += told[key]
         read = _read(evidence.items[place] for place in places)
         for place, (kind, text) in enumerate(expected):
             got = read[place] if place < len(read) else ("nothing", "")

@@ -233,6 +233,15 @@ MUTANTS: dict[str, Mutant] = {
             ),
         },
     ),
+    "no_branch": Mutant(
+        "what a model reads is one branch",
+        functions={
+            "turn_history_2": (
+                "AND (_path IS NULL OR m.turn_number <@ _path OR m.turn_number = _number)",
+                "",
+            )
+        },
+    ),
     "no_owner": Mutant(
         "a statement sees one user's rows",
         no_owner,

@@ -66,7 +66,9 @@ async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str)
     assert code == 0, (folder / f"{mutant}.log").read_text()
 
 
-@pytest.mark.parametrize(("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8})])
+@pytest.mark.parametrize(
+    ("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8}), ("no_branch", {4, 5})]
+)
 async def test_a_mutant_is_caught(
     cluster: Cluster, folder: Path, mutant: str, invariants: set[int]
 ) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from asyncpg import Range
 from tests.faults.checker import INVARIANTS, Evidence, Request, Stream, check
 from tests.faults.model_server import ModelCall
 from tests.faults.scripts import Item
@@ -300,6 +301,16 @@ def a_number_is_missing(world: World) -> None:
 @spoils(3)
 def a_number_is_there_twice(world: World) -> None:
     world.conversations[0]["last_turn"] = 3
+
+
+@spoils(4)
+def a_version_that_follows_more_than_the_first_did(world: World) -> None:
+    world.turns[1].update(path=[Range(1, 2)], version_of=1)
+
+
+@spoils(5)
+def a_version_that_read_what_the_first_one_said(world: World) -> None:
+    world.turns[1].update(path=[], version_of=1)
 
 
 @spoils(4)
