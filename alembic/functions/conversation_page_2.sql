@@ -12,7 +12,7 @@ BEGIN
     SELECT t.path INTO _path FROM turns AS t
         WHERE t.user_id = _owner AND t.conversation_id = _conversation AND t.number = _until;
     WITH newest AS (
-        SELECT turn_id, turn_number, position, id, role, content, created_at,
+        SELECT turn_id, turn_number, position, id, role, content, created_at, interrupted,
             row_number() OVER (ORDER BY turn_number DESC, position DESC) AS place
         FROM messages
         WHERE user_id = _owner AND conversation_id = _conversation AND turn_number <= _until
@@ -23,7 +23,8 @@ BEGIN
         -- Each message up to the bracket that its calls stand in.
         SELECT turn_id, turn_number, string_agg(
             '{"id":"' || id || '","turn_id":"' || turn_id || '","role":"' || role
-            || '","content":' || to_json(content) || ',"created_at":"' || moment_1(created_at) || '","tool_calls":[',
+            || '","content":' || to_json(content) || ',"created_at":"' || moment_1(created_at)
+            || '","interrupted":' || interrupted || ',"tool_calls":[',
             ']},' ORDER BY position) AS open
         FROM newest WHERE place <= _messages_max
         GROUP BY turn_id, turn_number

@@ -1,6 +1,6 @@
 -- The newest of the turns that a turn follows, and of itself, with a number below `_before`; newest
 -- first, as a run needs them: a JSON array of [number, what was said, executed calls or null, reply
--- or null].
+-- or null, whether that was interrupted].
 CREATE FUNCTION turn_history_2(_owner text, _turn uuid, _before int, _turns_max int)
 RETURNS text
 LANGUAGE plpgsql AS $$
@@ -13,7 +13,8 @@ BEGIN
         FROM turns AS t WHERE t.user_id = _owner AND t.id = _turn;
     RETURN (
         SELECT json_agg(
-            json_build_array(said.turn_number, said.content, called.calls, reply.content)
+            json_build_array(said.turn_number, said.content, called.calls, reply.content,
+                reply.interrupted)
             ORDER BY said.turn_number DESC)
         FROM (
             SELECT m.turn_id, m.turn_number, m.content FROM messages AS m

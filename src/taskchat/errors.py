@@ -22,7 +22,7 @@ secret, a path or what the caller sent.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -39,13 +39,30 @@ class Detail:
     field: str
     problem: str
 
+    def shown(self) -> dict[str, str]:
+        """The detail as it is told."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptedReply(Detail):
+    """What was read of the reply of a turn before it was cancelled.
+
+    Attributes:
+        message_id: The message that keeps it.
+        content: Its text.
+    """
+
+    message_id: UUID
+    content: str
+
 
 class ServiceError(Exception):
     """An answer that is not a success.
 
     Args:
         message: What to do next, in a sentence for a person.
-        details: Refused fields, for `invalid_request`.
+        details: Refused fields, for `invalid_request`; the interrupted reply, for `turn_cancelled`.
         conversation_id: The conversation concerned, if there is one.
         turn_id: The turn concerned, if one was accepted.
         retry_after_s: Seconds after which a repeat makes sense.

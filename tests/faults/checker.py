@@ -25,6 +25,8 @@ from tests.faults.scripts import (
 )
 from tests.live.served import Told
 
+from taskchat.conversations.history import INTERRUPTED
+
 Row = Mapping[str, Any]
 
 MODEL_CALLS_MAX, TOOL_CALLS_MAX, DEATHS_MAX = 10, 60, 3
@@ -367,7 +369,10 @@ def _told(turn: Row, evidence: Evidence) -> list[tuple[str, str]]:
     for call in evidence.calls_of[turn_id]:
         told += [("call", call["call_id"]), ("output", call["call_id"])]
     reply = evidence.replies.get(turn_id)
-    told.append(("assistant", reply["content"] if reply else ""))
+    content = reply["content"] if reply else ""
+    if reply is not None and reply.get("interrupted"):
+        content = f"{content}\n\n{INTERRUPTED}"
+    told.append(("assistant", content))
     return told
 
 
@@ -496,7 +501,9 @@ def decisions_are_carried_out(evidence: Evidence) -> Found:
                 yield Violation(7, f"{script.id} is completed and not all that it decided is done")
             if turn_id not in evidence.replies:
                 yield Violation(7, f"{script.id} is completed without a reply")
-        elif turn_id in evidence.replies:
+        elif turn_id in evidence.replies and not (
+            turn["status"] == "cancelled" and evidence.replies[turn_id].get("interrupted")
+        ):
             yield Violation(7, f"{script.id} is {turn['status']} and has a reply")
         elif len(set(titles)) < len(titles):
             yield Violation(7, f"{script.id} is {turn['status']} and added {titles}")
@@ -729,6 +736,7 @@ def _other_tools(calls: Sequence[Row], events: Sequence[dict[str, Any]]) -> Iter
 def _other_text(turn: Row, reply: Row | None, events: Sequence[dict[str, Any]]) -> Iterator[str]:
     open_text: str | None = None
     text: str | None = None
+    shown: list[str] = []
     replies = []
     for event in events:
         type_, seq = event["type"], event["seq"]
@@ -744,13 +752,19 @@ def _other_text(turn: Row, reply: Row | None, events: Sequence[dict[str, Any]]) 
             if open_text is None:
                 yield f"a text ends at {seq} and none has begun"
             text = None if event["dropped"] else open_text
+            shown += [text or ""]
             open_text = None
         elif type_ == "assistant":
             replies.append((event["message_id"], event["content"]))
     # Who cancels a turn does not know whether its model is speaking.
     if open_text is not None and turn["status"] in {"completed", "failed"}:
         yield "its text never ends"
-    if replies != ([(str(reply["id"]), reply["content"])] if reply else []):
+    if turn["status"] == "cancelled":
+        # What was shown last, whole or not, stays.
+        last = [one for one in [*shown, open_text or ""] if one.strip()][-1:]
+        if replies or last != ([reply["content"]] if reply else []):
+            yield f"it showed {last} and keeps {reply and reply['content']!r}"
+    elif replies != ([(str(reply["id"]), reply["content"])] if reply else []):
         yield f"it tells the replies {replies}"
     elif text is not None and reply is not None and text.strip() != reply["content"]:
         yield f"it streamed {text!r} and replied {reply['content']!r}"

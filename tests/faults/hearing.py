@@ -129,7 +129,7 @@ class Hearing:
                 "error": last.fields["error"],
                 **names,
                 "request_id": last.fields["request_id"],
-                "details": [],
+                "details": last.fields["details"],
             }
             text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
             return Answer(STATUS_OF[code], text.encode(), self.replayed)

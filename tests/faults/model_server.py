@@ -89,6 +89,7 @@ class ModelServer:
         self._in_streams: dict[tuple[str, int], tuple[int, Hook]] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._readers: dict[tuple[str, int], asyncio.StreamReader] = {}
         self.decided: dict[str, list[Item]] = {}
         self.url = ""
 
@@ -130,6 +131,10 @@ class ModelServer:
         """The input of a request, whole."""
         return [self.items[place] for place in call.places]
 
+    def is_left(self, message: str, number: int) -> bool:
+        """Whether the caller of the n-th request for a message has closed its connection."""
+        return self._readers[message, number].at_eof()
+
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -151,7 +156,7 @@ class ModelServer:
         }
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))))
         caller = headers.get("authorization", "").removeprefix("Bearer ")
-        call, answer = await self._answer(body, caller)
+        call, answer = await self._answer(body, caller, reader)
         if isinstance(answer, Failure):
             if not answer.status:
                 writer.transport.abort()
@@ -203,7 +208,7 @@ class ModelServer:
         return True
 
     async def _answer(
-        self, body: dict[str, Any], caller: str
+        self, body: dict[str, Any], caller: str, reader: asyncio.StreamReader
     ) -> tuple[ModelCall, dict[str, Any] | Failure]:
         items: list[Item] = body["input"]
         script = script_of(text_of(items[last_user(items)]))
@@ -218,6 +223,7 @@ class ModelServer:
             streamed=bool(body.get("stream")),
         )
         self.calls.append(call)
+        self._readers[call.message, call.number] = reader
         manner = self.manner
         hook = self._hooks.get((script.id, call.number))
         if hook is not None:

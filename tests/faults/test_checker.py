@@ -520,6 +520,16 @@ def processes_that_live_count_as_dead(world: World) -> None:
 
 
 @spoils(13)
+def a_stopped_reply_is_kept_otherwise_than_it_was_shown(world: World) -> None:
+    told = happened(2)[:15]
+    error = {"error_code": "turn_cancelled", "error": "Cancelled.", "request_id": "r"}
+    world.turns[1] |= {"status": "cancelled", "result": json.dumps(error)}
+    world.messages[3] |= {"content": "Reply to", "interrupted": True}
+    world.requests = [replace(request, status=0, body=b"") for request in world.requests]
+    world.retell("t2", [*told, ("error", error)])
+
+
+@spoils(13)
 def nothing_is_told_of_a_turn(world: World) -> None:
     world.retell("t2", [])
 

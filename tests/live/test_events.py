@@ -170,7 +170,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "expires_at": datetime(2026, 11, 27, tzinfo=UTC),
     },
     "assistant": {"message_id": new_id(), "content": "Hi"},
-    "error": {"error_code": "model_error", "error": "No.", "request_id": "r"},
+    "error": {"error_code": "model_error", "error": "No.", "request_id": "r", "details": []},
 }
 """Fields of each event that is made with `stored`."""
 

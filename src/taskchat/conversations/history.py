@@ -25,6 +25,10 @@ UNANSWERED: Final = "(This message got no answer: the turn failed or was cancell
 """Replaces a missing reply, so that a model neither answers late nor believes that it did."""
 
 
+INTERRUPTED: Final = "(The user stopped this reply here.)"
+"""Follows what was said of an interrupted reply, so that a model does not take it for the whole."""
+
+
 def user_item(content: str) -> InputItem:
     """What the user said."""
     return {"role": "user", "content": content}
@@ -59,7 +63,10 @@ def turn_items(turn: PastTurn) -> list[InputItem]:
             }
         )
         items.append(output_item(call["call_id"], call["result"], call["status"]))
-    items.append({"role": "assistant", "content": turn.reply or UNANSWERED})
+    reply = turn.reply or UNANSWERED
+    if turn.interrupted:
+        reply = f"{reply}\n\n{INTERRUPTED}"
+    items.append({"role": "assistant", "content": reply})
     return items
 
 

@@ -31,6 +31,7 @@ def _page(beyond: str, order: str) -> TextClause:
     fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
     return text(
         "SELECT m.turn_number, m.position, m.id, m.turn_id, m.role, m.content, m.created_at,"
+        " m.interrupted,"
         " called.calls, other.versions, (SELECT min(t.number) FROM turns AS t"
         " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
         " AND t.status IN ('queued', 'running', 'awaiting_feedback')) AS unfinished"
@@ -106,6 +107,7 @@ def _message(row: AnyRow) -> ListedMessage:
         role=row.role,
         content=row.content,
         created_at=row.created_at,
+        interrupted=row.interrupted,
         tool_calls=[ToolCallOut.model_validate(call) for call in json.loads(row.calls or "[]")],
         versions=list(_versions(row)),
     )

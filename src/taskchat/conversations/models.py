@@ -67,7 +67,10 @@ class Conversation(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """What was said: position 0 of a turn is the user's, position 1 the assistant's."""
+    """What was said: position 0 of a turn is the user's, position 1 the assistant's.
+
+    A reply that was interrupted is what its readers had seen of it when its turn was cancelled.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -95,6 +98,9 @@ class Message(SQLModel, table=True):
     position: int = Field(sa_column=Column(SmallInteger, nullable=False))
     role: str = Field(sa_column=Column(String(16), nullable=False))
     content: str = Field(sa_column=Column(Text, nullable=False))
+    interrupted: bool = Field(
+        sa_column=Column(Boolean, nullable=False, server_default=text("false"))
+    )
     created_at: datetime = Field(sa_column=_now_column())
 
 

@@ -20,13 +20,15 @@ class PastTurn:
         number: Its place in the conversation.
         said: The user's message.
         calls: Its executed tool calls in order: call_id, tool_name, parameters, result, status.
-        reply: What was answered; None if the turn failed or was cancelled.
+        reply: What was answered; None if the turn failed, or was cancelled before anything was.
+        interrupted: Whether the reply was stopped in the middle.
     """
 
     number: int
     said: str
     calls: Sequence[dict[str, Any]]
     reply: str | None
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ async def turns_between(
 def past_turns_in(history: str | None) -> list[PastTurn]:
     """The turns in what the function `turn_history_2` returned."""
     return [
-        PastTurn(number=number, said=said, calls=calls or (), reply=reply)
-        for number, said, calls, reply in (json.loads(history) if history else ())
+        PastTurn(number, said, calls or (), reply, bool(interrupted))
+        for number, said, calls, reply, interrupted in (json.loads(history) if history else ())
     ]
 
 

@@ -50,6 +50,10 @@ class MessageOut(BaseModel):
     role: Role
     content: str
     created_at: datetime
+    interrupted: bool = Field(
+        False,
+        description="Whether this reply was stopped in the middle: it is what was read of it.",
+    )
     tool_calls: list[ToolCallOut]
 
 

@@ -50,7 +50,7 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
         "conversation_id": str(error.conversation_id) if error.conversation_id else None,
         "turn_id": str(error.turn_id) if error.turn_id else None,
         "request_id": request_id,
-        "details": [{"field": detail.field, "problem": detail.problem} for detail in error.details],
+        "details": [detail.shown() for detail in error.details],
     }
     if prefers_problem(accept):
         media_type = PROBLEM

@@ -136,7 +136,8 @@ def _told(turn: TurnLine) -> list[str]:
     parts.append(_quote(turn.message.content))
     parts += [_called(call) for call in turn.tool_calls]
     if turn.reply is not None:
-        parts.append(f"\n### {turn.number}. Assistant, {_time(turn.reply.created_at)}\n\n")
+        cut = " (interrupted)" if turn.status == "cancelled" else ""
+        parts.append(f"\n### {turn.number}. Assistant, {_time(turn.reply.created_at)}{cut}\n\n")
         parts.append(_quote(turn.reply.content))
     if turn.status != "completed":
         why = f": {_plain(turn.error.error)}" if turn.error else ""

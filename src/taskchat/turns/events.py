@@ -24,7 +24,7 @@ and goes on with those of its type:
     feedback_request  feedback_id, kind, question, expires_at: the user is asked
     assistant         message_id, content: the whole reply
     turn_completed    result: the JSON answer with ?messages=turn          (the last event, or)
-    error             error_code, error, request_id: how the turn ended    (the last event)
+    error             error_code, error, request_id, details: how it ended (the last event)
 
 A turn that is taken over from a process that died reports the same tool calls under the same ids.
 Whatever had been streamed of an unfinished reply ends with `dropped`.
@@ -176,6 +176,7 @@ class TurnFailed(EventBase):
     error_code: str
     error: str
     request_id: str
+    details: list[dict[str, Any]]
 
 
 Event = Annotated[
@@ -299,7 +300,7 @@ def failed(turn: TurnRef, seq: int, moment: datetime, *, body: ErrorBody) -> Sto
         moment: When the turn ended.
         body: The error as it is stored with the turn.
     """
-    told = body.model_dump(include={"error_code", "error", "request_id"})
+    told = body.model_dump(include={"error_code", "error", "request_id", "details"})
     return stored(TurnFailed, turn, seq, moment, **told)
 
 

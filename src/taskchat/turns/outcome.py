@@ -4,6 +4,7 @@ from pydantic_core import from_json, to_json
 
 from taskchat.errors import (
     InternalError,
+    InterruptedReply,
     ModelError,
     RunTimeout,
     ServiceError,
@@ -29,7 +30,7 @@ def failure_body(error: ServiceError, turn: TurnRef, *, request_id: str) -> Erro
         conversation_id=turn.conversation_id,
         turn_id=turn.id,
         request_id=request_id,
-        details=[],
+        details=[detail.shown() for detail in error.details],
     )
 
 
@@ -37,7 +38,10 @@ def stored_failure(result: str) -> ServiceError:
     """The error that a turn ended with, under the request id that it first had."""
     body = ErrorBody.model_validate_json(result)
     error = STORED_FAILURES[body.error_code](
-        body.error, conversation_id=body.conversation_id, turn_id=body.turn_id
+        body.error,
+        details=[InterruptedReply(**detail) for detail in body.details],
+        conversation_id=body.conversation_id,
+        turn_id=body.turn_id,
     )
     error.request_id = body.request_id
     return error

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
-from taskchat.errors import ServiceError, TurnCancelled
+from taskchat.errors import InterruptedReply, ServiceError, TurnCancelled
 from taskchat.limits.buckets import limiter_failed
 from taskchat.moments import new_id, utc_now
 from taskchat.postgres.line import Precedence
@@ -146,17 +146,28 @@ async def _settle(
 async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: str) -> bool:
     """End an unfinished turn, whoever runs it; False if it is already over.
 
+    What readers were told of its reply is kept as a message.
+
     Only the model calls on record are counted: the process that runs the turn may know of others,
     but can no longer report them.
 
     Raises:
         DatabaseError: the outcome is unknown; repeat the call.
     """
-    body = failure_body(TurnCancelled(), turn, request_id=request_id)
     async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        if not await store.settle.cancel(connection, turn, result=body.model_dump_json()):
+        if not await store.settle.cancel(connection, turn):
             return False
         # Whoever ran it writes no more, so that its record and the last number can be read.
+        text = await store.events.told_text(connection, turn)
+        error = TurnCancelled()
+        if text:
+            reply_id = new_id()
+            await store.settle.keep_interrupted(connection, turn, reply_id, text)
+            error = TurnCancelled(
+                details=[InterruptedReply("reply", "was interrupted", reply_id, text)]
+            )
+        body = failure_body(error, turn, request_id=request_id)
+        await store.settle.keep_result(connection, turn, body.model_dump_json())
         answers = await store.record.recorded_answers(connection, turn)
         if answers:
             await store.settle.keep_usage(connection, turn, priced(answers, prices))

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from taskchat.postgres.database import AnyRow, Connection, Database, Function
 from taskchat.principal import Principal
+from taskchat.texts import is_visible
 from taskchat.turns.events import StoredEvent, ended
 from taskchat.turns.states import Claim, TurnRef
 
@@ -53,6 +54,12 @@ _HOLD = text(
 _LAST = text(
     "SELECT seq, type FROM turn_events WHERE user_id = :owner AND turn_id = :turn"
     " ORDER BY seq DESC LIMIT 1"
+)
+_TEXTS = text(
+    "SELECT type, CAST(data AS json) ->> 'delta' AS delta,"
+    " CAST(CAST(data AS json) ->> 'dropped' AS boolean) AS dropped FROM turn_events"
+    " WHERE user_id = :owner AND turn_id = :turn"
+    " AND type IN ('stream_start', 'stream_chunk', 'stream_end') ORDER BY seq"
 )
 _AFTER = text(
     "SELECT seq, type, data FROM turn_events WHERE user_id = :owner AND turn_id = :turn"
@@ -124,6 +131,23 @@ async def last_event(connection: Connection, turn: TurnRef) -> tuple[int, str]:
         await connection.execute(_LAST, {"owner": turn.principal.user_id, "turn": turn.id})
     ).one_or_none()
     return (row.seq, row.type) if row else (0, "")
+
+
+async def told_text(connection: Connection, turn: TurnRef) -> str:
+    """The last text that a turn's readers were told and not told to forget, as far as it goes.
+
+    Empty if there is none that says anything.
+    """
+    rows = await connection.execute(_TEXTS, {"owner": turn.principal.user_id, "turn": turn.id})
+    texts: list[str] = []
+    for row in rows:
+        if row.type == "stream_start":
+            texts.append("")
+        elif row.type == "stream_chunk":
+            texts[-1] += row.delta
+        elif row.dropped:
+            texts.pop()
+    return next((text for text in reversed(texts) if is_visible(text)), "")
 
 
 async def last_event_held(connection: Connection, held: Claim) -> tuple[int, str] | None:

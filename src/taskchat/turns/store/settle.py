@@ -54,12 +54,17 @@ TURN_SETTLE: Final = Function(
     "messages_max",
 )
 _CANCEL = text(
-    "UPDATE turns AS t SET status = 'cancelled', result = :result, finished_at = now(),"
-    " lease_expires_at = NULL"
+    "UPDATE turns AS t SET status = 'cancelled', finished_at = now(), lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn"
     f" AND {one_of('t.status', UNFINISHED)}"
     " RETURNING wake_next_1(t.user_id, t.conversation_id, t.id, t.number, true)"
 )
+_KEEP_TEXT = text(
+    "INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position, role,"
+    " content, interrupted) VALUES (:owner, :id, :conversation, :turn, :number, 1, 'assistant',"
+    " :content, true)"
+)
+_KEEP_RESULT = text("UPDATE turns SET result = :result WHERE user_id = :owner AND id = :turn")
 _KEEP_USAGE = text(
     "UPDATE turns SET model = :model, model_calls = :model_calls, input_tokens = :input_tokens,"
     " output_tokens = :output_tokens WHERE user_id = :owner AND id = :turn"
@@ -151,12 +156,34 @@ def _sums(calls: Sequence[Call]) -> dict[str, int]:
     }
 
 
-async def cancel(connection: Connection, turn: TurnRef, *, result: str) -> bool:
-    """End an unfinished turn, whoever runs it; False if it is already over."""
-    rows = await connection.execute(
-        _CANCEL, {"owner": turn.principal.user_id, "turn": turn.id, "result": result}
-    )
-    return rows.one_or_none() is not None
+async def cancel(connection: Connection, turn: TurnRef) -> bool:
+    """End an unfinished turn, whoever runs it; False if it is already over.
+
+    From then on nobody else writes anything of it. Its result is still to be kept.
+    """
+    values = {"owner": turn.principal.user_id, "turn": turn.id}
+    return (await connection.execute(_CANCEL, values)).one_or_none() is not None
+
+
+async def keep_result(connection: Connection, turn: TurnRef, result: str) -> None:
+    """Keep the JSON of how a turn ended that this transaction has cancelled."""
+    values = {"owner": turn.principal.user_id, "turn": turn.id, "result": result}
+    await connection.change(_KEEP_RESULT, values)
+
+
+async def keep_interrupted(
+    connection: Connection, turn: TurnRef, message_id: UUID, content: str
+) -> None:
+    """Keep what was read of the reply of a turn that this transaction has cancelled."""
+    values = {
+        "owner": turn.principal.user_id,
+        "id": message_id,
+        "conversation": turn.conversation_id,
+        "turn": turn.id,
+        "number": turn.number,
+        "content": content,
+    }
+    await connection.change(_KEEP_TEXT, values)
 
 
 async def keep_usage(connection: Connection, turn: TurnRef, calls: Sequence[Call]) -> None:
