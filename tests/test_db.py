@@ -33,6 +33,12 @@ async def fill(running: RunningApp) -> Person:
         await limits.debit_tokens(connection, person.principal, 1)
         await connection.execute(
             text(
+                "INSERT INTO ratings (user_id, message_id, value)"
+                " SELECT user_id, id, 'up' FROM messages WHERE position = 1"
+            )
+        )
+        await connection.execute(
+            text(
                 "INSERT INTO takeovers (user_id, turn_id, attempt, reason)"
                 " SELECT user_id, id, 2, 'gone' FROM turns"
             )

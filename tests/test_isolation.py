@@ -43,6 +43,7 @@ def filled(path: str, user_id: str, ids: dict[str, str]) -> str:
 BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/chat": {"message": "hello"},
     "/api/{user_id}/messages/{message_id}": {"message": "hello"},
+    "/api/{user_id}/messages/{message_id}/rating": {"value": "up"},
     "/api/{user_id}/tasks": {"title": "mine"},
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
     "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},

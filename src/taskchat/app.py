@@ -40,6 +40,7 @@ from taskchat.presence.repository import EVENTS_CHANNEL, PLACES_CHANNEL
 from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
+from taskchat.ratings import routes as rating_routes
 from taskchat.settings import Settings
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
@@ -94,6 +95,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(turn_routes.router)
     app.include_router(conversation_routes.router)
     app.include_router(managing_routes.router)
+    app.include_router(rating_routes.router)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)
@@ -169,7 +171,7 @@ def _lifespan(
             readiness = Readiness(lambda: turns.jobs.draining)
             provide(
                 app,
-                *(database, live.authenticator, limits, turns, live, readiness),
+                *(settings, database, live.authenticator, limits, turns, live, readiness),
                 *(listener, heartbeat, config_file),
             )
             await rehearse(turns)

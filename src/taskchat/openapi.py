@@ -58,6 +58,9 @@ OF_CONVERSATION_CHANGE: tuple[type[ServiceError], ...] = (
     errors.TooManyActive,
 )
 
+VERSIONS: Final = ("/messages/{message_id}", "/messages/{message_id}/regenerate")
+"""How the paths of routes end that make another version of a message."""
+
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "Event": EVENT,
     "ClientFrame": CLIENT_FRAME,
@@ -162,11 +165,10 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
     if "requestBody" in operation:
         possible += WITH_BODY
-    is_version = "/messages/{message_id}" in path
-    if path.endswith("/chat") or is_version:
+    if path.endswith(VERSIONS):
+        possible.append(errors.TooManyVersions)
+    if path.endswith(("/chat", *VERSIONS)):
         possible += OF_CHAT
-        if is_version:
-            possible.append(errors.TooManyVersions)
         done = operation["responses"]["200"]
         done["headers"] = {
             name: {"description": meaning, "schema": {"type": "integer"}}

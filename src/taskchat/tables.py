@@ -9,6 +9,7 @@ from taskchat.limits.models import RateBucket
 from taskchat.postgres.database import metadata
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
+from taskchat.ratings.models import Rating
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
@@ -21,6 +22,7 @@ __all__ = [
     "ModelCall",
     "Process",
     "RateBucket",
+    "Rating",
     "Task",
     "ToolCall",
     "Turn",

@@ -311,7 +311,7 @@ async def test_every_message_names_its_turn(running_app: AppMaker) -> None:
     turns = [first["turn_id"], first["turn_id"], second["turn_id"], second["turn_id"]]
     assert [message["turn_id"] for message in first["messages"]] == turns[:2]
     assert [message["turn_id"] for message in second["messages"]] == turns
-    assert page["data"] == [one | {"versions": []} for one in second["messages"]]
+    assert page["data"] == [one | {"versions": [], "rating": None} for one in second["messages"]]
     assert {message["turn_id"] for message in alone.json()["messages"]} == {alone.json()["turn_id"]}
 
 

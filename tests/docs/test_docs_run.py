@@ -194,7 +194,8 @@ class Reader:
             if isinstance(answer, dict) and isinstance(answer.get(key), str):
                 self._variables[variable] = answer[key]
         if isinstance(answer, dict) and answer.get("messages"):
-            self._variables["MESSAGE"] = answer["messages"][-2]["id"]
+            said, reply = answer["messages"][-2:]
+            self._variables |= {"MESSAGE": said["id"], "REPLY": reply["id"]}
 
 
 def answers_in(output: str) -> list[Any]:

@@ -110,6 +110,12 @@ async def test_branches_are_exported_and_come_back(client: httpx.AsyncClient) ->
     first = (await person.say(client, "Add task: Tea")).json()
     talk = first["conversation_id"]
     second = (await person.say(client, "Show my tasks", conversation_id=talk)).json()
+    rated = await client.put(
+        f"/api/{person.user_id}/messages/{second['messages'][-1]['id']}/rating",
+        json={"value": "down", "comment": "Too long."},
+        headers=person.headers,
+    )
+    assert rated.status_code == 200
     await version(second["messages"][-2]["id"], "Complete task 1")
     await version(first["messages"][0]["id"], "Add task: Coffee")
     await person.say(client, "Show my tasks", conversation_id=talk)
@@ -125,6 +131,10 @@ async def test_branches_are_exported_and_come_back(client: httpx.AsyncClient) ->
         f"/api/{person.user_id}/export?format=markdown", headers=person.headers
     )
     assert "(another version of 2)" in markdown.text
+    assert "Rated down" in markdown.text
+    assert [turn["rating"] and turn["rating"]["value"] for turn in turns] == [
+        *(None, "down", None, None, None)
+    ]
 
     await client.delete(f"/api/{person.user_id}", headers=person.headers)
     await imported(client, person, before)

@@ -11,6 +11,7 @@ from sqlalchemy import TextClause, text
 from taskchat.conversations.schemas import ListedMessage, ToolCallOut
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
+from taskchat.ratings.schemas import RatingOut
 
 _VERSIONS: Final = (
     "WITH first AS (SELECT coalesce(t.version_of, t.number) AS number FROM turns AS t"
@@ -31,8 +32,9 @@ def _page(beyond: str, order: str) -> TextClause:
     fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
     return text(
         "SELECT m.turn_number, m.position, m.id, m.turn_id, m.role, m.content, m.created_at,"
-        " m.interrupted,"
-        " called.calls, other.versions, (SELECT min(t.number) FROM turns AS t"
+        " m.interrupted, called.calls, other.versions,"
+        " rating.value AS rated, rating.comment, rating.rated_at,"
+        " (SELECT min(t.number) FROM turns AS t"
         " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
         " AND t.status IN ('queued', 'running', 'awaiting_feedback')) AS unfinished"
         " FROM (SELECT * FROM messages WHERE user_id = :owner AND conversation_id = :conversation"
@@ -46,6 +48,7 @@ def _page(beyond: str, order: str) -> TextClause:
         # With the last message of the turn: the reply, or what got none.
         " AND m.position = (SELECT max(last.position) FROM messages AS last"
         " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
+        " LEFT JOIN ratings AS rating ON rating.user_id = :owner AND rating.message_id = m.id"
         f" LEFT JOIN LATERAL ({_VERSIONS}) AS other ON CAST(:branch AS text) IS NOT NULL"
         f" ORDER BY m.turn_number {order}, m.position {order}"
     )
@@ -110,6 +113,9 @@ def _message(row: AnyRow) -> ListedMessage:
         interrupted=row.interrupted,
         tool_calls=[ToolCallOut.model_validate(call) for call in json.loads(row.calls or "[]")],
         versions=list(_versions(row)),
+        rating=RatingOut(value=row.rated, comment=row.comment, rated_at=row.rated_at)
+        if row.rated
+        else None,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.models import TITLE_CHARS_MAX
+from taskchat.ratings.schemas import RatingOut
 from taskchat.texts import uuid_of
 
 
@@ -64,6 +65,7 @@ class ListedMessage(MessageOut):
         description="Turns that hold the versions of this message, itself among them, in order of "
         "their first; empty if there is only one. A reply's are those to the same wording."
     )
+    rating: RatingOut | None = Field(description="What the user thinks of this reply.")
 
 
 class ConversationOut(BaseModel):

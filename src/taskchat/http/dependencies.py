@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
 from taskchat.postgres.database import Database
+from taskchat.settings import Settings
 
 Part = TypeVar("Part")
 
@@ -35,4 +36,5 @@ def given(kind: type[Part]) -> Callable[[HTTPConnection], Awaitable[Part]]:
     return current
 
 
+CurrentSettings = Annotated[Settings, Depends(given(Settings))]
 CurrentDatabase = Annotated[Database, Depends(given(Database))]

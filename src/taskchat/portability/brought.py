@@ -66,6 +66,7 @@ def brought(
         started_at=line.started_at,
         finished_at=line.finished_at or utc_now(),
         messages=messages,
+        rating=line.rating,
         calls=calls,
     )
 

@@ -139,6 +139,9 @@ def _told(turn: TurnLine) -> list[str]:
         cut = " (interrupted)" if turn.status == "cancelled" else ""
         parts.append(f"\n### {turn.number}. Assistant, {_time(turn.reply.created_at)}{cut}\n\n")
         parts.append(_quote(turn.reply.content))
+    if turn.rating is not None:
+        parts.append(f"\nRated {turn.rating.value}, {_time(turn.rating.rated_at)}\n")
+        parts.append("\n" + _quote(turn.rating.comment) if turn.rating.comment else "")
     if turn.status != "completed":
         why = f": {_plain(turn.error.error)}" if turn.error else ""
         parts.append(f"\nThis turn is {turn.status}{why}\n")

@@ -24,6 +24,7 @@ from taskchat.portability.lines import (
     ExportLine,
     Failure,
     Line,
+    Rated,
     Said,
     TaskLine,
     TurnLine,
@@ -191,6 +192,7 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
         message=Said.model_validate_json(row.said),
         tool_calls=_CALLS.validate_json(row.calls or "[]"),
         reply=Said.model_validate_json(row.reply) if row.reply else None,
+        rating=Rated.model_validate_json(row.rating) if row.rating else None,
         error=Failure(
             error_code=failure.error_code, error=failure.error, request_id=failure.request_id
         )

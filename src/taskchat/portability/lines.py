@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import ConversationStatus, ToolCallStatus
 from taskchat.principal import ChannelName
+from taskchat.ratings.schemas import RatingValue
 from taskchat.texts import is_storable, uuid_of
 from taskchat.turns.schemas import TurnStatus
 from taskchat.usage.schemas import Dollars
@@ -134,6 +135,14 @@ class Said(Part):
     created_at: Moment
 
 
+class Rated(Part):
+    """What the user thinks of a reply."""
+
+    value: RatingValue
+    comment: Annotated[Text, Field(max_length=100_000)] | None
+    rated_at: Moment
+
+
 class Called(Part):
     """One executed tool call."""
 
@@ -192,6 +201,7 @@ class TurnLine(Part):
     message: Said
     tool_calls: list[Called]
     reply: Said | None
+    rating: Rated | None = None
     error: Failure | None
     model: Annotated[Text, Field(max_length=255)] | None
     usage: Used
@@ -206,6 +216,8 @@ class TurnLine(Part):
             raise PydanticCustomError("turn", "is completed, but has no reply or no model")
         if len({call.call_id for call in self.tool_calls}) < len(self.tool_calls):
             raise PydanticCustomError("turn", "has two tool calls with one call_id")
+        if self.rating is not None and self.reply is None:
+            raise PydanticCustomError("turn", "has a rating and no reply")
         _check_ranges("follows", self.follows, self.number - 1)
         if self.version_of is not None and self.version_of >= self.number:
             raise PydanticCustomError("turn", "is a version of a turn that comes after it")

@@ -171,6 +171,8 @@ class Settings(BaseSettings):
     # --- limits ---
     message_chars_max: int = Field(5000, ge=1, le=100_000)
     """Characters of one message, after trimming."""
+    rating_comment_chars_max: int = Field(2000, ge=1, le=100_000)
+    """Characters of the comment of one rating, after trimming."""
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one request body; 5,000 emoji fit three times over."""
     import_bytes_max: int = Field(104_857_600, ge=1024, le=10_737_418_240)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from taskchat.portability.lines import ConversationLine, TaskLine
+from taskchat.portability.lines import ConversationLine, Rated, TaskLine
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
 
@@ -46,7 +46,12 @@ _BRING_TURNS = text(
     " FROM unnest(CAST(:message_ids AS uuid[]), CAST(:message_turns AS uuid[]),"
     " CAST(:message_positions AS int[]), CAST(:contents AS text[]),"
     " CAST(:said AS timestamptz[])) AS m(id, turn_id, position, content, created_at)"
-    " JOIN turn ON turn.id = m.turn_id),"
+    " JOIN turn ON turn.id = m.turn_id RETURNING id),"
+    " rated AS (INSERT INTO ratings (user_id, message_id, value, comment, rated_at)"
+    " SELECT :owner, said.id, r.value, r.comment, r.rated_at"
+    " FROM unnest(CAST(:rated_ids AS uuid[]), CAST(:ratings AS text[]), CAST(:comments AS text[]),"
+    " CAST(:rated AS timestamptz[])) AS r(message_id, value, comment, rated_at)"
+    " JOIN said ON said.id = r.message_id),"
     " called AS (INSERT INTO tool_calls (user_id, id, turn_id, call_id, position, tool_name,"
     " parameters, result, status, duration_ms, executed_at) SELECT :owner, c.id, turn.id,"
     " c.call_id, c.position, c.tool_name, CAST(c.parameters AS json), CAST(c.result AS json),"
@@ -103,6 +108,7 @@ class BroughtTurn:
     started_at: datetime.datetime | None
     finished_at: datetime.datetime
     messages: Sequence[BroughtMessage]
+    rating: Rated | None
     calls: Sequence[BroughtCall]
 
 
@@ -142,6 +148,7 @@ async def bring_turns(
 ) -> int:
     """Insert turns whole; those that are there stay as they are. Returns how many are new."""
     messages = [(turn.id, message) for turn in turns for message in turn.messages]
+    rated = [(turn.messages[-1].id, turn.rating) for turn in turns if turn.rating]
     calls = [(turn.id, place, c) for turn in turns for place, c in enumerate(turn.calls)]
     values = {
         "owner": principal.user_id,
@@ -165,6 +172,10 @@ async def bring_turns(
         "message_positions": [message.position for _, message in messages],
         "contents": [message.content for _, message in messages],
         "said": [message.created_at for _, message in messages],
+        "rated_ids": [message_id for message_id, _ in rated],
+        "ratings": [rating.value for _, rating in rated],
+        "comments": [rating.comment for _, rating in rated],
+        "rated": [rating.rated_at for _, rating in rated],
         "call_ids": [call.id for _, _, call in calls],
         "call_turns": [turn_id for turn_id, _, _ in calls],
         "call_names": [call.call_id for _, _, call in calls],

@@ -43,6 +43,10 @@ _TURNS = text(
     # Each of these is looked up turn by turn. As joins, a planner may read all that the user has
     # ever said, for each page.
     f" {_SAID.format(position=0)} AS said, {_SAID.format(position=1)} AS reply,"
+    " (SELECT json_build_object('value', r.value, 'comment', r.comment,"
+    " 'rated_at', moment_1(r.rated_at)) FROM ratings AS r JOIN messages AS m"
+    " ON m.user_id = :owner AND m.id = r.message_id"
+    " WHERE r.user_id = :owner AND m.turn_id = t.id) AS rating,"
     " (SELECT json_agg(json_build_object('id', c.id, 'call_id', c.call_id,"
     " 'tool_name', c.tool_name, 'parameters', c.parameters, 'result', c.result,"
     " 'status', c.status, 'duration_ms', c.duration_ms, 'executed_at', moment_1(c.executed_at))"
