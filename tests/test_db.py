@@ -17,8 +17,8 @@ from taskchat.settings import Settings
 from taskchat.tables import metadata
 
 TABLES = sorted(metadata.tables)
-NOBODYS = ("processes",)
-"""Tables in which nothing is any user's."""
+NOBODYS = {"processes": "id", "chores": "name"}
+"""Tables in which nothing is any user's, by the name of their key."""
 
 
 async def fill(running: RunningApp) -> Person:
@@ -71,12 +71,19 @@ async def test_a_user_can_change_nothing_in_a_table_that_is_nobodys(
     person = await person_in(database)
     for statement in (
         f"DELETE FROM {table}",
-        f"UPDATE {table} SET id = id",
+        f"UPDATE {table} SET {NOBODYS[table]} = {NOBODYS[table]}",
         f"INSERT INTO {table} DEFAULT VALUES",
     ):
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.transaction(person.principal) as connection:
                 await connection.execute(text(statement))
+
+
+async def test_a_user_does_not_even_see_chores(database: Database) -> None:
+    person = await person_in(database)
+    with pytest.raises(PostgresError, match="permission denied"):
+        async with database.transaction(person.principal) as connection:
+            await connection.execute(text("SELECT name FROM chores"))
 
 
 async def test_the_app_role_owns_no_table(superuser: AsyncEngine) -> None:

@@ -217,3 +217,50 @@ async def test_requests_of_one_user_do_not_hold_the_places_of_others() -> None:
     let_go.set()
     await asyncio.gather(*jobs)
     assert len(inside) == 12
+
+
+async def test_spare_work_goes_last_and_leaves_a_place_for_whoever_comes_next() -> None:
+    line = Line(size=3, waiting_max=100, still_s=LONG_S)
+    served: list[str] = []
+    let_go = {name: asyncio.Event() for name in ("spare 1", "spare 2", "spare 3", "ann", "bob")}
+
+    async def work(name: str, precedence: Precedence) -> None:
+        async with line.place(name, precedence):
+            served.append(name)
+            await let_go[name].wait()
+
+    async def add(name: str, precedence: Precedence = Precedence.SPARE) -> None:
+        jobs.append(asyncio.create_task(work(name, precedence)))
+        await asyncio.sleep(0)
+
+    jobs: list[asyncio.Task[None]] = []
+    for name in ("spare 1", "spare 2", "spare 3"):
+        await add(name)
+    assert served == ["spare 1", "spare 2"]
+    await add("ann", Precedence.ARRIVING)
+    assert served[2:] == ["ann"]
+    await add("bob", Precedence.ACCEPTED)
+    let_go["spare 1"].set()
+    await jobs[0]
+    assert served[3:] == ["bob"]
+    let_go["ann"].set()
+    await jobs[3]
+    assert "spare 3" not in served, "the last place is not for it"
+    let_go["spare 2"].set()
+    await jobs[1]
+    await asyncio.sleep(0)
+    assert served[4:] == ["spare 3"]
+    for event in let_go.values():
+        event.set()
+    await asyncio.gather(*jobs)
+
+
+async def test_spare_work_is_never_refused_and_waits_however_long_nothing_moves() -> None:
+    async with busy(waiting_max=0, still_s=0.05) as stage:
+        await stage.add("spare", Precedence.SPARE)
+        await stage.add("ann ends", Precedence.ACCEPTED)
+        await asyncio.wait(stage.jobs, timeout=0.2)
+        async with asyncio.timeout(LONG_S):
+            assert await stage.outcomes() == ["served", "served"]
+        # With one place in all, it must be allowed to take that.
+        assert stage.served == ["ann ends", "spare"]

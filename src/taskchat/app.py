@@ -19,8 +19,8 @@ from taskchat.auth.dependencies import Authenticator
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.conversations import routes as conversation_routes
 from taskchat.conversations.repository import SESSIONS_CHANNEL
-from taskchat.housekeeping import EVERY_S as HOUSEKEEPING_S
-from taskchat.housekeeping import keep_house
+from taskchat.housekeeping.chores import chores_of
+from taskchat.housekeeping.keeper import LOOKS_AN_INTERVAL, Keeper
 from taskchat.http import health, problems
 from taskchat.http.dependencies import provide
 from taskchat.http.gate import RequestGate
@@ -209,9 +209,8 @@ async def _at_work(
     listener.start()
     turns.events.start()
     live.feed.start()
-
-    async def sweep_house() -> None:
-        await keep_house(live.database, settings)
+    keeper = Keeper(live.database, turns.process, chores_of(settings), settings)
+    look_s = settings.chore_interval_s / LOOKS_AN_INTERVAL
 
     async def renew_presence() -> None:
         await live.presence.renew()
@@ -221,7 +220,7 @@ async def _at_work(
     jobs = [
         *lease_jobs(turns),
         asyncio.create_task(every(settings.lease_s / 3, renew_presence), name="presence"),
-        asyncio.create_task(every(HOUSEKEEPING_S, sweep_house), name="housekeeping"),
+        asyncio.create_task(every(look_s, keeper.keep_house), name="housekeeping"),
         asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),
     ]
     try:

@@ -5,6 +5,7 @@ Importing this module fills `metadata`; nothing else should need it.
 
 from taskchat.auth.models import User
 from taskchat.conversations.models import Conversation, Message, ToolCall
+from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
 from taskchat.postgres.database import metadata
 from taskchat.presence.models import LiveConnection
@@ -15,6 +16,7 @@ from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
 
 __all__ = [
+    "ChoreRecord",
     "Conversation",
     "LiveConnection",
     "Message",

@@ -13,13 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, person_in, says
+from tests.house import do_chores
 from tests.live.served import PATIENCE_S, following, served, socket
 
-from taskchat import housekeeping
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.conversations import service
 from taskchat.errors import DatabaseError, TooManyActive
-from taskchat.housekeeping import keep_house
 from taskchat.moments import new_id
 from taskchat.postgres.database import Database
 from taskchat.settings import Settings
@@ -471,11 +470,10 @@ async def test_who_begins_while_another_process_is_about_to_has_to_wait_for_it(
 
 
 async def test_idle_conversations_are_paused_unless_somebody_is_answered_there(
-    running_app: AppMaker, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    running_app: AppMaker, superuser: AsyncEngine
 ) -> None:
-    monkeypatch.setattr(housekeeping, "ROWS_AT_ONCE", 1)
     person, other, slow = Person(), Person(), Slow()
-    async with running_app(chain=slow.chain, conversation_idle_h=24) as running:
+    async with running_app(chain=slow.chain, conversation_idle_h=24, chore_rows_max=1) as running:
         client = running.client
         for _ in range(4):
             slow.let.release()
@@ -491,7 +489,7 @@ async def test_idle_conversations_are_paused_unless_somebody_is_answered_there(
                     ),
                     {"owners": [person.user_id, other.user_id], "fresh": fresh},
                 )
-            await keep_house(running.turns.database, running.turns.settings)
+            await do_chores(running.turns.database, running.turns.settings)
             assert await listed(client, person, status="paused") == [idle]
             assert await listed(client, other, status="paused") == [anothers]
             assert await listed(client, person, status="ended") == [ended]
@@ -499,9 +497,9 @@ async def test_idle_conversations_are_paused_unless_somebody_is_answered_there(
         # Made active by hand it is not idle, although nothing was said.
         await change(client, person, idle, status="active")
         never = running.turns.settings.model_copy(update={"conversation_idle_h": 0})
-        await keep_house(running.turns.database, never)
+        await do_chores(running.turns.database, never)
         assert busy in await listed(client, person, status="active")
-        await keep_house(running.turns.database, running.turns.settings)
+        await do_chores(running.turns.database, running.turns.settings)
         assert set(await listed(client, person, status="active")) == {fresh, idle}
 
 

@@ -35,7 +35,9 @@ from tests.faults.checker import INVARIANTS
 from taskchat import errors, tables
 from taskchat.commands.cli import main as commands
 from taskchat.errors import ServiceError
+from taskchat.housekeeping.chores import chores_of
 from taskchat.postgres.connect import open_engine
+from taskchat.settings import Settings
 from taskchat.telemetry import metrics
 from taskchat.transports.socket.frames import ClientFrame, ServerFrame
 from taskchat.turns.events import EventBase, StoredEvent
@@ -417,6 +419,13 @@ def test_the_operations_page_has_every_metric_with_its_type_and_labels() -> None
         )
     ]
     assert sorted(told) == sorted(known)
+
+
+def test_the_operations_page_has_every_chore() -> None:
+    section = read("docs/operations.md").partition("\n## Housekeeping\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [
+        chore.name for chore in chores_of(Settings(_env_file=None))
+    ]
 
 
 def test_the_data_model_has_every_table_with_every_column() -> None:

@@ -39,6 +39,8 @@ SILENT_S = LEASE_S + GRACE_S
 """After so long a frozen process has lost its turns."""
 
 TIMES = {
+    # Chores, too, are at a point at which a process may be struck.
+    "TASKCHAT_CHORE_INTERVAL_S": "1",
     "TASKCHAT_LEASE_S": str(LEASE_S),
     "TASKCHAT_LEASE_GRACE_S": str(GRACE_S),
     # Longer than that: one that is frozen inside a transaction may wake and go on with it.

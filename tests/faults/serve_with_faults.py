@@ -45,9 +45,10 @@ POINTS = {
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", "before"),
     "settle.under_way": Place("taskchat.turns.store.settle", "settle", "under_way"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
+    "chore.held": Place("taskchat.housekeeping.repository", "hold"),
     "adopted": Place("taskchat.turns.drive", "read_adopted", "before"),
 }
-"""By name, the moments of a turn at which a process can be made to die."""
+"""By name, the moments of a turn or a chore at which a process can be made to die."""
 
 
 def strike_at(point: str, strike: Callable[[], None], passes: int) -> None:

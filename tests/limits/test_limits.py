@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, person_in, says, scripted
+from tests.house import do_chores
 from tests.live.served import served, socket
 
 from taskchat.assistant.run import Needs
 from taskchat.errors import RateLimited
-from taskchat.housekeeping import keep_house
 from taskchat.limits import repository
 from taskchat.limits.buckets import RateLevel, RateLimits, level_of, tightest
 from taskchat.moments import new_id
@@ -396,7 +396,7 @@ async def test_buckets_that_nobody_touched_for_long_are_forgotten(
         await spend(database, person, limits(rate_user=5, rate_channel=5))
     await age(superuser, idle, repository.IDLE_S + 1)
     live = offline_app.live
-    await keep_house(live.database, live.settings)
+    await do_chores(live.database, live.settings)
     async with superuser.connect() as connection:
         for person, left in ((idle, 0), (busy, 2)):
             count = await connection.scalar(

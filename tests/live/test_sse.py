@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
+from tests.house import do_chores
 from tests.live.served import (
     PATIENCE_S,
     EventSource,
@@ -25,7 +26,6 @@ from tests.turns.test_order import echoing
 from tests.turns.test_takeover import expire, hangs_after, sweep
 
 from taskchat.assistant.models.asking import NamedModel
-from taskchat.housekeeping import keep_house
 from taskchat.live import feed
 from taskchat.live.reader import read_after
 from taskchat.turns import store
@@ -340,7 +340,7 @@ async def test_of_a_pruned_turn_the_end_is_still_told(
             "UPDATE turn_events SET created_at = created_at - interval '25h' WHERE user_id = :o",
         ):
             await connection.execute(text(statement), {"o": person.user_id})
-    await keep_house(offline_app.turns.database, offline_app.live.settings)
+    await do_chores(offline_app.turns.database, offline_app.live.settings)
     turn_id = events[0].fields["turn_id"]
     async with following(url, person, turn_id) as source:
         [last] = await source.rest()

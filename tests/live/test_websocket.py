@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
+from tests.house import do_chores
 from tests.live.served import PATIENCE_S, Socket, Speaker, served, socket
 
-from taskchat.housekeeping import keep_house
 from taskchat.transports.socket import session
 from taskchat.transports.socket.frames import Ping
 
@@ -234,7 +234,7 @@ async def test_of_a_pruned_turn_a_resume_tells_the_end(
             ):
                 await connection.execute(text(statement), {"o": person.user_id})
         live = offline_app.live
-        await keep_house(live.database, live.settings)
+        await do_chores(live.database, live.settings)
         await one.send("resume", turn_id=last["turn_id"], after_seq=2)
         told = await one.next()
         assert (told["seq"], told["result"]) == (last["seq"], last["result"])

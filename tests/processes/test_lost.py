@@ -120,7 +120,7 @@ async def test_a_process_that_went_without_a_word_is_forgotten_in_the_end(
         for expires in (-3500, -3700)
     ]
     async with database.system_transaction() as connection:
-        assert await forget_dead(connection) >= 1
+        assert await forget_dead(connection, rows_max=1000) >= 1
     async with superuser.begin() as connection:
         left = await connection.scalars(
             text("DELETE FROM processes WHERE id = ANY (:ids) RETURNING id"), {"ids": ids}

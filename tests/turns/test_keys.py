@@ -8,8 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
-
-from taskchat.housekeeping import keep_house
+from tests.house import do_chores
 
 
 async def test_a_key_twenty_times_at_once_over_two_apps_is_one_turn(
@@ -70,14 +69,14 @@ async def test_a_key_is_forgotten_after_its_time_and_the_turn_stays(
     person = Person()
     database = offline_app.turns.database
     first = await person.say(offline_app.client, "Add task: A", key="k")
-    await keep_house(database, offline_app.turns.settings)
+    await do_chores(database, offline_app.turns.settings)
     assert (await person.say(offline_app.client, "Add task: A", key="k")).content == first.content
     async with superuser.begin() as connection:
         await connection.execute(
             text("UPDATE turns SET finished_at = now() - interval '25h' WHERE user_id = :owner"),
             {"owner": person.user_id},
         )
-    await keep_house(database, offline_app.turns.settings)
+    await do_chores(database, offline_app.turns.settings)
     anew = await person.say(offline_app.client, "Add task: A", key="k")
     assert anew.status_code == 200
     assert anew.json()["turn_id"] != first.json()["turn_id"]

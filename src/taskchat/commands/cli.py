@@ -278,12 +278,13 @@ def token(user_id: str, ttl: int, data_dir: Path) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Check database, migrations, keys, model and clock."""
+    """Check tokens, database, migrations, clock, chores and model."""
     from taskchat.commands.doctor import examine
 
     findings = asyncio.run(examine(load_settings()))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.text}")
+        mark = "FAIL" if not finding.ok else "warn" if finding.warns else "ok"
+        click.echo(f"{mark:<4}  {finding.name:<11} {finding.text}")
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 

@@ -9,6 +9,9 @@ from taskchat.assistant.models.names import extra_of, model_names
 from taskchat.assistant.models.vendor import vendor_client
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.errors import DatabaseError
+from taskchat.housekeeping.chores import chores_of
+from taskchat.housekeeping.keeper import LATE_INTERVALS
+from taskchat.housekeeping.repository import standings
 from taskchat.moments import utc_now
 from taskchat.postgres.database import Database
 from taskchat.postgres.faults import FAULTS, reason_of
@@ -25,11 +28,19 @@ CLOCK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """What one check found.
+
+    Attributes:
+        name: Of the check.
+        ok: Whether it works.
+        text: What is so, or what to do.
+        warns: Whether it works and somebody should look after it all the same.
+    """
 
     name: str
     ok: bool
     text: str
+    warns: bool = False
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -62,12 +73,12 @@ async def _database(settings: Settings) -> list[Finding]:
         return [Finding("database", False, text)]
     database = Database(settings.database_url.get_secret_value(), settings)
     try:
-        return await _found_in(database)
+        return await _found_in(database, settings)
     finally:
         await database.close()
 
 
-async def _found_in(database: Database) -> list[Finding]:
+async def _found_in(database: Database, settings: Settings) -> list[Finding]:
     try:
         version, now = await database.version()
     except FAULTS as error:
@@ -79,12 +90,14 @@ async def _found_in(database: Database) -> list[Finding]:
         if version >= POSTGRES_MIN
         else Finding("database", False, f"PostgreSQL {version}; {POSTGRES_MIN} is the oldest")
     ]
+    migrated = False
     try:
         schema = await schema_of(database)
     except (DatabaseError, *FAULTS) as error:
         reason = reason_of(error.__cause__ or error)
         findings.append(Finding("migrations", False, f"{reason}; check the server, then try again"))
     else:
+        migrated = schema.problem is None
         findings.append(
             Finding("migrations", True, f"at {schema.revision}")
             if schema.problem is None
@@ -96,7 +109,36 @@ async def _found_in(database: Database) -> list[Finding]:
         if off <= CLOCK_S
         else Finding("clock", False, f"{off:.0f} s from the database's; synchronise it")
     )
+    if migrated:
+        findings.append(await _chores(database, settings))
     return findings
+
+
+async def _chores(database: Database, settings: Settings) -> Finding:
+    """When each chore was last done. That none is, is no failure: perhaps nothing serves yet."""
+    names = [chore.name for chore in chores_of(settings)]
+    late_s = LATE_INTERVALS * settings.chore_interval_s
+    async with database.spare_transaction() as connection:
+        found = await standings(connection, names, late_s=late_s)
+    if not found:
+        return Finding("chores", True, "none was ever due; processes that serve do them")
+    done = {row.name: "never" if row.ago_s is None else f"{_span(row.ago_s)} ago" for row in found}
+    late = [
+        f"{row.name} ({done[row.name]}" + (f", {row.error} × {row.failures})" if row.error else ")")
+        for row in found
+        if row.late
+    ]
+    if late:
+        text = f"overdue: {', '.join(late)}; see that processes serve, and what they log of it"
+        return Finding("chores", True, text, warns=True)
+    return Finding("chores", True, ", ".join(f"{name} {ago}" for name, ago in done.items()))
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 async def _model(settings: Settings) -> list[Finding]:

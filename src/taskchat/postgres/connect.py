@@ -137,15 +137,19 @@ def timeout_text(seconds: float) -> str:
     return f"{int(seconds * 1000)}ms"
 
 
-def time_limits(timeout: str, *, local: bool) -> str:
+def time_limits(timeout: str, *, local: bool, statement: str | None = None) -> str:
     """SQL columns that limit what one statement, and one client, may hold up.
 
     Args:
         timeout: As `timeout_text` has it.
         local: Whether it is for the transaction, not for the session, which a transaction pooler
             gives to others.
+        statement: That of a statement and its locks, if it is another.
     """
-    return ", ".join(f"set_config('{name}', '{timeout}', {local})" for name in TIME_LIMITS)
+    limits = dict.fromkeys(TIME_LIMITS, timeout)
+    if statement is not None:
+        limits |= {"statement_timeout": statement, "lock_timeout": statement}
+    return ", ".join(f"set_config('{name}', '{value}', {local})" for name, value in limits.items())
 
 
 async def connect(url: str, *, command_timeout_s: float, **options: Any) -> Connection:

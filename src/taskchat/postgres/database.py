@@ -75,6 +75,9 @@ class Database:
             still_s=settings.pool_timeout_s,
         )
         self._timeout = timeout_text(settings.statement_timeout_s)
+        self._spare_timeout = timeout_text(
+            min(settings.statement_timeout_s, settings.chore_statement_timeout_s)
+        )
 
     def on_user_gone(self, callback: Callable[[str], None]) -> None:
         """Call back with a user's id whenever their row turns out to be deleted."""
@@ -109,6 +112,18 @@ class Database:
             DatabaseError: as for `transaction`.
         """
         async with self._transaction(SYSTEM_ROLE, "", Precedence.ACCEPTED) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def spare_transaction(self) -> AsyncIterator[Connection]:
+        """The same for work that nobody waits for: it goes last, and its statements are short.
+
+        Raises:
+            DatabaseError: as for `transaction`.
+        """
+        async with self._transaction(
+            SYSTEM_ROLE, "", Precedence.SPARE, statement_timeout=self._spare_timeout
+        ) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
@@ -184,13 +199,18 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _transaction(
-        self, role: str, user_id: str, precedence: Precedence
+        self,
+        role: str,
+        user_id: str,
+        precedence: Precedence,
+        *,
+        statement_timeout: str | None = None,
     ) -> AsyncIterator[Connection]:
         # One round trip. As hex, so that no user id can be read as SQL.
         begin = (
             f"BEGIN; SELECT set_config('role', '{role}', true), set_config('taskchat.user_id',"
             f" convert_from(decode('{user_id.encode().hex()}', 'hex'), 'UTF8'), true),"
-            f" {time_limits(self._timeout, local=True)}"
+            f" {time_limits(self._timeout, local=True, statement=statement_timeout)}"
         )
         async with self._line.place(user_id, precedence):
             with self._reported(user_id):

@@ -1,7 +1,7 @@
 """The line before the database's connections. Busy is not down: work waits for its turn.
 
 Two things end a wait: the line is full, or it has stood still for so long that the database must be
-away. Neither ever happens to work that was accepted.
+away. Neither ever happens to work that was accepted, nor to work that can wait.
 """
 
 import asyncio
@@ -40,6 +40,9 @@ class Precedence(enum.IntEnum):
     """Work of a turn whose message is stored: it waits for as long as it takes."""
     ARRIVING = 1
     """A request of which nothing is stored yet: it may be refused."""
+    SPARE = 2
+    """Work that nobody waits for: it is served if nobody else can be, and leaves one connection
+    free for whoever comes next."""
 
 
 _SECONDS: Final = {
@@ -107,6 +110,8 @@ class Line:
 
     def __init__(self, *, size: int, waiting_max: int, still_s: float) -> None:
         self._free = size
+        # Where there is only one, leaving it free would mean never.
+        self._kept_free = min(1, size - 1)
         # One request of a user at a time: they lock the same rows, and would wait for each other
         # while holding a connection that others could use.
         self._arrived: set[str] = set()
@@ -150,7 +155,7 @@ class Line:
             self._leave(user, precedence)
 
     async def _wait(self, user: str, precedence: Precedence) -> None:
-        if self._free and user not in self._taken(precedence):
+        if self._can_serve(precedence) and user not in self._taken(precedence):
             self._take(user, precedence)
             return
         queue = self._queues[precedence]
@@ -211,6 +216,9 @@ class Line:
         self._promised_at = max(served_at, self._promised_at + self._pace_s)
         return max(1, min(RETRY_AFTER_S_MAX, math.ceil(self._promised_at - now)))
 
+    def _can_serve(self, precedence: Precedence) -> bool:
+        return self._free > (self._kept_free if precedence is Precedence.SPARE else 0)
+
     def _taken(self, precedence: Precedence) -> Container[str]:
         return self._arrived if precedence is Precedence.ARRIVING else ()
 
@@ -224,7 +232,7 @@ class Line:
         if precedence is Precedence.ARRIVING:
             self._arrived.discard(user)
         for waits, queue in self._queues.items():
-            while self._free and (found := queue.pop(but=self._taken(waits))):
+            while self._can_serve(waits) and (found := queue.pop(but=self._taken(waits))):
                 if not found[1].done():
                     self._take(found[0], waits)
                     found[1].set_result(None)

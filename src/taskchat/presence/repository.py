@@ -47,7 +47,9 @@ _RENEW = text(
     " WHERE process = :process AND id = ANY (CAST(:ids AS uuid[]))"
 )
 _FORGET = text(
-    "DELETE FROM live_connections WHERE expires_at < now() - make_interval(secs => :lease_s)"
+    "DELETE FROM live_connections WHERE (user_id, id) IN (SELECT user_id, id FROM live_connections"
+    " WHERE expires_at < now() - make_interval(secs => :lease_s)"
+    " LIMIT :rows_max FOR UPDATE SKIP LOCKED)"
 )
 
 
@@ -158,6 +160,6 @@ async def renew(
     await connection.execute(_RENEW, {"ids": ids, "process": process, "lease_s": lease_s})
 
 
-async def forget_dead(connection: Connection, *, lease_s: float) -> int:
+async def forget_dead(connection: Connection, *, lease_s: float, rows_max: int) -> int:
     """Forget connections of processes that died; returns how many. A system transaction."""
-    return await connection.change(_FORGET, {"lease_s": lease_s})
+    return await connection.change(_FORGET, {"lease_s": lease_s, "rows_max": rows_max})

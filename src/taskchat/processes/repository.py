@@ -147,13 +147,15 @@ def hold_session(session: int, *, server_pid: int, lease: Lease) -> str:
 
 
 _FORGET = text(
-    "DELETE FROM processes WHERE expires_at < now() - make_interval(hours => :forgotten_h)"
+    "DELETE FROM processes WHERE id IN (SELECT id FROM processes"
+    " WHERE expires_at < now() - make_interval(hours => :forgotten_h)"
+    " LIMIT :rows_max FOR UPDATE SKIP LOCKED)"
 )
 
 
-async def forget_dead(connection: Connection) -> int:
+async def forget_dead(connection: Connection, *, rows_max: int) -> int:
     """Forget processes that are no more; returns how many. A system transaction.
 
     One that was frozen all the time puts its row back as soon as it wakes.
     """
-    return await connection.change(_FORGET, {"forgotten_h": FORGOTTEN_H})
+    return await connection.change(_FORGET, {"forgotten_h": FORGOTTEN_H, "rows_max": rows_max})

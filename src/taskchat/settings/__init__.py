@@ -266,6 +266,16 @@ class Settings(BaseSettings):
     """Seconds without a message from the client, and without a turn under way, after which a
     socket is closed with 4008."""
 
+    # --- housekeeping ---
+    chore_interval_s: Seconds = 300
+    """Seconds after which each chore of housekeeping is done again, by whichever process comes
+    first. It harms nobody if something is kept five minutes longer than it must be."""
+    chore_rows_max: int = Field(1000, ge=1, le=100_000)
+    """Rows that one of its transactions changes; after failures fewer. What is left comes next."""
+    chore_statement_timeout_s: Seconds = 2
+    """The longest one of its statements may take, if TASKCHAT_STATEMENT_TIMEOUT_S is not shorter
+    still: a turn that comes meanwhile may find the connection taken."""
+
     # --- running it ---
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written, to stderr."""

@@ -71,3 +71,22 @@ LINE_SECONDS: Final = Histogram(
 LINE_REFUSED: Final = Counter(
     "taskchat_database_line_refused_total", "Requests that were refused because the line was full."
 )
+CHORE_ROWS: Final = Counter(
+    "taskchat_chore_rows_total", "Rows that housekeeping deleted or changed.", ["chore"]
+)
+CHORE_RUNS: Final = Counter(
+    "taskchat_chore_runs_total",
+    "Times that this process was at a chore of housekeeping: done, failed, or lost to another.",
+    ["chore", "outcome"],
+)
+CHORE_SECONDS: Final = Histogram(
+    "taskchat_chore_seconds",
+    "How long this process was at a chore, its pauses included.",
+    ["chore"],
+    buckets=(0.01, 0.1, 0.5, 1, 5, 10, 60, 300, 1800),
+)
+CHORE_FINISHED: Final = Gauge(
+    "taskchat_chore_finished_timestamp_seconds",
+    "When a chore was last done, by whichever process, as this one last saw.",
+    ["chore"],
+)

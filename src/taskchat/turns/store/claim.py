@@ -192,10 +192,10 @@ _FORGET_KEYS = text(
     "UPDATE turns SET idempotency_key = NULL, fingerprint = NULL"
     " WHERE (user_id, id) IN (SELECT user_id, id FROM turns WHERE idempotency_key IS NOT NULL"
     " AND finished_at < now() - make_interval(hours => :retention_h)"
-    " LIMIT :keys_max FOR UPDATE SKIP LOCKED)"
+    " LIMIT :rows_max FOR UPDATE SKIP LOCKED)"
 )
 
 
-async def forget_keys(connection: Connection, *, retention_h: int, keys_max: int) -> int:
+async def forget_keys(connection: Connection, *, retention_h: int, rows_max: int) -> int:
     """Forget keys of turns that ended so long ago; returns how many. A system transaction."""
-    return await connection.change(_FORGET_KEYS, {"retention_h": retention_h, "keys_max": keys_max})
+    return await connection.change(_FORGET_KEYS, {"retention_h": retention_h, "rows_max": rows_max})

@@ -70,12 +70,19 @@ _TURN = text(
     " WHERE user_id = :owner AND id = :turn"
 )
 _PRUNE = text(
-    "DELETE FROM turn_events AS e USING (SELECT DISTINCT user_id, turn_id FROM"
+    "WITH over AS (SELECT DISTINCT user_id, turn_id FROM"
     " (SELECT aged.user_id, aged.turn_id FROM turn_events AS aged"
     " JOIN turns AS t ON t.user_id = aged.user_id AND t.id = aged.turn_id"
     " WHERE aged.created_at < now() - make_interval(hours => :retention_h)"
-    " AND t.finished_at < now() - make_interval(hours => :retention_h) LIMIT :rows_max) AS first)"
-    " AS over WHERE e.user_id = over.user_id AND e.turn_id = over.turn_id"
+    " AND t.finished_at < now() - make_interval(hours => :retention_h) LIMIT :rows_max) AS first),"
+    # Whole turns, lest a reader find the middle of one: as many as make up the rows. OFFSET has
+    # them gone through turn by turn, and no further than to the last of the rows.
+    " chosen AS (SELECT DISTINCT user_id, turn_id FROM (SELECT events.* FROM over,"
+    " LATERAL (SELECT e.user_id, e.turn_id FROM turn_events AS e"
+    " WHERE e.user_id = over.user_id AND e.turn_id = over.turn_id OFFSET 0) AS events"
+    " LIMIT :rows_max) AS enough)"
+    " DELETE FROM turn_events AS e USING chosen"
+    " WHERE e.user_id = chosen.user_id AND e.turn_id = chosen.turn_id"
 )
 
 
@@ -194,5 +201,9 @@ def last_of(turn: TurnRef, row: AnyRow) -> StoredEvent:
 
 
 async def prune(connection: Connection, *, retention_h: int, rows_max: int) -> int:
-    """Forget events of turns that ended so long ago; returns how many. A system transaction."""
+    """Forget events of turns that ended so long ago. A system transaction.
+
+    Returns:
+        How many: less than `rows_max` if these were all, else up to one turn's more than that.
+    """
     return await connection.change(_PRUNE, {"retention_h": retention_h, "rows_max": rows_max})

@@ -1,0 +1,56 @@
+"""What housekeeping does: deletes what nobody will ask for again, pauses what is idle.
+
+This is the only list of it. The SQL is where the rows are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from taskchat.conversations import repository as conversations
+from taskchat.limits import repository as limits
+from taskchat.postgres.database import Connection
+from taskchat.presence import repository as presence
+from taskchat.processes import repository as processes
+from taskchat.settings import Settings
+from taskchat.turns import store
+
+
+class Batch(Protocol):
+    """Does a part of a chore, in a system transaction."""
+
+    async def __call__(self, connection: Connection, /, *, rows_max: int) -> int:
+        """Change this many rows, or few more; fewer if these were all. Returns how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One thing that has to be done again and again, by any process.
+
+    Attributes:
+        name: Its name in the database, in logs and metrics; it stays the same in every release.
+        every_s: The time from its end to the next time that it is due.
+        batch: Does a part of it. Doing it twice must harm nothing.
+    """
+
+    name: str
+    every_s: float
+    batch: Batch
+
+
+def chores_of(settings: Settings) -> Sequence[Chore]:
+    """Every chore that these settings ask for."""
+    every_s, lease_s = settings.chore_interval_s, settings.lease_s
+    keys_h, events_h = settings.idempotency_retention_h, settings.event_retention_h
+    chores = [
+        Chore("idempotency_keys", every_s, partial(store.claim.forget_keys, retention_h=keys_h)),
+        Chore("turn_events", every_s, partial(store.events.prune, retention_h=events_h)),
+        Chore("rate_buckets", every_s, limits.forget_idle),
+        Chore("live_connections", every_s, partial(presence.forget_dead, lease_s=lease_s)),
+        Chore("processes", every_s, processes.forget_dead),
+    ]
+    if idle_h := settings.conversation_idle_h:
+        pause = partial(conversations.pause_idle, idle_h=idle_h)
+        chores.append(Chore("idle_conversations", every_s, pause))
+    return chores
