@@ -28,6 +28,7 @@ CODES = {
         "conversation_busy",
         "conversation_ended",
         "too_many_active",
+        "too_many_shares",
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",

@@ -43,6 +43,14 @@ async def fill(running: RunningApp) -> Person:
                 " SELECT user_id, id, 2, 'gone' FROM turns"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO shares (user_id, id, conversation_id, token_hash, turns,"
+                " expires_at) SELECT user_id, gen_random_uuid(), id,"
+                " sha256(CAST(user_id AS bytea)), '{[1,1]}', now() + interval '1 hour'"
+                " FROM conversations"
+            )
+        )
     return person
 
 
@@ -91,7 +99,7 @@ async def test_the_app_role_owns_no_table(superuser: AsyncEngine) -> None:
         owners = await connection.execute(
             text("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
         )
-        assert {"taskchat_app", "taskchat_system"}.isdisjoint(owners.scalars())
+        assert {"taskchat_app", "taskchat_system", "taskchat_reader"}.isdisjoint(owners.scalars())
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table not in NOBODYS])
@@ -165,6 +173,8 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
         "SELECT result FROM tool_calls",
         "SELECT items FROM model_answers",
         "SELECT id FROM users",
+        "SELECT title FROM shares",
+        "SELECT token_hash FROM shares",
     ):
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.system_transaction() as connection:

@@ -411,6 +411,11 @@ HOSTILE_SEGMENTS = [
         ("DELETE", "/api/ME/conversations/{}"),
         ("GET", "/api/ME/conversations/{}/messages"),
         ("GET", "/api/ME/conversations/{}/turns"),
+        ("GET", "/api/ME/conversations/{}/shares"),
+        ("POST", "/api/ME/conversations/{}/shares"),
+        ("DELETE", "/api/ME/conversations/{}/shares"),
+        ("DELETE", "/api/ME/conversations/" + UNKNOWN + "/shares/{}"),
+        ("GET", "/share/{}"),
         ("GET", "/api/ME/turns/{}"),
         ("POST", "/api/ME/turns/{}/cancel"),
         ("GET", "/{}"),
@@ -426,10 +431,12 @@ async def test_a_hostile_path_segment_gets_403_or_404(
         method,
         target,
         headers=headers,
-        body=b'{"title": "x"}' if method == "PATCH" else b'{"message": "x"}',
+        body=BODIES.get(path, b'{"title": "x"}' if method == "PATCH" else b'{"message": "x"}'),
     )
     error_of(answer, 403 if answer.status == 403 else 404)
 
+
+BODIES = {"/api/ME/conversations/{}/shares": b"{}"}
 
 PROBER = Person()
 """One user for many requests that all fail."""
@@ -576,6 +583,10 @@ async def test_a_change_that_changes_nothing_known_gets_400(
         (f"conversations/{UNKNOWN}/turns", f"after={MARK}"),
         (f"conversations/{UNKNOWN}/turns", "after=WzEsMCwwXQ"),
         (f"conversations/{UNKNOWN}/turns", "limit=0"),
+        (f"conversations/{UNKNOWN}/shares", "limit=0"),
+        (f"conversations/{UNKNOWN}/shares", f"after={MARK}"),
+        (f"conversations/{UNKNOWN}/shares", "after=WzEsMF0"),
+        (f"conversations/{UNKNOWN}/shares", "after=WyJhIl0"),
         ("usage", f"from={MARK}"),
         ("usage", "to=%00"),
         ("usage", "to=%ff"),

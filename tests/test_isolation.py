@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import RunningApp
 from tests.factories import Person
 
-PUBLIC = {"/livez", "/readyz", "/metrics"}
+PUBLIC = {"/livez", "/readyz", "/metrics", "/share/{token}"}
 
 
 def operations(running: RunningApp) -> list[tuple[str, str]]:
@@ -23,8 +23,15 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
     """A person with something of everything, and the ids of it."""
     person = Person()
     body = (await person.say(running.client, "Add task: The secret plan")).json()
+    conversation = body["conversation_id"]
+    share = await running.client.post(
+        f"/api/{person.user_id}/conversations/{conversation}/shares",
+        json={},
+        headers=person.headers,
+    )
     return person, {
-        "conversation_id": body["conversation_id"],
+        "conversation_id": conversation,
+        "share_id": share.json()["id"],
         "turn_id": body["turn_id"],
         "message_id": body["messages"][0]["id"],
         "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
@@ -47,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/tasks": {"title": "mine"},
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
     "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},
+    "/api/{user_id}/conversations/{conversation_id}/shares": {"with_tool_calls": True},
 }
 
 
@@ -114,6 +122,11 @@ async def test_no_route_reaches_another_users_objects_by_id(offline_app: Running
         f"/api/{person.user_id}/conversations/{ids['conversation_id']}", headers=person.headers
     )
     assert (kept.json()["title"], kept.json()["status"]) == ("Add task: The secret plan", "active")
+    links = await offline_app.client.get(
+        f"/api/{person.user_id}/conversations/{ids['conversation_id']}/shares",
+        headers=person.headers,
+    )
+    assert [link["id"] for link in links.json()["data"]] == [ids["share_id"]]
 
 
 async def test_a_foreign_and_an_unknown_conversation_are_told_apart_by_nothing(

@@ -131,7 +131,7 @@ async def test_what_was_used_before_usage_was_kept_is_taken_over_by_a_login_that
                 f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD 'x'",
                 f"ALTER DATABASE {own.database} OWNER TO {login}",
                 # The roles belong to the cluster; `database_url` has made them.
-                f"GRANT taskchat_app, taskchat_system TO {login}",
+                f"GRANT taskchat_app, taskchat_system, taskchat_reader TO {login}",
             ):
                 await connection.execute(text(statement))
             try:
@@ -268,7 +268,51 @@ async def test_a_login_that_may_not_act_for_the_service_is_told_what_to_grant(
                 schema = await _standing(own.render_as_string(hide_password=False), settings)
                 assert schema.standing == "unclear"
                 assert schema.problem is not None
-                assert "GRANT taskchat_app, taskchat_system TO it" in schema.problem
+                assert (
+                    "GRANT taskchat_app, taskchat_system, taskchat_reader TO it" in schema.problem
+                )
+        finally:
+            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+
+
+async def test_a_login_that_may_not_act_for_readers_of_links_is_told_what_to_grant(
+    empty_database: MakeDatabase, settings: Settings, database_url: str
+) -> None:
+    login = f"plain_{new_id().hex}"
+    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
+        url,
+        engine,
+    ):
+        await asyncio.to_thread(upgrade, url)
+        own = make_url(url).set(username=login, password="x")
+        address = own.render_as_string(hide_password=False)
+        try:
+            await _execute(engine, f"GRANT taskchat_app, taskchat_system TO {login}")
+            schema = await _standing(address, settings)
+            assert schema.standing == "unclear"
+            assert schema.problem is not None
+            assert schema.problem.startswith("this login may not act as taskchat_reader; ")
+            await _execute(engine, f"GRANT taskchat_reader TO {login}")
+            assert await _standing(address, settings) == Schema("fits", head(), None)
+        finally:
+            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+
+
+async def test_who_serves_already_may_act_for_readers_once_the_migration_is_applied(
+    empty_database: MakeDatabase, settings: Settings, database_url: str
+) -> None:
+    login = f"plain_{new_id().hex}"
+    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
+        url,
+        engine,
+    ):
+        await asyncio.to_thread(command.upgrade, _config(url), "0013")
+        await _execute(engine, f"GRANT taskchat_app, taskchat_system TO {login}")
+        own = make_url(url).set(username=login, password="x")
+        try:
+            await asyncio.to_thread(upgrade, url)
+            address = own.render_as_string(hide_password=False)
+            assert await _standing(address, settings) == Schema("fits", head(), None)
         finally:
             await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
 

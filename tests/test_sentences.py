@@ -27,6 +27,8 @@ WRONG: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("GET", "usage", {"params": {"from": "2026-11-21", "to": "2026-11-20"}}),
     ("GET", "usage", {"params": {"from": "1970-01-01", "to": "2026-11-20"}}),
     ("GET", f"turns/{SOME}/events", {"headers": {"Last-Event-ID": "x"}}),
+    ("POST", f"conversations/{SOME}/shares", {"json": {"expires_in_h": 1000}}),
+    ("GET", f"conversations/{SOME}/shares", {"params": {"after": "!"}}),
     ("POST", "tasks", {"json": {"title": " "}}),
     ("POST", "tasks", {"json": {"title": "x" * 10_000}}),
     ("POST", "tasks", {"content": b"", "headers": {"Content-Type": "application/json"}}),

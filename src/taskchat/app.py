@@ -42,6 +42,8 @@ from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
 from taskchat.ratings import routes as rating_routes
 from taskchat.settings import Settings
+from taskchat.sharing import routes as sharing_routes
+from taskchat.sharing.service import Sharing
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
@@ -96,6 +98,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(conversation_routes.router)
     app.include_router(managing_routes.router)
     app.include_router(rating_routes.router)
+    app.include_router(sharing_routes.router)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)
@@ -172,7 +175,7 @@ def _lifespan(
             provide(
                 app,
                 *(settings, database, live.authenticator, limits, turns, live, readiness),
-                *(listener, heartbeat, config_file),
+                *(listener, heartbeat, config_file, Sharing(database, settings)),
             )
             await rehearse(turns)
             heartbeat.start()

@@ -13,8 +13,8 @@
     ├── RateLimited 429             │   ├── DatabaseRefused 503
     ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
     ├── TooManyActive 409           │   ├── Overloaded 503
-    └── TooManyVersions 409         │   └── UserGone 503
-                                    ├── ShuttingDown 503
+    ├── TooManyShares 409           │   └── UserGone 503
+    └── TooManyVersions 409         ├── ShuttingDown 503
                                     └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
@@ -187,6 +187,14 @@ class TooManyVersions(ServiceError):
     status = 409
     code = "too_many_versions"
     default = "This message has as many versions as it may; go on from one of them."
+
+
+class TooManyShares(ServiceError):
+    """The conversation has as many links as it may."""
+
+    status = 409
+    code = "too_many_shares"
+    default = "This conversation has as many links as it may; revoke one first."
 
 
 class TurnInProgress(ServiceError):

@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI derives, with our errors in place of its own."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -61,6 +62,11 @@ OF_CONVERSATION_CHANGE: tuple[type[ServiceError], ...] = (
 VERSIONS: Final = ("/messages/{message_id}", "/messages/{message_id}/regenerate")
 """How the paths of routes end that make another version of a message."""
 
+OF_LINK: tuple[type[ServiceError], ...] = tuple(
+    error for error in EVERYWHERE if error not in (errors.InvalidAuth, errors.Forbidden)
+)
+"""Of the route that asks for no token of a user's."""
+
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "Event": EVENT,
     "ClientFrame": CLIENT_FRAME,
@@ -105,6 +111,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             if path.startswith("/api/"):
                 operation["security"] = [{"bearer": []}]
                 _add_errors(path, operation)
+            elif path.startswith("/share/"):
+                _add_responses(operation, OF_LINK)
     for name in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(name, None)
     components["schemas"]["ErrorBody"] = ErrorBody.model_json_schema()
@@ -183,6 +191,12 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
         possible += OF_CONVERSATION_CHANGE
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
+    if path.endswith("/shares") and "requestBody" in operation:
+        possible.append(errors.TooManyShares)
+    _add_responses(operation, possible)
+
+
+def _add_responses(operation: dict[str, Any], possible: Iterable[type[ServiceError]]) -> None:
     codes: dict[int, list[str]] = {}
     for error in possible:
         codes.setdefault(error.status, []).append(error.code)

@@ -11,6 +11,7 @@ from taskchat.postgres.database import metadata
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
 from taskchat.ratings.models import Rating
+from taskchat.sharing.models import Share
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
@@ -25,6 +26,7 @@ __all__ = [
     "Process",
     "RateBucket",
     "Rating",
+    "Share",
     "Task",
     "ToolCall",
     "Turn",

@@ -64,7 +64,9 @@ COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
 LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
 
-VARIES = re.compile(r"(\bid|_id|\.of|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content)$")
+VARIES = re.compile(
+    r"(\bid|_id|\.of|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content|\.token)$"
+)
 """Values that are never the same twice, or that the model words as it likes."""
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -192,10 +194,15 @@ class Reader:
 
     def note(self, answer: Any) -> None:
         """Keep the ids that later commands name."""
-        for variable, key in (("CONVERSATION", "conversation_id"), ("TURN", "turn_id")):
-            if isinstance(answer, dict) and isinstance(answer.get(key), str):
+        if not isinstance(answer, dict):
+            return
+        named = [("CONVERSATION", "conversation_id"), ("TURN", "turn_id"), ("LINK", "token")]
+        if "token" in answer:
+            named.append(("SHARE", "id"))
+        for variable, key in named:
+            if isinstance(answer.get(key), str):
                 self._variables[variable] = answer[key]
-        if isinstance(answer, dict) and answer.get("messages"):
+        if answer.get("messages"):
             said, reply = answer["messages"][-2:]
             self._variables |= {"MESSAGE": said["id"], "REPLY": reply["id"]}
 

@@ -108,7 +108,7 @@ async def test_a_login_that_is_no_superuser_owns_migrates_and_serves(
                 f"CREATE ROLE {login} LOGIN CREATEROLE PASSWORD 'x'",
                 f"ALTER DATABASE {name} OWNER TO {login}",
                 # The roles belong to the cluster; another login has made them already.
-                f"GRANT taskchat_app, taskchat_system TO {login}",
+                f"GRANT taskchat_app, taskchat_system, taskchat_reader TO {login}",
             ):
                 await connection.execute(text(statement))
         try:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, scripted
 from tests.portability.data import conversation_line, exported, file_of, imported, turn_line
+from tests.sharing.links import link_to
 
 from taskchat.errors import DatabaseError
 from taskchat.http.gate import BrokenAnswer
@@ -108,8 +109,31 @@ async def test_a_user_with_nothing_has_a_whole_export(client: httpx.AsyncClient)
     person = Person()
     assert [line["type"] for line in await exported(client, person)] == ["export", "end"]
     whole = (await document(client, person, format="json")).json()
-    assert (whole["conversations"], whole["tasks"], whole["usage_days"]) == ([], [], [])
+    sections = ("conversations", "tasks", "usage_days", "shares")
+    assert [whole[section] for section in sections] == [[], [], [], []]
     assert (await document(client, person, format="markdown")).text.startswith("# taskchat")
+
+
+async def test_links_that_are_good_are_exported_without_their_tokens(
+    client: httpx.AsyncClient, superuser: AsyncEngine
+) -> None:
+    person, ids = await busy_person(client)
+    made = [await link_to(client, person, id_, with_tool_calls=True) for id_ in (*ids, ids[0])]
+    expired = made.pop()
+    async with superuser.begin() as connection:
+        await connection.execute(
+            text("UPDATE shares SET expires_at = now() WHERE id = :id"), {"id": expired["id"]}
+        )
+    told = [{"conversation_id": id_, **link} for id_, link in zip(ids, made, strict=True)]
+    tokens = [str(link.pop("token")) for link in told]
+    lines = [line for line in await exported(client, person) if line["type"] == "share"]
+    assert lines == [{"type": "share", **link} for link in told]
+    whole = await document(client, person)
+    assert whole.json()["shares"] == told
+    read = await document(client, person, format="markdown")
+    assert read.text.count("\n- Link to Add task\\: Buy milk, 2 turns, with tool calls") == 1
+    for answer in (whole, read):
+        assert not [token for token in tokens if token in answer.text]
 
 
 async def test_one_conversation_is_exported_alone(client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """Whoever deletes their data has nothing left, in any table, and may come back on any process."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -9,9 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
 from tests.portability.data import file_of, send, task_line
+from tests.sharing.links import link_to, talk
 from tests.test_db import NOBODYS, TABLES, fill
 
-from taskchat.portability import forgetting
+from taskchat.errors import DatabaseError
+from taskchat.portability import forgetting, patience
+from taskchat.portability.store import delete as store
 from taskchat.postgres.database import Database
 
 
@@ -44,6 +48,23 @@ async def test_nothing_is_left_in_any_table_and_nobody_else_loses_anything(
     assert (await delete(offline_app.client, person)).status_code == 204
     assert not any((await rows_of(superuser, person)).values())
     assert await rows_of(superuser, other) == before
+
+
+async def test_links_go_first_so_that_nobody_reads_what_is_left(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, delete_some = Person(), store.delete_some
+    made = await link_to(client, person, await talk(client, person, "hello"))
+
+    async def none_but_links(*given: Any, **options: Any) -> int:
+        if given[-1] != "shares":
+            raise DatabaseError(retry_after_s=1)
+        return await delete_some(*given, **options)
+
+    monkeypatch.setattr(store, "delete_some", none_but_links)
+    monkeypatch.setattr(patience, "WAIT_S", 0)
+    assert (await delete(client, person)).status_code == 503
+    assert (await client.get(f"/share/{made['token']}")).status_code == 404
 
 
 async def test_a_user_comes_back_and_starts_anew(client: httpx.AsyncClient) -> None:

@@ -23,6 +23,7 @@ from tests.portability.data import (
     turn_line,
     written,
 )
+from tests.sharing.links import link_to, talk
 
 from taskchat.errors import DatabaseError
 from taskchat.portability import importing, patience
@@ -355,6 +356,16 @@ async def test_lines_of_unknown_types_are_reported_and_left_out(
     assert answer["left_out"] == [
         {"type": "feedback", "lines": 2, "reason": "this release does not know the type"}
     ]
+
+
+async def test_links_are_not_imported(client: httpx.AsyncClient) -> None:
+    person = Person()
+    conversation = await talk(client, person, "hello")
+    await link_to(client, person, conversation)
+    answer = await imported(client, Person(), await exported(client, person))
+    assert {"type": "share", "lines": 1, "reason": "links are not imported; make new ones"} in (
+        answer["left_out"]
+    )
 
 
 HEAD, END = file_of()

@@ -14,6 +14,7 @@ from taskchat.postgres.database import Connection
 from taskchat.presence import repository as presence
 from taskchat.processes import repository as processes
 from taskchat.settings import Settings
+from taskchat.sharing import repository as sharing
 from taskchat.turns import store
 
 
@@ -47,6 +48,7 @@ def chores_of(settings: Settings) -> Sequence[Chore]:
         Chore("idempotency_keys", every_s, partial(store.claim.forget_keys, retention_h=keys_h)),
         Chore("turn_events", every_s, partial(store.events.prune, retention_h=events_h)),
         Chore("rate_buckets", every_s, limits.forget_idle),
+        Chore("shares", every_s, sharing.forget_expired),
         Chore("live_connections", every_s, partial(presence.forget_dead, lease_s=lease_s)),
         Chore("processes", every_s, processes.forget_dead),
     ]

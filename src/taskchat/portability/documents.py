@@ -12,6 +12,7 @@ from taskchat.portability.lines import (
     EndLine,
     ExportLine,
     Line,
+    ShareLine,
     TaskLine,
     TurnLine,
     UsageDayLine,
@@ -48,12 +49,13 @@ def json_line(line: Line) -> str:
 
 
 class JsonDocument:
-    """One JSON object: `conversations` with their `turns`, `tasks`, `usage_days`, `complete`."""
+    """One JSON object: `conversations` with their `turns`, `tasks` and so on, `complete`."""
 
     _SECTIONS: Final[dict[type[Line], str]] = {
         ConversationLine: "conversations",
         TaskLine: "tasks",
         UsageDayLine: "usage_days",
+        ShareLine: "shares",
     }
 
     def __init__(self) -> None:
@@ -126,6 +128,12 @@ def markdown(line: Line) -> str:
         return (
             f"\n- Used on {line.day}: {_plain(line.model)}, {line.turns} turns, {line.model_calls}"
             f" model calls, {line.input_tokens} tokens in, {line.output_tokens} out\n"
+        )
+    if isinstance(line, ShareLine):
+        return (
+            f"\n- Link to {_plain(line.title or 'Untitled conversation')}, {line.turns} turns,"
+            f" {'with' if line.with_tool_calls else 'without'} tool calls, until"
+            f" {_time(line.expires_at)}\n"
         )
     return "\n---\n\nEnd of the export.\n"
 

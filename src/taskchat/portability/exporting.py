@@ -26,6 +26,7 @@ from taskchat.portability.lines import (
     Line,
     Rated,
     Said,
+    ShareLine,
     TaskLine,
     TurnLine,
     UsageDayLine,
@@ -129,6 +130,8 @@ async def _everything(reading: _Reading) -> Pages:
         yield page
     async for page in _usage_days(reading):
         yield page
+    async for page in _shares(reading):
+        yield page
 
 
 async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:
@@ -168,6 +171,17 @@ async def _usage_days(reading: _Reading) -> Pages:
         if len(rows) < ROWS_AT_ONCE:
             return
         after = (rows[-1].day, rows[-1].model)
+
+
+async def _shares(reading: _Reading) -> Pages:
+    after = NOWHERE
+    while True:
+        rows = await reading.page(find.shares_after, after, rows_max=ROWS_AT_ONCE)
+        if rows:
+            yield [ShareLine(**row) for row in rows]
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = rows[-1].id
 
 
 def _task(user_id: str, row: AnyRow) -> TaskLine:

@@ -40,6 +40,12 @@ ROWS_AT_ONCE: Final = 100
 BYTES_AT_ONCE: Final = 1_048_576
 """Lines that wait to be inserted, in bytes; more are inserted at once, however few they are."""
 
+NOT_IMPORTED: Final = {
+    "usage_day": "usage is not imported",
+    "share": "links are not imported; make new ones",
+}
+"""Types that are known and left out, and why."""
+
 UNKNOWN_TYPES_MAX: Final = 20
 """Types that are not known, of one file; an export of a later release has a few."""
 
@@ -137,9 +143,7 @@ class Import:
                 LeftOut(
                     type=kind,
                     lines=count,
-                    reason="usage is not imported"
-                    if kind == "usage_day"
-                    else "this release does not know the type",
+                    reason=NOT_IMPORTED.get(kind, "this release does not know the type"),
                 )
                 for kind, count in sorted(self._left_out.items())
             ],

@@ -5,6 +5,7 @@
     turn          what was said, the tool calls, the reply or the error, what models used
     task          by number
     usage_day     one model on one day; exported and never imported
+    share         a link that is good, without its token; exported and never imported
     end           last: how many lines came before it
 
 A reader takes a version that it knows and no other, and reports types that it does not know.
@@ -252,6 +253,19 @@ class UsageDayLine(Part):
     unpriced_calls: int
 
 
+class ShareLine(Part):
+    """A link to a conversation that is good. Its token is kept nowhere."""
+
+    type: Literal["share"] = "share"
+    id: UUID
+    conversation_id: UUID
+    title: str | None
+    turns: int
+    with_tool_calls: bool
+    created_at: Moment
+    expires_at: Moment
+
+
 class EndLine(Part):
     """The last line: without it the file is not whole."""
 
@@ -259,7 +273,7 @@ class EndLine(Part):
     lines: Annotated[int, Field(ge=0)]
 
 
-Line = ExportLine | ConversationLine | TurnLine | TaskLine | UsageDayLine | EndLine
+Line = ExportLine | ConversationLine | TurnLine | TaskLine | UsageDayLine | ShareLine | EndLine
 
 NOWHERE: Final = UUID(int=0)
 """Smaller than every id."""

@@ -30,6 +30,13 @@ APP_ROLE: Final = "taskchat_app"
 SYSTEM_ROLE: Final = "taskchat_system"
 """Role of work that belongs to no user (sweeper, housekeeping); it sees few columns and no text."""
 
+READER_ROLE: Final = "taskchat_reader"
+"""Role of whoever comes with a link; row-level security shows it what that link shows."""
+
+READERS: Final = "/"
+"""Who reads by links, in the line: all of them wait as one user does, so that however many they are
+they take one connection at a time and one turn in many. No user's id has a slash."""
+
 NAMING_CONVENTION: Final = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",
@@ -127,6 +134,22 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
+    async def reader_transaction(self, token_hash: bytes) -> AsyncIterator[Connection]:
+        """Open a transaction that sees what one link shows, and nothing else.
+
+        Args:
+            token_hash: Of the link's token.
+
+        Raises:
+            Overloaded: too many wait for a connection.
+            DatabaseError: as for `transaction`.
+        """
+        async with self._transaction(
+            READER_ROLE, "", Precedence.ARRIVING, waits_as=READERS, share=token_hash.hex()
+        ) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
     async def login_transaction(self) -> AsyncIterator[Connection]:
         """Open a transaction as the login itself, for what only the catalog can tell.
 
@@ -205,6 +228,8 @@ class Database:
         precedence: Precedence,
         *,
         statement_timeout: str | None = None,
+        waits_as: str | None = None,
+        share: str | None = None,
     ) -> AsyncIterator[Connection]:
         # One round trip. As hex, so that no user id can be read as SQL.
         begin = (
@@ -212,7 +237,9 @@ class Database:
             f" convert_from(decode('{user_id.encode().hex()}', 'hex'), 'UTF8'), true),"
             f" {time_limits(self._timeout, local=True, statement=statement_timeout)}"
         )
-        async with self._line.place(user_id, precedence):
+        if share is not None:
+            begin += f", set_config('taskchat.share', '{share}', true)"
+        async with self._line.place(user_id if waits_as is None else waits_as, precedence):
             with self._reported(user_id):
                 async with self.pool.connection(begin) as driven:
                     try:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskchat.postgres.database import APP_ROLE, SYSTEM_ROLE, Database
+from taskchat.postgres.database import APP_ROLE, READER_ROLE, SYSTEM_ROLE, Database
 from taskchat.postgres.faults import is_transient
 from taskchat.postgres.statements import Connection
 from taskchat.refusals import CannotStart
@@ -59,7 +59,8 @@ _MENDS: Final = {
 }
 """What helps against an error of the server, by SQLSTATE."""
 
-_GRANT: Final = f"as the owner run GRANT {APP_ROLE}, {SYSTEM_ROLE} TO it"
+_ROLES: Final = ", ".join((APP_ROLE, SYSTEM_ROLE, READER_ROLE))
+_GRANT: Final = f"as the owner run GRANT {_ROLES} TO it"
 
 
 class SchemaError(CannotStart):
@@ -155,13 +156,18 @@ async def schema_of(database: Database) -> Schema:
     try:
         async with database.system_transaction() as connection:
             revisions = await _revisions(connection)
+            may_read = await connection.scalar(_MAY_ENTER, {"role": READER_ROLE})
     except PostgresError as error:
         refused = error.sqlstate
         if refused not in _UNREAD:
             raise
     else:
         if revisions:
-            return _standing(revisions)
+            schema = _standing(revisions)
+            if schema.standing == "fits" and not may_read:
+                problem = f"this login may not act as {READER_ROLE}; {_GRANT}"
+                return Schema("unclear", schema.revision, problem)
+            return schema
         refused = None
     async with database.login_transaction() as connection:
         schema = await read_schema(connection)
@@ -170,12 +176,15 @@ async def schema_of(database: Database) -> Schema:
     problem = f"this login may not act as {SYSTEM_ROLE}; {_GRANT}"
     if refused == _ROLE_UNKNOWN:
         problem = (
-            f"the roles {APP_ROLE} and {SYSTEM_ROLE} are not on this server, as after a restore "
-            "into another one; make both by CREATE ROLE … NOLOGIN and restore again"
+            f"the roles {_ROLES} are not on this server, as after a restore into another one; make "
+            "them by CREATE ROLE … NOLOGIN and restore again"
         )
     return Schema("unclear", schema.revision, problem)
 
 
+_MAY_ENTER: Final = text(
+    "SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = :role"
+)
 _LOOK: Final = text(
     "SELECT t.version IS NOT NULL AS versioned,"
     " has_table_privilege(t.version, 'SELECT') AS readable,"

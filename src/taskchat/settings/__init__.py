@@ -223,6 +223,13 @@ class Settings(BaseSettings):
     versions_max: int = Field(100, ge=1, le=10_000)
     """Versions of one message, the first included; one more is refused with 409 and stored
     nowhere. 1 means that nothing can be edited or regenerated."""
+    conversation_shares_max: int = Field(20, ge=0, le=1000)
+    """Links of one conversation that are good at once; one more is refused with 409. 0 means that
+    none are made; those that were made stay until they expire or are revoked."""
+    share_expiry_default_h: int = Field(168, ge=1, le=87_600)
+    """Hours until a link expires, if whoever makes it does not say: a week."""
+    share_expiry_max_h: int = Field(720, ge=1, le=87_600)
+    """The most hours for which a link may be made; a link that is forgotten ends by itself."""
     queue_max: int = Field(200, ge=0, le=10_000)
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)
@@ -338,6 +345,15 @@ class Settings(BaseSettings):
                     f"TASKCHAT_{inner.upper()} ({low:g}) must be {comparison} "
                     f"TASKCHAT_{outer.upper()} ({high:g})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _links_expire_in_time(self) -> Self:
+        if self.share_expiry_default_h > self.share_expiry_max_h:
+            raise ValueError(
+                f"TASKCHAT_SHARE_EXPIRY_DEFAULT_H ({self.share_expiry_default_h}) must be <= "
+                f"TASKCHAT_SHARE_EXPIRY_MAX_H ({self.share_expiry_max_h})"
+            )
         return self
 
     @property

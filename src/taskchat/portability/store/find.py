@@ -70,6 +70,12 @@ _USAGE_DAYS = text(
     " WHERE user_id = :owner AND (day, model) > (:day, :model)"
     " ORDER BY day, model LIMIT :rows_max"
 )
+_SHARES = text(
+    "SELECT id, conversation_id, title, (SELECT CAST(coalesce(sum(upper(r) - lower(r)), 0) AS int)"
+    " FROM unnest(turns) AS r) AS turns, with_tool_calls, created_at,"
+    " expires_at FROM shares WHERE user_id = :owner AND id > :after AND expires_at > now()"
+    " ORDER BY id LIMIT :rows_max"
+)
 
 
 async def find_conversation(
@@ -127,3 +133,11 @@ async def usage_days_after(
     day, model = after
     values = {"owner": principal.user_id, "day": day, "model": model, "rows_max": rows_max}
     return (await connection.execute(_USAGE_DAYS, values)).all()
+
+
+async def shares_after(
+    connection: Connection, principal: Principal, after: UUID, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next links that are good, by id."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_SHARES, values)).all()
