@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
-	bench-growth bench-start bench-live bench-burst bench-models chaos coverage clean
+	bench-growth bench-size bench-start bench-live bench-burst bench-models chaos coverage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +55,9 @@ bench-round-trips: environment ## what a turn asks of the database, statement by
 
 bench-growth: environment ## a turn in long conversations, in full tables, among many others
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+bench-size: environment ## pages and exports of long conversations, and of users with many
+	@$(BIN)/python -m benchmarks.size $(ARGS)
 
 bench-start: environment ## until `taskchat dev` is ready, first turns of a process, imports
 	$(BIN)/python -m benchmarks.start $(ARGS)

@@ -1,0 +1,1 @@
+"""How reading grows with what there is to read."""
