@@ -15,11 +15,15 @@ from taskchat.ratings.schemas import RatingOut
 
 _VERSIONS: Final = (
     "WITH first AS (SELECT coalesce(t.version_of, t.number) AS number FROM turns AS t"
-    " WHERE t.user_id = :owner AND t.id = m.turn_id), version AS (SELECT t.id, t.number"
-    " FROM turns AS t, first WHERE t.user_id = :owner AND t.conversation_id = :conversation"
-    " AND t.number = first.number UNION ALL SELECT t.id, t.number FROM turns AS t, first"
+    # Where there is one branch, there is nothing to look for.
+    " WHERE t.user_id = :owner AND t.id = m.turn_id AND CAST(:branch AS text) IS NOT NULL),"
+    # Its number is looked up by itself. As a join, a planner may read all turns for each message.
+    " version AS (SELECT t.id, t.number FROM turns AS t"
     " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
-    " AND t.version_of = first.number)"
+    " AND t.number = (SELECT number FROM first)"
+    " UNION ALL SELECT t.id, t.number FROM turns AS t"
+    " WHERE t.user_id = :owner AND t.conversation_id = :conversation"
+    " AND t.version_of = (SELECT number FROM first))"
     " SELECT json_agg(json_build_array(version.id, md5(said.content)) ORDER BY version.number)"
     " AS versions FROM version JOIN messages AS said"
     " ON said.user_id = :owner AND said.turn_id = version.id AND said.position = 0"
@@ -49,7 +53,7 @@ def _page(beyond: str, order: str) -> TextClause:
         " AND m.position = (SELECT max(last.position) FROM messages AS last"
         " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
         " LEFT JOIN ratings AS rating ON rating.user_id = :owner AND rating.message_id = m.id"
-        f" LEFT JOIN LATERAL ({_VERSIONS}) AS other ON CAST(:branch AS text) IS NOT NULL"
+        f" LEFT JOIN LATERAL ({_VERSIONS}) AS other ON true"
         f" ORDER BY m.turn_number {order}, m.position {order}"
     )
 
