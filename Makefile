@@ -10,7 +10,8 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
-	bench-growth bench-size bench-start bench-live bench-burst bench-models chaos coverage clean
+	bench-growth bench-size bench-start bench-live bench-burst bench-models bench-login \
+	chaos coverage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -70,6 +71,9 @@ bench-burst: environment ## a thousand turns at once on a process that has littl
 
 bench-models: environment ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)
+
+bench-login: environment ## what the time of a refused sign-in tells, and what a flood of them costs
+	@$(BIN)/python -m benchmarks.login $(ARGS)
 
 chaos: environment ## kill, freeze and restart real processes under load, then check thirteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)

@@ -17,8 +17,19 @@ from taskchat.settings import Settings
 from taskchat.tables import metadata
 
 TABLES = sorted(metadata.tables)
-NOBODYS = {"processes": "id", "chores": "name"}
+NOBODYS = {"processes": "id", "chores": "name", "sign_in_buckets": "id", "signing_keys": "id"}
 """Tables in which nothing is any user's, by the name of their key."""
+
+ACCOUNT = (
+    "INSERT INTO accounts (user_id, email, password_hash)"
+    " SELECT id, id || '@b.org', '' FROM users WHERE id = :owner",
+    "INSERT INTO account_sessions (user_id, id, expires_at, ends_at)"
+    " VALUES (:owner, gen_random_uuid(), now() + interval '1 day', now() + interval '1 day')",
+    "INSERT INTO refresh_tokens (user_id, id, session_id, hash, expires_at)"
+    " SELECT user_id, id, id, uuid_send(id), expires_at FROM account_sessions"
+    " WHERE user_id = :owner",
+)
+"""What an account has, of a user whom others vouch for: such a one can't be registered."""
 
 
 async def fill(running: RunningApp) -> Person:
@@ -51,6 +62,8 @@ async def fill(running: RunningApp) -> Person:
                 " FROM conversations"
             )
         )
+        for statement in ACCOUNT:
+            await connection.execute(text(statement), {"owner": person.user_id})
     return person
 
 
@@ -175,9 +188,54 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
         "SELECT id FROM users",
         "SELECT title FROM shares",
         "SELECT token_hash FROM shares",
+        "SELECT email FROM accounts",
+        "SELECT user_agent FROM account_sessions",
+        "SELECT hash FROM refresh_tokens",
+        "SELECT private_key FROM signing_keys",
     ):
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.system_transaction() as connection:
+                await connection.execute(text(statement))
+
+
+async def test_a_user_reads_no_hash_of_a_password_and_no_key(
+    offline_app: RunningApp, database: Database
+) -> None:
+    person = await fill(offline_app)
+    for statement in (
+        "SELECT password_hash FROM accounts",
+        "SELECT id FROM signing_keys",
+        "SELECT level FROM sign_in_buckets",
+    ):
+        with pytest.raises(PostgresError, match="permission denied"):
+            async with database.transaction(person.principal) as connection:
+                await connection.execute(text(statement))
+
+
+async def test_who_has_proved_nothing_sees_the_one_row_that_they_seek(
+    offline_app: RunningApp, database: Database
+) -> None:
+    person, other = await fill(offline_app), await fill(offline_app)
+    for sought in ("", f"{person.user_id}@b.org"):
+        async with database.account_transaction(sought) as connection:
+            seen = await connection.scalars(text("SELECT user_id FROM accounts"))
+        assert seen == ([person.user_id] if sought else [])
+    async with database.transaction(other.principal) as connection:
+        token_hash = await connection.scalar(text("SELECT hash FROM refresh_tokens"))
+    async with database.account_transaction(token_hash.hex()) as connection:
+        seen = await connection.scalars(text("SELECT user_id FROM refresh_tokens"))
+    assert seen == [other.user_id]
+    for statement in (
+        "SELECT content FROM messages",
+        "SELECT id FROM users",
+        "SELECT title FROM tasks",
+        "SELECT id FROM account_sessions",
+        "UPDATE accounts SET password_hash = ''",
+        "DELETE FROM refresh_tokens",
+        "INSERT INTO users (id) VALUES ('x')",
+    ):
+        with pytest.raises(PostgresError, match="permission denied"):
+            async with database.account_transaction(f"{person.user_id}@b.org") as connection:
                 await connection.execute(text(statement))
 
 

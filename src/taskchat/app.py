@@ -9,6 +9,8 @@ import structlog
 from fastapi import FastAPI
 
 from taskchat import __version__
+from taskchat.accounts import routes as account_routes
+from taskchat.accounts.service import account_deps
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
 from taskchat.assistant.models.asking import NamedModel
@@ -16,6 +18,7 @@ from taskchat.assistant.models.names import model_names, open_models
 from taskchat.assistant.reloading import LOOK_S, ConfigFile
 from taskchat.assistant.run import Assistant
 from taskchat.auth.dependencies import Authenticator
+from taskchat.auth.keys import FRESH_S, KeyRing
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.conversations import routes as conversation_routes
 from taskchat.conversations.repository import SESSIONS_CHANNEL
@@ -91,6 +94,10 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.add_middleware(RequestGate, settings=settings)
     problems.install(app)
     document(app)
+    if settings.accounts:
+        app.include_router(account_routes.entrance)
+        app.include_router(account_routes.router)
+        app.include_router(account_routes.key_set)
     app.include_router(events.router)
     app.include_router(chat.router)
     app.include_router(versions.router)
@@ -122,7 +129,8 @@ def _lifespan(
         async with contextlib.AsyncExitStack() as stack:
             database = Database(settings.database_url.get_secret_value(), settings)
             stack.push_async_callback(database.close)
-            verifier = TokenVerifier(settings)
+            keys = KeyRing(database, settings) if settings.accounts else None
+            verifier = TokenVerifier(settings, keys)
             stack.push_async_callback(verifier.close)
             bridge = await stack.enter_async_context(
                 task_server_bridge(
@@ -172,15 +180,17 @@ def _lifespan(
             )
             config_file = ConfigFile(settings, turns.assistant)
             readiness = Readiness(lambda: turns.jobs.draining)
-            provide(
-                app,
-                *(settings, database, live.authenticator, limits, turns, live, readiness),
-                *(listener, heartbeat, config_file, Sharing(database, settings)),
-            )
+            parts: list[object] = [settings, database, live.authenticator, limits, turns, live]
+            parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
+            if keys is not None:
+                accounts = account_deps(database, settings, keys)
+                stack.callback(accounts.passwords.close)
+                parts.append(accounts)
+            provide(app, *parts)
             await rehearse(turns)
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
-            await stack.enter_async_context(_at_work(live, listener, config_file))
+            await stack.enter_async_context(_at_work(live, listener, config_file, keys))
             stack.enter_context(drained_on_signals(lambda: drain(live), turns.jobs.hurry))
             log.info("app.started", models=names, process=str(process))
             yield
@@ -191,7 +201,7 @@ def _lifespan(
 
 @contextlib.asynccontextmanager
 async def _at_work(
-    live: LiveDeps, listener: Listener, config_file: ConfigFile
+    live: LiveDeps, listener: Listener, config_file: ConfigFile, keys: KeyRing | None
 ) -> AsyncIterator[None]:
     """The background work; when it ends, running turns are finished or handed over."""
     turns, settings = live.turns, live.settings
@@ -226,6 +236,8 @@ async def _at_work(
         asyncio.create_task(every(look_s, keeper.keep_house), name="housekeeping"),
         asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),
     ]
+    if keys is not None:
+        jobs.append(asyncio.create_task(every(FRESH_S, keys.look), name="signing keys"))
     try:
         yield
     finally:

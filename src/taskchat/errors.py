@@ -14,7 +14,8 @@
     ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
     ├── TooManyActive 409           │   ├── Overloaded 503
     ├── TooManyShares 409           │   └── UserGone 503
-    └── TooManyVersions 409         ├── ShuttingDown 503
+    ├── TooManyVersions 409         ├── SignInsBusy 503
+    └── AlreadyRegistered 409       ├── ShuttingDown 503
                                     └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
@@ -197,6 +198,14 @@ class TooManyShares(ServiceError):
     default = "This conversation has as many links as it may; revoke one first."
 
 
+class AlreadyRegistered(ServiceError):
+    """Somebody has an account with this address of mail."""
+
+    status = 409
+    code = "already_registered"
+    default = "This address has an account already; sign in with its password."
+
+
 class TurnInProgress(ServiceError):
     """The same key is still running and the wait ran out."""
 
@@ -305,6 +314,14 @@ class UserGone(DatabaseError):
     """The user's row was deleted, with all they had, after this request had seen it."""
 
     default = "All data of this user was deleted a moment ago; repeat the request to start anew."
+
+
+class SignInsBusy(ServiceError):
+    """More passwords wait to be hashed than may; nothing was stored."""
+
+    status = 503
+    code = "overloaded"
+    default = "Too many people sign in at this moment; repeat the request in a few seconds."
 
 
 class ShuttingDown(ServiceError):

@@ -67,6 +67,17 @@ OF_LINK: tuple[type[ServiceError], ...] = tuple(
 )
 """Of the route that asks for no token of a user's."""
 
+OF_ACCOUNTS: dict[str, tuple[type[ServiceError], ...]] = {
+    "/register": (errors.AlreadyRegistered, errors.RateLimited, errors.SignInsBusy),
+    "/login": (errors.RateLimited, errors.SignInsBusy),
+    "/password": (errors.RateLimited, errors.SignInsBusy),
+    "/me": (errors.RateLimited, errors.SignInsBusy),
+}
+"""By the end of their address: where a password is asked for."""
+
+WITHOUT_TOKEN: Final = frozenset({"/api/auth/register", "/api/auth/login", "/api/auth/refresh"})
+"""What is asked for before there is a token."""
+
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "Event": EVENT,
     "ClientFrame": CLIENT_FRAME,
@@ -109,7 +120,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             _hoist(operation, components.setdefault("schemas", {}))
             operation["responses"].pop("422", None)
             if path.startswith("/api/"):
-                operation["security"] = [{"bearer": []}]
+                operation["security"] = [] if path in WITHOUT_TOKEN else [{"bearer": []}]
                 _add_errors(path, operation)
             elif path.startswith("/share/"):
                 _add_responses(operation, OF_LINK)
@@ -189,6 +200,8 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
         operation["parameters"] += EVENTS_HEADERS
     if path.endswith("/{conversation_id}") and "requestBody" in operation:
         possible += OF_CONVERSATION_CHANGE
+    if path.startswith("/api/auth/") and "requestBody" in operation:
+        possible += OF_ACCOUNTS.get(path.removeprefix("/api/auth"), ())
     if path.endswith("/cancel"):
         possible.append(errors.TurnNotCancellable)
     if path.endswith("/shares") and "requestBody" in operation:

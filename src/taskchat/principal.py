@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from taskchat.texts import uuid_of
+
+ACCOUNT_PREFIX: Final = "account-"
+"""What the user id of a built-in account begins with; a UUID follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +20,18 @@ class Principal:
     """
 
     user_id: str
+
+
+def account_user_id(account: UUID) -> str:
+    """The user id of a built-in account."""
+    return f"{ACCOUNT_PREFIX}{account}"
+
+
+def is_account(user_id: str) -> bool:
+    """Whether a user id is one of those that only this service gives out."""
+    return (
+        user_id.startswith(ACCOUNT_PREFIX) and uuid_of(user_id[len(ACCOUNT_PREFIX) :]) is not None
+    )
 
 
 class Channel(StrEnum):

@@ -3,7 +3,8 @@
 Importing this module fills `metadata`; nothing else should need it.
 """
 
-from taskchat.auth.models import User
+from taskchat.accounts.models import Account, AccountSession, RefreshToken, SignInBucket
+from taskchat.auth.models import SigningKey, User
 from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
@@ -17,6 +18,8 @@ from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
 
 __all__ = [
+    "Account",
+    "AccountSession",
     "ChoreRecord",
     "Conversation",
     "LiveConnection",
@@ -26,7 +29,10 @@ __all__ = [
     "Process",
     "RateBucket",
     "Rating",
+    "RefreshToken",
     "Share",
+    "SignInBucket",
+    "SigningKey",
     "Task",
     "ToolCall",
     "Turn",

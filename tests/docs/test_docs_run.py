@@ -65,7 +65,8 @@ COMMAND = str(Path(sys.executable).with_name("taskchat"))
 LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
 
 VARIES = re.compile(
-    r"(\bid|_id|\.of|_at|_ms|\.day|\.next_cursor|\.response|\.reply|\.content|\.token)$"
+    r"(\bid|_id|\.of|_at|_ms|_token|\.token|user_agent|\.day|\.next_cursor|\.response|\.reply|"
+    r"\.content)$"
 )
 """Values that are never the same twice, or that the model words as it likes."""
 
@@ -197,6 +198,7 @@ class Reader:
         if not isinstance(answer, dict):
             return
         named = [("CONVERSATION", "conversation_id"), ("TURN", "turn_id"), ("LINK", "token")]
+        named += [(name, name.lower()) for name in ("USER_ID", "ACCESS_TOKEN", "REFRESH_TOKEN")]
         if "token" in answer:
             named.append(("SHARE", "id"))
         for variable, key in named:
@@ -515,14 +517,15 @@ def test_every_contract_is_in_their_readme() -> None:
 
 
 NUMBERS = "none one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-NUMBERS += "fifteen sixteen seventeen eighteen nineteen twenty"
+NUMBERS += "fifteen sixteen seventeen eighteen nineteen twenty twenty-one twenty-two twenty-three "
+NUMBERS += "twenty-four twenty-five twenty-six twenty-seven twenty-eight twenty-nine thirty"
 
 
 @pytest.mark.parametrize(
     ("what", "count", "least"),
     [
         (r"(\w+)\s+invariants", INVARIANTS, 2),
-        (r"(\w+) tables, all", len(tables.metadata.tables), 1),
+        (r"([\w-]+) tables, all", len(tables.metadata.tables), 1),
         (
             r"\b(?:of|the)\s+(\w+) (?:task )?tools",
             len(json.loads(read("contracts/mcp-tools.json"))["tools"]),

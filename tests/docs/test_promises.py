@@ -16,6 +16,7 @@ MANIFEST = PROJECT / "tests/promises.yaml"
 GROUPS = [
     "turns",
     "identity",
+    "accounts",
     "limits",
     "errors",
     "live",

@@ -19,6 +19,7 @@ OUT_OF_REACH = {True: "greater_than", False: "greater_than_equal"}
 
 OTHER_BOUNDS = {
     "jwt_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
+    "accounts_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
     "model_prices": "at least 0",
 }
 """Bounds that a validator checks, not the type."""

@@ -1,8 +1,8 @@
-"""The users table: one row for each verified subject."""
+"""The users table, one row for each verified subject; and the keys that sign our own tokens."""
 
 from datetime import datetime
 
-from sqlalchemy import Column, DateTime, Integer, String, text
+from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
 
@@ -16,3 +16,18 @@ class User(SQLModel, table=True):
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )
+
+
+class SigningKey(SQLModel, table=True):
+    """One key pair of Ed25519. It is published at once, and signs from `signs_at` on."""
+
+    __tablename__ = "signing_keys"
+
+    id: str = Field(sa_column=Column(String(255), primary_key=True))
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    private_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    encrypted: bool = Field(sa_column=Column(Boolean, nullable=False))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )
+    signs_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,6 +1,8 @@
 """Verified identity. A principal exists only if the signature, the times and the subject are valid.
 
-Whatever a token holds, `TokenVerifier.verify` answers with a principal or with InvalidAuth.
+Whatever a token holds, `TokenVerifier.verify` answers with a principal or with InvalidAuth. Tokens
+of built-in accounts and those of others have keys, issuers and user ids apart, so that neither can
+stand for the other.
 """
 
 import base64
@@ -11,17 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.exceptions import InvalidSubjectError
 
 from taskchat.auth.jwks import JwksCache
+from taskchat.auth.keys import KEY_PREFIX, KeyRing, Signer
 from taskchat.errors import InvalidAuth
-from taskchat.moments import utc_now
-from taskchat.principal import Principal
+from taskchat.moments import new_id, utc_now
+from taskchat.principal import Principal, is_account
 from taskchat.settings import Settings
-from taskchat.texts import unique_names
+from taskchat.texts import unique_names, uuid_of
 
 SYMMETRIC = ("HS256",)
 """What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would then pass
@@ -29,6 +33,12 @@ for a secret."""
 
 ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 """What published keys verify: what Better Auth and Supabase sign with."""
+
+OURS = ("EdDSA",)
+"""What the keys of built-in accounts sign with."""
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - its kind
+"""As RFC 9068 calls an access token."""
 
 LEEWAY_S = 5
 """By how much the issuer's clock and ours may differ; NTP keeps within a second."""
@@ -85,21 +95,50 @@ class VerifiedToken:
     Attributes:
         principal: Who the bearer is.
         expires_at: When it expires, in seconds since 1970.
+        session: The session of a built-in account that it was given to; None if it is another's.
     """
 
     principal: Principal
     expires_at: float
+    session: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """What a token is held to, once its header has picked a key.
+
+    Attributes:
+        key: The key.
+        algorithms: Those of the one family that it belongs to.
+        issuer: Whose tokens it signs; None means anybody's.
+        audience: Whom they are for; None means anybody.
+        ours: Whether it signs for built-in accounts.
+    """
+
+    key: str | jwt.PyJWK
+    algorithms: Sequence[str]
+    issuer: str | None
+    audience: str | None
+    ours: bool = False
 
 
 class TokenVerifier:
-    """Turns a token into a principal, by the shared secret or by published keys."""
+    """Turns a token into a principal, by the shared secret or by published keys.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: The secret, the address of the keys, and what else tokens must say.
+        keys: The keys of built-in accounts; None if there are none.
+    """
+
+    def __init__(self, settings: Settings, keys: KeyRing | None = None) -> None:
         secret, address = settings.jwt_secret, settings.jwt_jwks_url
         self._secret = secret.get_secret_value() if secret else None
         self._jwks = JwksCache(address) if address else None
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
+        self._keys = keys
+        self._own_issuer = settings.accounts_issuer
+        self._own_audience = settings.accounts_audience
 
     async def verify(self, token: str) -> VerifiedToken:
         """The caller that a token proves, and for how long.
@@ -113,34 +152,43 @@ class TokenVerifier:
         Source: RFC 7519 and RFC 8725.
         """
         try:
-            key, algorithms = await self._key_for(_header(token))
+            trusted = await self._trusted(_header(token))
             claims = _strict_jwt.decode(
                 token,
-                key,
-                algorithms=algorithms,
-                issuer=self._issuer,
-                audience=self._audience,
+                trusted.key,
+                algorithms=trusted.algorithms,
+                issuer=trusted.issuer,
+                audience=trusted.audience,
                 leeway=LEEWAY_S,
                 # PyJWT refuses any audience if none is configured; many providers always set it.
-                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
+                options={"require": ["exp", "sub"], "verify_aud": trusted.audience is not None},
             )
+            session = _session(claims) if trusted.ours else None
+            # An identity provider that gives out such a subject must not reach an account.
+            if is_account(claims["sub"]) != trusted.ours:
+                raise InvalidAuth("The token's “sub” is one that another issuer gives out.")
         except _HOSTILE as error:
             # Without a cause: the library's errors quote what the caller sent.
             raise InvalidAuth(_SENTENCES.get(type(error), _NOT_VALID)) from None
-        return VerifiedToken(Principal(user_id=claims["sub"]), float(claims["exp"]) + LEEWAY_S)
+        principal = Principal(user_id=claims["sub"])
+        return VerifiedToken(principal, float(claims["exp"]) + LEEWAY_S, session)
 
     async def close(self) -> None:
         """Close the connections to the identity provider."""
         if self._jwks is not None:
             await self._jwks.close()
 
-    async def _key_for(self, header: dict[str, Any]) -> tuple[str | jwt.PyJWK, Sequence[str]]:
-        """The key, and the algorithms of the one family that it belongs to."""
+    async def _trusted(self, header: dict[str, Any]) -> _Trusted:
+        """The key that a header picks, and what is held to it."""
         algorithm, key_id = header.get("alg"), header.get("kid")
+        if self._keys is not None and key_id is not None and key_id.startswith(KEY_PREFIX):
+            key = await self._keys.key(key_id)
+            return _Trusted(key, OURS, self._own_issuer, self._own_audience, ours=True)
         if algorithm in SYMMETRIC and self._secret is not None:
-            return self._secret, SYMMETRIC
+            return _Trusted(self._secret, SYMMETRIC, self._issuer, self._audience)
         if algorithm in ASYMMETRIC and self._jwks is not None:
-            return await self._jwks.key(algorithm, key_id), ASYMMETRIC
+            key = await self._jwks.key(algorithm, key_id)
+            return _Trusted(key, ASYMMETRIC, self._issuer, self._audience)
         raise jwt.InvalidAlgorithmError
 
 
@@ -169,6 +217,8 @@ def issue_token(
     """
     if not _is_user_id(user_id):
         raise ValueError("A user id has 1 to 255 characters, none of them “/” or a control one.")
+    if is_account(user_id):
+        raise ValueError("An account's tokens come from POST /api/auth/login alone.")
     issued_at = now or utc_now()
     claims = {
         "sub": user_id,
@@ -179,6 +229,42 @@ def issue_token(
     }
     present = {name: value for name, value in claims.items() if value is not None}
     return _strict_jwt.encode(present, secret, algorithm="HS256")
+
+
+def issue_access_token(
+    signer: Signer, user_id: str, session: UUID, *, ttl_s: int, issuer: str, audience: str
+) -> str:
+    """An access token of a built-in account, signed by Ed25519.
+
+    Args:
+        signer: The key that signs now.
+        user_id: Becomes `sub`.
+        session: Becomes `sid`.
+        ttl_s: Seconds until it expires.
+        issuer: Becomes `iss`.
+        audience: Becomes `aud`.
+    """
+    issued_at = int(utc_now().timestamp())
+    claims = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": user_id,
+        "sid": str(session),
+        "jti": str(new_id()),
+        "iat": issued_at,
+        "exp": issued_at + ttl_s,
+    }
+    headers = {"typ": ACCESS_TOKEN_TYPE, "kid": signer.id}
+    return _strict_jwt.encode(claims, signer.private_key, algorithm="EdDSA", headers=headers)
+
+
+def _session(claims: dict[str, Any]) -> UUID:
+    """The session that one of our own tokens names."""
+    named = claims.get("sid")
+    session = uuid_of(named) if isinstance(named, str) else None
+    if session is None:
+        raise jwt.MissingRequiredClaimError("sid")
+    return session
 
 
 class _StrictJWT(jwt.PyJWT):

@@ -29,7 +29,13 @@ from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
 # The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
 # that each command imports what it runs.
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from taskchat.postgres.database import Database
     from taskchat.postgres.migrations import Schema
+
+    Answer = TypeVar("Answer")
 
 BAD_CONFIGURATION = 2
 
@@ -156,7 +162,10 @@ def serve(host: str, port: int, workers: int) -> None:
     if settings.database_url is None:
         _refuse("set DATABASE_URL to the Postgres to use, as postgresql://user:password@host/name")
     if not settings.has_identity:
-        _refuse("set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified")
+        _refuse(
+            "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified; or "
+            "TASKCHAT_ACCOUNTS=true, so that people register here"
+        )
     _check_agent(settings)
     from taskchat.serving.server import run
     from taskchat.telemetry.console import say
@@ -168,6 +177,8 @@ def serve(host: str, port: int, workers: int) -> None:
         schema = _schema(settings)
         if schema.problem is not None:
             _refuse(schema.problem, 1)
+        if settings.accounts:
+            _check_accounts(settings)
     with _listen(host, port) as sock:
         run(settings, sock, workers=workers, announce=say)
 
@@ -191,24 +202,39 @@ def _check_agent(settings: Settings) -> None:
     model_names(settings, load_agent_config(settings))
 
 
-def _schema(settings: Settings) -> "Schema":
-    """How the database's schema compares with this code; exits if it can't be read."""
+def _asked(settings: Settings, ask: "Callable[[Database], Awaitable[Answer]]") -> "Answer":
+    """What somebody finds in the database, with a connection that is closed again."""
     from taskchat.postgres.database import Database
-    from taskchat.postgres.faults import FAULTS, reason_of
-    from taskchat.postgres.migrations import schema_of
 
     assert settings.database_url is not None  # noqa: S101 - checked by the callers
     url = settings.database_url.get_secret_value()
 
-    async def ask() -> "Schema":
+    async def answer() -> "Answer":
         database = Database(url, settings)
         try:
-            return await schema_of(database)
+            return await ask(database)
         finally:
             await database.close()
 
+    return asyncio.run(answer())
+
+
+def _check_accounts(settings: Settings) -> None:
+    """Exit if the database does not let accounts be served."""
+    from taskchat.auth.keys import check_keys
+
+    problem = _asked(settings, check_keys)
+    if problem is not None:
+        _refuse(problem, 1)
+
+
+def _schema(settings: Settings) -> "Schema":
+    """How the database's schema compares with this code; exits if it can't be read."""
+    from taskchat.postgres.faults import FAULTS, reason_of
+    from taskchat.postgres.migrations import schema_of
+
     try:
-        return asyncio.run(ask())
+        return _asked(settings, schema_of)
     except (*FAULTS, DatabaseRefused) as error:
         reason = reason_of(error.__cause__ or error)
         _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
@@ -274,6 +300,39 @@ def token(user_id: str, ttl: int, data_dir: Path) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="USER_ID") from error
     click.echo(printed)
+
+
+@main.command()
+@click.option("--rotate", is_flag=True, help="Make another key; it signs ten minutes later.")
+@click.option(
+    "--now", is_flag=True, help="With --rotate: at once, and no token of any other key is good."
+)
+def keys(rotate: bool, now: bool) -> None:
+    """List the keys that sign the tokens of accounts, or make another one."""
+    settings = load_settings()
+    if now and not rotate:
+        raise click.UsageError("--now goes with --rotate.")
+    if settings.database_url is None:
+        _refuse("set DATABASE_URL to the Postgres of the service")
+    from taskchat.auth.keys import KeyRing, describe
+    from taskchat.postgres.database import Database
+    from taskchat.telemetry.logs import configure_logs
+
+    configure_logs(settings)
+
+    async def work(database: Database) -> list[str]:
+        if rotate:
+            await KeyRing(database, settings).rotate(now=now)
+        return await describe(database)
+
+    try:
+        schema = _schema(settings)
+        if schema.problem is not None:
+            _refuse(schema.problem, 1)
+        _check_accounts(settings)
+        click.echo("\n".join(_asked(settings, work)))
+    except DatabaseError as error:
+        _refuse(error.message, 1)
 
 
 @main.command()

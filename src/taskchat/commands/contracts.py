@@ -14,7 +14,7 @@ from taskchat.tasks.tools import TaskServer
 async def contracts() -> dict[str, str]:
     """The text of each file by name."""
     # Built from fixed settings, so that whoever runs it gets the same files.
-    app = create_app(Settings(_env_file=None, model=OFFLINE))
+    app = create_app(Settings(_env_file=None, model=OFFLINE, accounts=True))
     async with Client(TaskServer()) as client:
         tools = (await client.list_tools()).tools
     return {

@@ -7,6 +7,7 @@ from openai import OpenAIError
 from taskchat.assistant.instructions import load_agent_config
 from taskchat.assistant.models.names import extra_of, model_names
 from taskchat.assistant.models.vendor import vendor_client
+from taskchat.auth.keys import check_keys
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.errors import DatabaseError
 from taskchat.housekeeping.chores import chores_of
@@ -56,7 +57,13 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def _identity(settings: Settings) -> list[Finding]:
     if not settings.has_identity:
-        return [Finding("tokens", False, "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL")]
+        return [
+            Finding(
+                "tokens",
+                False,
+                "set TASKCHAT_JWT_SECRET, TASKCHAT_JWT_JWKS_URL or TASKCHAT_ACCOUNTS=true",
+            )
+        ]
     # Built as the service builds it: the environment may not allow a client for the keys.
     await TokenVerifier(settings).close()
     kinds = []
@@ -64,6 +71,8 @@ async def _identity(settings: Settings) -> list[Finding]:
         kinds.append("HS256 with a shared secret")
     if settings.jwt_jwks_url:
         kinds.append(f"public keys from {settings.jwt_jwks_url}")
+    if settings.accounts:
+        kinds.append("built-in accounts")
     return [Finding("tokens", True, " and ".join(kinds))]
 
 
@@ -103,6 +112,9 @@ async def _found_in(database: Database, settings: Settings) -> list[Finding]:
             if schema.problem is None
             else Finding("migrations", False, schema.problem)
         )
+        if settings.accounts and schema.problem is None:
+            problem = await check_keys(database)
+            findings.append(Finding("accounts", problem is None, problem or "can be served"))
     off = abs((utc_now() - now).total_seconds())
     findings.append(
         Finding("clock", True, f"{off:.1f} s from the database's")

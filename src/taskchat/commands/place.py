@@ -53,6 +53,8 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
     os.environ["DATABASE_URL"] = database_url
     if "offline_header" not in settings.model_fields_set:
         os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
+    if "accounts" not in settings.model_fields_set:
+        os.environ["TASKCHAT_ACCOUNTS"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
     return Place(load_settings(), database_url, secret)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from taskchat.accounts.store import attempts, sessions
+from taskchat.auth import repository as keys
+from taskchat.auth.keys import VERIFIES_S
 from taskchat.conversations import repository as conversations
 from taskchat.limits import repository as limits
 from taskchat.postgres.database import Connection
@@ -51,6 +54,10 @@ def chores_of(settings: Settings) -> Sequence[Chore]:
         Chore("shares", every_s, sharing.forget_expired),
         Chore("live_connections", every_s, partial(presence.forget_dead, lease_s=lease_s)),
         Chore("processes", every_s, processes.forget_dead),
+        Chore("account_sessions", every_s, sessions.forget_expired),
+        Chore("refresh_tokens", every_s, sessions.forget_expired_tokens),
+        Chore("sign_in_buckets", every_s, attempts.forget_full),
+        Chore("signing_keys", every_s, partial(keys.forget_keys, verifies_s=VERIFIES_S)),
     ]
     if idle_h := settings.conversation_idle_h:
         pause = partial(conversations.pause_idle, idle_h=idle_h)

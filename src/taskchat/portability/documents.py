@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from taskchat.portability.lines import (
+    AccountLine,
     Called,
     ConversationLine,
     EndLine,
@@ -56,6 +57,7 @@ class JsonDocument:
         TaskLine: "tasks",
         UsageDayLine: "usage_days",
         ShareLine: "shares",
+        AccountLine: "accounts",
     }
 
     def __init__(self) -> None:
@@ -135,6 +137,8 @@ def markdown(line: Line) -> str:
             f" {'with' if line.with_tool_calls else 'without'} tool calls, until"
             f" {_time(line.expires_at)}\n"
         )
+    if isinstance(line, AccountLine):
+        return f"\nAccount of {_plain(line.email)}, made {_time(line.created_at)}.\n"
     return "\n---\n\nEnd of the export.\n"
 
 

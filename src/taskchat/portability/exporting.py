@@ -17,6 +17,7 @@ from taskchat.conversations.service import no_conversation
 from taskchat.moments import utc_now
 from taskchat.portability.lines import (
     NOWHERE,
+    AccountLine,
     Called,
     CallUsed,
     ConversationLine,
@@ -132,6 +133,9 @@ async def _everything(reading: _Reading) -> Pages:
         yield page
     async for page in _shares(reading):
         yield page
+    account = await reading.page(find.find_account)
+    if account is not None:
+        yield [AccountLine(**account)]
 
 
 async def _with_turns(reading: _Reading, row: AnyRow) -> Pages:

@@ -43,6 +43,7 @@ BYTES_AT_ONCE: Final = 1_048_576
 NOT_IMPORTED: Final = {
     "usage_day": "usage is not imported",
     "share": "links are not imported; make new ones",
+    "account": "an account is not imported; whoever imports has their own",
 }
 """Types that are known and left out, and why."""
 

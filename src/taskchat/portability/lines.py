@@ -6,6 +6,7 @@
     task          by number
     usage_day     one model on one day; exported and never imported
     share         a link that is good, without its token; exported and never imported
+    account       the built-in account; exported and never imported
     end           last: how many lines came before it
 
 A reader takes a version that it knows and no other, and reports types that it does not know.
@@ -266,6 +267,15 @@ class ShareLine(Part):
     expires_at: Moment
 
 
+class AccountLine(Part):
+    """The user's built-in account, if they have one. Nothing that proves anybody is in it."""
+
+    type: Literal["account"] = "account"
+    email: str
+    created_at: Moment
+    password_changed_at: Moment
+
+
 class EndLine(Part):
     """The last line: without it the file is not whole."""
 
@@ -273,7 +283,16 @@ class EndLine(Part):
     lines: Annotated[int, Field(ge=0)]
 
 
-Line = ExportLine | ConversationLine | TurnLine | TaskLine | UsageDayLine | ShareLine | EndLine
+Line = (
+    ExportLine
+    | ConversationLine
+    | TurnLine
+    | TaskLine
+    | UsageDayLine
+    | ShareLine
+    | AccountLine
+    | EndLine
+)
 
 NOWHERE: Final = UUID(int=0)
 """Smaller than every id."""

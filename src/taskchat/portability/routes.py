@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.conversations.routes import ConversationId
-from taskchat.errors import NotAcceptable, ServiceError, UnsupportedMediaType
+from taskchat.errors import Forbidden, NotAcceptable, ServiceError, UnsupportedMediaType
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.gate import BrokenAnswer
 from taskchat.http.requests import (
@@ -27,6 +27,7 @@ from taskchat.portability.exporting import Pages, conversation, everything
 from taskchat.portability.forgetting import forget
 from taskchat.portability.importing import Import, lines_in
 from taskchat.portability.schemas import ImportOut
+from taskchat.principal import is_account
 from taskchat.transports.dependencies import CurrentLive
 
 log = structlog.get_logger()
@@ -169,5 +170,9 @@ async def delete_user(
     principal: CurrentPrincipal, live: CurrentLive, request_id: RequestId
 ) -> Response:
     """Delete all that the user has, for good."""
+    if is_account(principal.user_id):
+        raise Forbidden(
+            "An account is deleted by DELETE /api/auth/me, which asks for its password."
+        )
     await forget(live, principal, request_id=request_id)
     return Response(status_code=204)

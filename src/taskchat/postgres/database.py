@@ -6,8 +6,9 @@ it enters and the user it names bind it by row-level security, whoever logged in
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from sqlalchemy import MetaData, Table, text
@@ -36,6 +37,10 @@ READER_ROLE: Final = "taskchat_reader"
 READERS: Final = "/"
 """Who reads by links, in the line: all of them wait as one user does, so that however many they are
 they take one connection at a time and one turn in many. No user's id has a slash."""
+
+ACCOUNTS_ROLE: Final = "taskchat_accounts"
+"""Role in which somebody is found who has not proved yet who they are. Of accounts and refresh
+tokens it sees the one row that the transaction names, and it keeps the signing keys."""
 
 NAMING_CONVENTION: Final = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -145,7 +150,29 @@ class Database:
             DatabaseError: as for `transaction`.
         """
         async with self._transaction(
-            READER_ROLE, "", Precedence.ARRIVING, waits_as=READERS, share=token_hash.hex()
+            READER_ROLE,
+            "",
+            Precedence.ARRIVING,
+            waits_as=READERS,
+            names={"share": token_hash.hex()},
+        ) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def account_transaction(self, sought: str = "") -> AsyncIterator[Connection]:
+        """Open a transaction before it is known who acts.
+
+        Args:
+            sought: What the only account or refresh token that it sees is found by: an address of
+                mail, or the hash of a token in hexadecimal.
+
+        Raises:
+            Overloaded: as for `transaction`.
+            DatabaseError: as for `transaction`.
+        """
+        # All of them are one user in the line: who signs in has no place of their own in it.
+        async with self._transaction(
+            ACCOUNTS_ROLE, "", Precedence.ARRIVING, names={"sought": sought}
         ) as connection:
             yield connection
 
@@ -229,16 +256,17 @@ class Database:
         *,
         statement_timeout: str | None = None,
         waits_as: str | None = None,
-        share: str | None = None,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> AsyncIterator[Connection]:
-        # One round trip. As hex, so that no user id can be read as SQL.
+        # What the transaction names is what row-level security shows it. One round trip.
+        named = ", ".join(
+            _local(f"taskchat.{name}", value)
+            for name, value in {"user_id": user_id, **names}.items()
+        )
         begin = (
-            f"BEGIN; SELECT set_config('role', '{role}', true), set_config('taskchat.user_id',"
-            f" convert_from(decode('{user_id.encode().hex()}', 'hex'), 'UTF8'), true),"
+            f"BEGIN; SELECT set_config('role', '{role}', true), {named},"
             f" {time_limits(self._timeout, local=True, statement=statement_timeout)}"
         )
-        if share is not None:
-            begin += f", set_config('taskchat.share', '{share}', true)"
         async with self._line.place(user_id if waits_as is None else waits_as, precedence):
             with self._reported(user_id):
                 async with self.pool.connection(begin) as driven:
@@ -294,6 +322,12 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.pool.close()
+
+
+def _local(name: str, value: str) -> str:
+    """SQL that sets a setting until the transaction ends; in hex, lest a value be read as SQL."""
+    hexadecimal = value.encode().hex()
+    return f"set_config('{name}', convert_from(decode('{hexadecimal}', 'hex'), 'UTF8'), true)"
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -212,6 +212,8 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Who is believed about a client's address; nobody else can say that they are another.
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_S,
         **options,

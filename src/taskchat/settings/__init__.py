@@ -1,6 +1,7 @@
 """All settings, built once and passed down. Related settings are checked against each other."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -29,6 +30,12 @@ OFFLINE = "offline"
 JWT_SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
+ACCOUNTS_ISSUER = "taskchat"
+"""The `iss` of the tokens of built-in accounts, unless it is set."""
+
+OWN_ADDRESSES = "127.0.0.1,::1"
+"""The proxies that are trusted unless others are named: those on this machine, as by uvicorn."""
+
 ENV_FILE = Path(".env")
 ENV_FILE_ENCODING = "utf-8-sig"
 """Some editors begin a file with a byte order mark, which is no part of the first name in it."""
@@ -48,6 +55,11 @@ def _one_line(value: object) -> object:
     if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
         raise ValueError("take the line end, outer white space or invisible character out of it")
     return value
+
+
+def _or(default: str) -> Callable[[object], object]:
+    """A line, or the default if the variable is empty."""
+    return lambda value: _one_line(value) or default
 
 
 def _address(value: str | None) -> str | None:
@@ -131,7 +143,8 @@ class Settings(BaseSettings):
 
     # --- who the caller is ---
     jwt_secret: OptionalSecret = None
-    """Shared secret of HS256 tokens, at least 32 bytes. `serve` needs this or a JWKS address."""
+    """Shared secret of HS256 tokens, at least 32 bytes. `serve` needs this, a JWKS address or
+    TASKCHAT_ACCOUNTS."""
     jwt_jwks_url: OptionalAddress = None
     """Where the public keys of EdDSA, ES256 or RS256 tokens are published."""
     jwt_issuer: OptionalLine = None
@@ -143,6 +156,52 @@ class Settings(BaseSettings):
     """Comma-separated origins of pages, such as https://app.example.org, that browsers may use this
     service from, by HTTP and by WebSocket; https://*.example.org is any below that host, * any at
     all. The service's own origin always may."""
+
+    # --- built-in accounts ---
+    accounts: bool = False
+    """Whether people can register here with an address and a password, for those who have no
+    identity provider; `dev` allows it. Then `serve` needs no other setting for tokens."""
+    accounts_issuer: Annotated[str, BeforeValidator(_or(ACCOUNTS_ISSUER))] = ACCOUNTS_ISSUER
+    """The `iss` of their tokens, and the `aud` where TASKCHAT_JWT_AUDIENCE is unset. Another name
+    for each service if others check these tokens by the published keys."""
+    accounts_secret: OptionalSecret = None
+    """Encrypts the keys that sign their tokens, at least 32 bytes, so that a copy of the database
+    can sign nothing. Unset means that only the database's roles guard them; another one means new
+    keys."""
+    accounts_access_ttl_s: int = Field(900, ge=60, le=3600)
+    """Seconds for which an access token is good, also after its session was ended. Only deleting
+    the account, or taking all keys back, ends it sooner."""
+    accounts_refresh_idle_h: int = Field(336, ge=1, le=87_600)
+    """Hours after which a session ends that is not refreshed."""
+    accounts_session_h: int = Field(2160, ge=1, le=87_600)
+    """Hours after which a session ends however often it is refreshed."""
+    accounts_refresh_grace_s: float = Field(10, ge=0, le=3600)
+    """Seconds for which a refresh token that was just spent is only refused: two tabs refresh at
+    once. After that, who brings it has stolen it or was robbed, and its session ends."""
+    accounts_sessions_max: int = Field(50, ge=1, le=1000)
+    """Sessions of one account; with one more the one that was used least recently ends."""
+    accounts_key_rotation_h: int = Field(720, ge=0, le=87_600)
+    """Hours after which another key signs. 0 means only when `taskchat keys --rotate` says so."""
+    accounts_password_chars_min: int = Field(8, ge=1, le=1024)
+    """Characters of a new password. Its length is what counts; no kind of character is demanded."""
+    accounts_password_chars_max: int = Field(1024, ge=64, le=10_000)
+    """Characters of any password; a sentence fits."""
+    accounts_hashes_at_once: int = Field(2, ge=1, le=64)
+    """Passwords that one process hashes at once, each with 64 MiB and up to four threads; the rest
+    of the processors is for turns."""
+    accounts_hashes_waiting_max: int = Field(50, ge=0, le=10_000)
+    """Passwords that may wait to be hashed; one more is answered 503 `overloaded`."""
+    accounts_attempts_per_hour: int = Field(20, ge=0, le=1_000_000)
+    """Wrong passwords an hour for one address of mail, known or not. A bucket of that many,
+    refilled evenly and by the right password; 0 switches this off."""
+    accounts_client_attempts_per_hour: int = Field(200, ge=0, le=1_000_000)
+    """Registrations and wrong passwords an hour from one client address, of IPv6 its /64; 0
+    switches this off."""
+    forwarded_allow_ips: Annotated[str, BeforeValidator(_or(OWN_ADDRESSES))] = Field(
+        OWN_ADDRESSES, validation_alias=AliasChoices("FORWARDED_ALLOW_IPS")
+    )
+    """Comma-separated addresses or networks of the proxies in front, whose X-Forwarded-For says
+    what a client's address is; * trusts everybody. The name is uvicorn's."""
 
     # --- times, each inside the next ---
     statement_timeout_s: Seconds = 5
@@ -290,12 +349,31 @@ class Settings(BaseSettings):
     """How logs look; auto is console on a terminal and JSON elsewhere."""
 
     @model_validator(mode="after")
-    def _secret_is_long_enough(self) -> Self:
-        secret = self.jwt_secret
-        if secret and len(secret.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+    def _secrets_are_long_enough(self) -> Self:
+        for field in ("jwt_secret", "accounts_secret"):
+            secret: SecretStr | None = getattr(self, field)
+            if secret and len(secret.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+                raise ValueError(
+                    f"{variable_name(field)} needs at least {JWT_SECRET_BYTES_MIN} bytes; "
+                    'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _issuers_differ(self) -> Self:
+        if self.accounts and self.jwt_issuer == self.accounts_issuer:
             raise ValueError(
-                f"TASKCHAT_JWT_SECRET needs at least {JWT_SECRET_BYTES_MIN} bytes; "
-                'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
+                "TASKCHAT_ACCOUNTS_ISSUER must differ from TASKCHAT_JWT_ISSUER: they are two "
+                "issuers, each with keys of its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _passwords_can_exist(self) -> Self:
+        if self.accounts_password_chars_min > self.accounts_password_chars_max:
+            raise ValueError(
+                "TASKCHAT_ACCOUNTS_PASSWORD_CHARS_MIN must be <= "
+                "TASKCHAT_ACCOUNTS_PASSWORD_CHARS_MAX"
             )
         return self
 
@@ -381,10 +459,15 @@ class Settings(BaseSettings):
         """The origins of `TASKCHAT_ALLOWED_ORIGINS`."""
         return origins_of(self.allowed_origins or "")
 
+    @property
+    def accounts_audience(self) -> str:
+        """The `aud` of the tokens of built-in accounts."""
+        return self.jwt_audience or self.accounts_issuer
+
     @functools.cached_property
     def has_identity(self) -> bool:
         """Whether any token at all could be verified."""
-        return bool(self.jwt_secret or self.jwt_jwks_url)
+        return bool(self.jwt_secret or self.jwt_jwks_url or self.accounts)
 
 
 def load_settings() -> Settings:

@@ -90,3 +90,6 @@ CHORE_FINISHED: Final = Gauge(
     "When a chore was last done, by whichever process, as this one last saw.",
     ["chore"],
 )
+SIGN_INS: Final = Counter(
+    "taskchat_sign_ins_total", "What became of attempts to sign in to accounts.", ["outcome"]
+)

@@ -76,6 +76,9 @@ _SHARES = text(
     " expires_at FROM shares WHERE user_id = :owner AND id > :after AND expires_at > now()"
     " ORDER BY id LIMIT :rows_max"
 )
+_ACCOUNT = text(
+    "SELECT email, created_at, password_changed_at FROM accounts WHERE user_id = :owner"
+)
 
 
 async def find_conversation(
@@ -141,3 +144,8 @@ async def shares_after(
     """The next links that are good, by id."""
     values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
     return (await connection.execute(_SHARES, values)).all()
+
+
+async def find_account(connection: Connection, principal: Principal) -> AnyRow | None:
+    """The principal's built-in account, if there is one."""
+    return (await connection.execute(_ACCOUNT, {"owner": principal.user_id})).one_or_none()

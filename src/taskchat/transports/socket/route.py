@@ -81,7 +81,7 @@ async def chat_socket(websocket: WebSocket, conversation_id: str) -> None:
                 connection.send(shutdown_notice())
                 raise Closed(1012, "This server restarts; connect again.")
             connection.user_id = verified.principal.user_id
-            principal = await live.authenticator.known(verified.principal)
+            principal = await _known(live, verified)
             await _attend(websocket, connection, live, verified, principal, conversation_id)
         except Closed as closed:
             connection.close(closed.code, closed.reason)
@@ -261,6 +261,13 @@ async def _verified(live: LiveDeps, tokens: list[str]) -> VerifiedToken:
         return await live.authenticator.verified(tokens[0])
     except InvalidAuth as error:
         raise Closed(4001, "The token is not valid; get a new one.") from error
+
+
+async def _known(live: LiveDeps, verified: VerifiedToken) -> Principal:
+    try:
+        return await live.authenticator.known(verified.principal)
+    except InvalidAuth as error:
+        raise Closed(4001, "The account of this token was deleted.") from error
 
 
 def origin_is_allowed(websocket: WebSocket, origins: Origins) -> bool:
