@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
-	bench-growth bench-size bench-start bench-live bench-burst bench-models bench-login \
+	bench-growth bench-size bench-start bench-live bench-burst bench-search bench-models bench-login \
 	chaos coverage clean
 
 help: ## list the targets
@@ -68,6 +68,9 @@ bench-live: environment ## sockets and streams: memory, acknowledgments, added d
 
 bench-burst: environment ## a thousand turns at once on a process that has little of a core
 	$(BIN)/python -m benchmarks.burst $(ARGS)
+
+bench-search: environment ## what a search finds, and how its time grows with what was said
+	@$(BIN)/python -m benchmarks.search $(ARGS)
 
 bench-models: environment ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)

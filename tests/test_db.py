@@ -17,7 +17,13 @@ from taskchat.settings import Settings
 from taskchat.tables import metadata
 
 TABLES = sorted(metadata.tables)
-NOBODYS = {"processes": "id", "chores": "name", "sign_in_buckets": "id", "signing_keys": "id"}
+NOBODYS = {
+    "processes": "id",
+    "chores": "name",
+    "sign_in_buckets": "id",
+    "signing_keys": "id",
+    "embedding_models": "id",
+}
 """Tables in which nothing is any user's, by the name of their key."""
 
 ACCOUNT = (
@@ -64,6 +70,12 @@ async def fill(running: RunningApp) -> Person:
         )
         for statement in ACCOUNT:
             await connection.execute(text(statement), {"owner": person.user_id})
+        await connection.execute(
+            text(
+                "INSERT INTO message_embeddings (user_id, message_id, model)"
+                " SELECT user_id, id, 'm' FROM messages"
+            )
+        )
     return person
 
 
@@ -192,6 +204,7 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
         "SELECT user_agent FROM account_sessions",
         "SELECT hash FROM refresh_tokens",
         "SELECT private_key FROM signing_keys",
+        "SELECT embedding FROM message_embeddings",
     ):
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.system_transaction() as connection:

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import text
@@ -16,12 +16,15 @@ from tests.factories import Person, person_in
 
 from taskchat.assistant.run import Needs
 from taskchat.conversations.repository import active_fit
+from taskchat.embeddings.repository import nearest
 from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
 from taskchat.postgres.migrations import upgrade
 from taskchat.principal import Channel, Principal
+from taskchat.search.repository import Asked, find_words
+from taskchat.search.schemas import HitKind
 from taskchat.settings import Settings
 from taskchat.tables import metadata
 from taskchat.tasks.effects import TaskEffect
@@ -106,7 +109,9 @@ async def careless(
                 await connection.execute(
                     text(
                         "SELECT proname, pg_get_functiondef(oid) AS source FROM pg_proc"
-                        " WHERE pronamespace = 'public'::regnamespace"
+                        " WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS"
+                        # An extension's are not ours.
+                        " (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
                     )
                 )
             ).all()
@@ -151,6 +156,13 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
     async with careless.transaction(owner.principal) as connection:
         await perform(connection, owner.principal, TaskEffect("add", title="Mine", description=""))
     turn = (await begun(careless, owner.principal, settings)).turn
+    async with careless.transaction(owner.principal) as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO message_embeddings (user_id, message_id, model, embedding)"
+                " SELECT user_id, id, 'm', '{1}' FROM messages"
+            )
+        )
     foreign = TurnRef(stranger.principal, turn.id, turn.conversation_id, turn.number)
     held = Claim(foreign, attempt=1, deaths=0, channel=Channel.REST)
 
@@ -165,6 +177,29 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
         page = await store.settle.page_at(connection, foreign, messages_max=10)
         assert page.messages == "[]"
         assert await active_fit(connection, stranger.principal, active_max=0)
+    kinds: tuple[HitKind, ...] = get_args(HitKind)
+    for person, count in ((owner, 3), (stranger, 0)):
+        hits = await find_words(
+            careless,
+            person.principal,
+            Asked("hello or mine", kinds, None, None),
+            languages=["english"],
+            each_max=10,
+        )
+        assert len(hits) == count
+        near = await nearest(
+            careless,
+            person.principal,
+            "m",
+            [1.0],
+            conversation=None,
+            until=None,
+            compared_max=10,
+            found_max=10,
+            similarity_min=0,
+        )
+        assert near is not None
+        assert len(near) == (person is owner)
     with pytest.raises(Exception, match="No conversation"):
         await begun(careless, stranger.principal, settings, turn.conversation_id)
     called = await store.record.call_tool(

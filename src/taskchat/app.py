@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from taskchat import __version__
 from taskchat.accounts import routes as account_routes
 from taskchat.accounts.service import account_deps
+from taskchat.assistant.embedding import Embedder
 from taskchat.assistant.instructions import AgentConfig, load_agent_config
 from taskchat.assistant.mcp_bridge import task_server_bridge
 from taskchat.assistant.models.asking import NamedModel
@@ -22,6 +23,8 @@ from taskchat.auth.keys import FRESH_S, KeyRing
 from taskchat.auth.tokens import TokenVerifier
 from taskchat.conversations import routes as conversation_routes
 from taskchat.conversations.repository import SESSIONS_CHANNEL
+from taskchat.embeddings.making import EVERY_S as EMBEDDING_S
+from taskchat.embeddings.making import EmbeddingMaker
 from taskchat.housekeeping.chores import chores_of
 from taskchat.housekeeping.keeper import LOOKS_AN_INTERVAL, Keeper
 from taskchat.http import health, problems
@@ -44,6 +47,9 @@ from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
 from taskchat.ratings import routes as rating_routes
+from taskchat.search import routes as search_routes
+from taskchat.search.meaning import Meaning
+from taskchat.search.service import Search
 from taskchat.settings import Settings
 from taskchat.sharing import routes as sharing_routes
 from taskchat.sharing.service import Sharing
@@ -109,6 +115,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)
+    app.include_router(search_routes.router)
     app.include_router(portability_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
@@ -141,6 +148,11 @@ def _lifespan(
             models = chain
             if models is None:
                 models = await stack.enter_async_context(open_models(names, settings))
+            embedder = Embedder(settings) if settings.embedding_model else None
+            if embedder is not None:
+                stack.push_async_callback(embedder.close)
+            meaning = Meaning(database, embedder, settings) if embedder else None
+            maker = EmbeddingMaker(database, embedder, settings) if embedder else None
             process = new_id()
             lease = Lease(settings.lease_s, settings.lease_grace_s)
             wakeups = Wakeups()
@@ -182,6 +194,7 @@ def _lifespan(
             readiness = Readiness(lambda: turns.jobs.draining)
             parts: list[object] = [settings, database, live.authenticator, limits, turns, live]
             parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
+            parts.append(Search(database, meaning, settings))
             if keys is not None:
                 accounts = account_deps(database, settings, keys)
                 stack.callback(accounts.passwords.close)
@@ -190,7 +203,7 @@ def _lifespan(
             await rehearse(turns)
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
-            await stack.enter_async_context(_at_work(live, listener, config_file, keys))
+            await stack.enter_async_context(_at_work(live, listener, config_file, keys, maker))
             stack.enter_context(drained_on_signals(lambda: drain(live), turns.jobs.hurry))
             log.info("app.started", models=names, process=str(process))
             yield
@@ -201,7 +214,11 @@ def _lifespan(
 
 @contextlib.asynccontextmanager
 async def _at_work(
-    live: LiveDeps, listener: Listener, config_file: ConfigFile, keys: KeyRing | None
+    live: LiveDeps,
+    listener: Listener,
+    config_file: ConfigFile,
+    keys: KeyRing | None,
+    maker: EmbeddingMaker | None,
 ) -> AsyncIterator[None]:
     """The background work; when it ends, running turns are finished or handed over."""
     turns, settings = live.turns, live.settings
@@ -238,6 +255,8 @@ async def _at_work(
     ]
     if keys is not None:
         jobs.append(asyncio.create_task(every(FRESH_S, keys.look), name="signing keys"))
+    if maker is not None:
+        jobs.append(asyncio.create_task(every(EMBEDDING_S, maker.work), name="embeddings"))
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ Importing this module fills `metadata`; nothing else should need it.
 from taskchat.accounts.models import Account, AccountSession, RefreshToken, SignInBucket
 from taskchat.auth.models import SigningKey, User
 from taskchat.conversations.models import Conversation, Message, ToolCall
+from taskchat.embeddings.models import EmbeddingModel, MessageEmbedding
 from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
 from taskchat.postgres.database import metadata
@@ -22,8 +23,10 @@ __all__ = [
     "AccountSession",
     "ChoreRecord",
     "Conversation",
+    "EmbeddingModel",
     "LiveConnection",
     "Message",
+    "MessageEmbedding",
     "ModelAnswer",
     "ModelCall",
     "Process",

@@ -21,6 +21,7 @@ OTHER_BOUNDS = {
     "jwt_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
     "accounts_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
     "model_prices": "at least 0",
+    "search_languages": "those that Postgres 15 knows",
 }
 """Bounds that a validator checks, not the type."""
 

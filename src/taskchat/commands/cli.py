@@ -371,6 +371,34 @@ def contracts(check: bool, folder: Path) -> None:
         _refuse(f"{', '.join(differing)}: out of date; run taskchat contracts", 1)
 
 
+@main.command()
+@click.option("--model", help="Another model than TASKCHAT_EMBEDDING_MODEL, before it is set.")
+@click.option("--forget", is_flag=True, help="Then delete the vectors of all other models.")
+def embed(model: str | None, forget: bool) -> None:
+    """Make the vectors that messages lack, for searches by meaning.
+
+    Beside a service at work; broken off, it goes on from there when it is run again.
+    """
+    settings = load_settings(**({} if model is None else {"embedding_model": model}))
+    if settings.database_url is None:
+        _refuse("set DATABASE_URL to the Postgres whose messages are meant")
+    if settings.embedding_model is None:
+        _refuse("set TASKCHAT_EMBEDDING_MODEL, or name a --model")
+    from taskchat.commands.embed import fill
+    from taskchat.telemetry.logs import configure_logs
+
+    end_on_signals(BROKEN_OFF)
+    # The bar shows how far it is; the log would only get in its way.
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    schema = _schema(settings)
+    if schema.problem is not None:
+        _refuse(schema.problem, 1)
+    outcome = asyncio.run(fill(settings, forget=forget))
+    click.echo(outcome.text)
+    if not outcome.done:
+        sys.exit(1)
+
+
 @main.command(name="eval")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

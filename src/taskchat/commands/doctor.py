@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from openai import OpenAIError
 
+from taskchat.assistant.embedding import Embedder, EmbeddingError
 from taskchat.assistant.instructions import load_agent_config
 from taskchat.assistant.models.names import extra_of, model_names
 from taskchat.assistant.models.vendor import vendor_client
 from taskchat.auth.keys import check_keys
 from taskchat.auth.tokens import TokenVerifier
+from taskchat.embeddings.filling import count_unmade
+from taskchat.embeddings.repository import has_vectors
 from taskchat.errors import DatabaseError
 from taskchat.housekeeping.chores import chores_of
 from taskchat.housekeeping.keeper import LATE_INTERVALS
@@ -47,7 +50,12 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check that can still succeed after the earlier ones."""
     findings = []
-    for name, check in (("tokens", _identity), ("database", _database), ("model", _model)):
+    for name, check in (
+        ("tokens", _identity),
+        ("database", _database),
+        ("model", _model),
+        ("embeddings", _embeddings),
+    ):
         try:
             findings += await check(settings)
         except Exception as error:
@@ -151,6 +159,42 @@ def _span(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+async def _embeddings(settings: Settings) -> list[Finding]:
+    if settings.embedding_model is None:
+        return []
+    embedder = Embedder(settings)
+    try:
+        [vector] = await embedder.vectors(["hello"], timeout_s=5)
+    except EmbeddingError as error:
+        text = (
+            f"{embedder.model}: {error.reason}; check TASKCHAT_EMBEDDING_MODEL, its key and "
+            "its address"
+        )
+        return [Finding("embeddings", False, text)]
+    finally:
+        await embedder.close()
+    findings = [Finding("embeddings", True, f"{embedder.model}, {len(vector):,} numbers")]
+    if settings.database_url is not None:
+        database = Database(settings.database_url.get_secret_value(), settings)
+        try:
+            findings.append(await _vectors(database, embedder.key))
+        finally:
+            await database.close()
+    return findings
+
+
+async def _vectors(database: Database, model: str) -> Finding:
+    async with database.system_transaction() as connection:
+        if not await has_vectors(connection):
+            text = (
+                "the database has no extension vector, so that searches compare words alone; run "
+                "CREATE EXTENSION vector in it"
+            )
+            return Finding("vectors", False, text)
+    waiting, left_alone = await count_unmade(database, model)
+    return Finding("vectors", True, f"{waiting:,} to be made, {left_alone:,} left alone")
 
 
 async def _model(settings: Settings) -> list[Finding]:

@@ -88,6 +88,13 @@ class Message(SQLModel, table=True):
             "(position = 0 AND role = 'user') OR (position = 1 AND role = 'assistant')",
             name="role",
         ),
+        # For searching; its words stand behind their owner's key.
+        Index(
+            "messages_words_idx",
+            text("search_words_1(user_id, content)"),
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": "256"},
+        ),
     )
 
     user_id: str = Field(sa_column=Column(String(255), primary_key=True))

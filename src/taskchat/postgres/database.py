@@ -209,14 +209,19 @@ class Database:
         return cast(Row, row)
 
     async def call_for_rows(
-        self, principal: Principal, function: Function, values: Values
+        self,
+        principal: Principal,
+        function: Function,
+        values: Values,
+        precedence: Precedence = Precedence.ACCEPTED,
     ) -> Sequence[AnyRow]:
         """The same for a function that returns any number of rows.
 
         Raises:
+            Overloaded: as for `transaction`.
             DatabaseError: as for `transaction`.
         """
-        return await self._call(APP_ROLE, principal.user_id, function, values, Precedence.ACCEPTED)
+        return await self._call(APP_ROLE, principal.user_id, function, values, precedence)
 
     async def system_call(self, function: Function, values: Values) -> Sequence[AnyRow]:
         """The same for work that belongs to no user.

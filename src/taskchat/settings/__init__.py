@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from taskchat.refusals import BadConfiguration
 from taskchat.settings.database_url import parse_address
+from taskchat.settings.languages import languages_of
 from taskchat.settings.origins import Origins, origins_of
 from taskchat.settings.prices import FREE, Prices, parse_prices
 
@@ -35,6 +36,8 @@ ACCOUNTS_ISSUER = "taskchat"
 
 OWN_ADDRESSES = "127.0.0.1,::1"
 """The proxies that are trusted unless others are named: those on this machine, as by uvicorn."""
+EMBEDDING_KEY_CHARS_MAX = 255
+"""As long as the column that says which model a vector is of."""
 
 ENV_FILE = Path(".env")
 ENV_FILE_ENCODING = "utf-8-sig"
@@ -294,6 +297,41 @@ class Settings(BaseSettings):
     idempotency_retention_h: int = Field(24, ge=24, le=8760)
     """Hours for which an Idempotency-Key answers with its first turn."""
 
+    # --- searching ---
+    search_chars_max: int = Field(500, ge=1, le=2000)
+    """Characters of what is searched for, after trimming."""
+    search_languages: OptionalText = "english"
+    """Comma-separated languages in which a search knows a word by its other forms, such as
+    “english,german”; words of all others are found as they are and by their beginning. The first
+    one's words that say nothing, such as “the”, are not looked for. It may change at any time."""
+    search_ranked_max: int = Field(200, ge=10, le=2000)
+    """Of each kind of thing, the newest so many that a search finds are ranked."""
+
+    search_compared_max: int = Field(20_000, ge=100, le=1_000_000)
+    """Where meaning is compared, the newest so many of a user's messages are."""
+    search_similarity_min: float = Field(0.3, ge=0, le=1)
+    """The least cosine between what is searched for and a message that is found by its meaning.
+    Models differ: too low finds anything, too high nothing."""
+    embedding_model: OptionalText = None
+    """A model of /v1/embeddings, such as text-embedding-3-small, by which searches compare meaning
+    besides words. Messages are sent to it after they are stored. Unset means words alone."""
+    embedding_dimensions: int = Field(0, ge=0, le=16_000)
+    """Numbers of a vector, for models that can be asked for fewer; 0 is the model's own number.
+    Fewer are compared faster."""
+    embedding_base_url: OptionalAddress = None
+    """Base address of the service that has the embedding model; unset means OPENAI_BASE_URL."""
+    embedding_api_key: OptionalSecret = None
+    """Key of that service; unset means OPENAI_API_KEY."""
+    embedding_timeout_s: Seconds = 30
+    """The longest that the vectors of one batch of messages may take."""
+    embedding_query_timeout_s: Seconds = 2
+    """The longest that a search waits for the vector of what is searched for; then it goes by words
+    alone, and says so."""
+    embedding_batch_max: int = Field(64, ge=1, le=2048)
+    """Messages whose vectors are asked for at once."""
+    embedding_message_chars_max: int = Field(8000, ge=100, le=100_000)
+    """Characters of a message that its vector is made of; most models take 8,000 tokens."""
+
     # --- rate limits, of one user; 0 switches one off ---
     rate_user_per_minute: int = Field(30, ge=0, le=1_000_000)
     """Turns a minute in all. A bucket of that many, refilled evenly."""
@@ -384,7 +422,7 @@ class Settings(BaseSettings):
             parse_address(value.get_secret_value())
         return value
 
-    @field_validator("openai_api_key")
+    @field_validator("openai_api_key", "embedding_api_key")
     @classmethod
     def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value() if value else ""
@@ -397,6 +435,12 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: str | None) -> str | None:
         if value is not None:
             origins_of(value)
+        return value
+
+    @field_validator("search_languages")
+    @classmethod
+    def _are_languages(cls, value: str | None) -> str | None:
+        languages_of(value or "")
         return value
 
     @field_validator("model_prices")
@@ -434,6 +478,30 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _embedding_model_can_be_asked(self) -> Self:
+        if self.embedding_model is None:
+            return self
+        if len(self.embedding_key) > EMBEDDING_KEY_CHARS_MAX:
+            raise ValueError("TASKCHAT_EMBEDDING_MODEL is too long for the name of a model")
+        if not any(
+            (
+                *(self.openai_api_key, self.openai_base_url),
+                *(self.embedding_api_key, self.embedding_base_url),
+            )
+        ):
+            raise ValueError(
+                "TASKCHAT_EMBEDDING_MODEL needs TASKCHAT_EMBEDDING_API_KEY or OPENAI_API_KEY, or "
+                "TASKCHAT_EMBEDDING_BASE_URL for a server without keys"
+            )
+        return self
+
+    @property
+    def embedding_key(self) -> str:
+        """What the embedding model's vectors are known by; empty if there is no model."""
+        dimensions = f" {self.embedding_dimensions}" if self.embedding_dimensions else ""
+        return f"{self.embedding_model or ''}{dimensions}"
+
     @property
     def model_chain(self) -> list[str]:
         """Names of `TASKCHAT_MODEL`, the preferred first; empty when it is unset."""
@@ -455,6 +523,11 @@ class Settings(BaseSettings):
         return self.database_direct_url or self.database_url
 
     @property
+    def languages(self) -> list[str]:
+        """The languages of `TASKCHAT_SEARCH_LANGUAGES`, the first one preferred."""
+        return languages_of(self.search_languages or "")
+
+    @property
     def origins(self) -> Origins:
         """The origins of `TASKCHAT_ALLOWED_ORIGINS`."""
         return origins_of(self.allowed_origins or "")
@@ -470,15 +543,18 @@ class Settings(BaseSettings):
         return bool(self.jwt_secret or self.jwt_jwks_url or self.accounts)
 
 
-def load_settings() -> Settings:
+def load_settings(**given: str) -> Settings:
     """Load the settings from the environment and from `.env`.
+
+    Args:
+        given: Settings that count more than those.
 
     Raises:
         BadConfiguration: one of them is out of bounds, or the file can't be read.
     """
     try:
         _check_env_file()
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = variable_name(str(problem["loc"][0])) if problem["loc"] else ""

@@ -93,3 +93,16 @@ CHORE_FINISHED: Final = Gauge(
 SIGN_INS: Final = Counter(
     "taskchat_sign_ins_total", "What became of attempts to sign in to accounts.", ["outcome"]
 )
+EMBEDDINGS: Final = Counter(
+    "taskchat_embeddings_total",
+    "Messages whose vectors were made, or that the embedding model did not take.",
+    ["outcome"],
+)
+EMBEDDING_FAILURES: Final = Counter(
+    "taskchat_embedding_failures_total",
+    "Times that the embedding model gave no vectors, by HTTP status, “timeout”, or kind of error.",
+    ["reason"],
+)
+SEARCHES: Final = Counter(
+    "taskchat_searches_total", "Pages of searches, by what was compared.", ["compared"]
+)

@@ -174,11 +174,12 @@ def vendor_client(settings: Settings, **options: Any) -> AsyncOpenAI:
         BadConfiguration: the environment's proxies or certificates don't allow one.
     """
     key = settings.openai_api_key
+    usual = {
+        "api_key": key.get_secret_value() if key else NO_KEY,
+        "base_url": settings.openai_base_url,
+        "timeout": settings.model_timeout_s,
+        "max_retries": 0,
+    }
     # Built separately: OpenAI's own client would try to close one that could only be half built.
     http_client = outgoing(lambda: DefaultAsyncHttpxClient(limits=CONNECTIONS))
-    return VendorClient(
-        api_key=key.get_secret_value() if key else NO_KEY,
-        base_url=settings.openai_base_url,
-        http_client=http_client,
-        **{"timeout": settings.model_timeout_s, "max_retries": 0, **options},
-    )
+    return VendorClient(http_client=http_client, **{**usual, **options})

@@ -1,0 +1,86 @@
+"""Makes the vectors of what was said before a model was in use, or by another one."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from taskchat.embeddings import repository
+from taskchat.embeddings.making import EmbeddingMaker
+from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
+from taskchat.principal import Principal
+
+ROWS_AT_ONCE: Final = 1000
+"""Messages looked at in one transaction."""
+
+FAILURES_MAX: Final = 3
+"""A model that gave no vectors so often in a row is away."""
+
+LOOK_S: Final = 1.0
+"""How often to look whether another process has made what it took."""
+
+FIRST: Final = UUID(int=0)
+
+
+async def queue_all(database: Database, model: str) -> None:
+    """Queue every message of every user that lacks a vector."""
+    async with database.spare_transaction() as connection:
+        await repository.want(connection, model)
+        await repository.retry_left_alone(connection, model)
+        user = await repository.next_user(connection, "")
+    while user is not None:
+        principal, after = Principal(user), FIRST
+        while after is not None:
+            async with database.transaction(principal, Precedence.SPARE) as connection:
+                last = await repository.queue_lacking(
+                    connection, principal, model, after=after, rows_max=ROWS_AT_ONCE
+                )
+            if last is None:
+                break
+            after = last
+        async with database.spare_transaction() as connection:
+            user = await repository.next_user(connection, user)
+
+
+async def count_unmade(database: Database, model: str) -> tuple[int, int]:
+    """How many messages wait for their vectors, and how many were left alone."""
+    async with database.spare_transaction() as connection:
+        return await repository.count_unmade(connection, model)
+
+
+async def make_all(
+    database: Database, maker: EmbeddingMaker, model: str, *, progress: Callable[[int], None]
+) -> bool:
+    """Make all that waits, beside whoever makes some of it too.
+
+    Args:
+        database: Where they wait.
+        maker: What makes them.
+        model: By which model.
+        progress: Called with how many still wait.
+
+    Returns:
+        Whether nothing waits any more; False if the model is away.
+    """
+    failures = 0
+    while left := (await count_unmade(database, model))[0]:
+        progress(left)
+        taken = await maker.make_some()
+        failures = failures + 1 if taken and maker.failure else 0
+        if failures == FAILURES_MAX:
+            return False
+        if not taken or failures:
+            await asyncio.sleep(LOOK_S)
+    progress(0)
+    return True
+
+
+async def forget_others(database: Database, model: str) -> int:
+    """Delete the vectors of all other models; returns how many."""
+    deleted, some = 0, ROWS_AT_ONCE
+    while some == ROWS_AT_ONCE:
+        async with database.spare_transaction() as connection:
+            some = await repository.forget_others(connection, model, rows_max=ROWS_AT_ONCE)
+        deleted += some
+    return deleted
