@@ -101,7 +101,7 @@ class Place:
     def pages(self) -> Iterator[tuple[str, str]]:
         """What is read page by page: the name of each page, and its path.
 
-        Search, when there is one, is a line here.
+        Searches have figures of their own: `make bench-search`.
         """
         conversations = f"{self.reader.path}/conversations"
         middle, end = self.reader.cursors(conversations, self.conversations)

@@ -1,7 +1,7 @@
 """The app for any ASGI server: `uvicorn taskchat.main:app`."""
 
 from taskchat.app import create_app
-from taskchat.settings import load_settings
+from taskchat.settings.loading import load_settings
 from taskchat.telemetry.logs import configure_logs
 
 settings = load_settings()

@@ -23,7 +23,8 @@ from taskchat.errors import DatabaseError, DatabaseRefused
 from taskchat.refusals import CannotStart, refusal_of
 from taskchat.serving.listening import listen
 from taskchat.serving.memory import settle_memory
-from taskchat.settings import Settings, load_settings
+from taskchat.settings import Settings
+from taskchat.settings.loading import load_settings
 from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
 
 # The SDKs behind the service take a second to import. `taskchat token` has no use for them, so

@@ -11,7 +11,8 @@ import click
 
 from taskchat.commands.local import local_secret, made_secret
 from taskchat.postgres.embedded import start_postgres
-from taskchat.settings import Settings, load_settings
+from taskchat.settings import Settings
+from taskchat.settings.loading import load_settings
 
 
 @dataclass(frozen=True, slots=True)

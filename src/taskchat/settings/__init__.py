@@ -1,26 +1,28 @@
 """All settings, built once and passed down. Related settings are checked against each other."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from dotenv.parser import parse_stream
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from taskchat.refusals import BadConfiguration
 from taskchat.settings.database_url import parse_address
+from taskchat.settings.kinds import (
+    OptionalAddress,
+    OptionalLine,
+    OptionalSecret,
+    OptionalText,
+    Seconds,
+    line_or,
+)
 from taskchat.settings.languages import languages_of
 from taskchat.settings.origins import Origins, origins_of
 from taskchat.settings.prices import FREE, Prices, parse_prices
@@ -36,56 +38,13 @@ ACCOUNTS_ISSUER = "taskchat"
 
 OWN_ADDRESSES = "127.0.0.1,::1"
 """The proxies that are trusted unless others are named: those on this machine, as by uvicorn."""
+
 EMBEDDING_KEY_CHARS_MAX = 255
 """As long as the column that says which model a vector is of."""
 
 ENV_FILE = Path(".env")
 ENV_FILE_ENCODING = "utf-8-sig"
 """Some editors begin a file with a byte order mark, which is no part of the first name in it."""
-
-
-def _given(value: object) -> object:
-    """An empty variable, such as those in `.env.example`, counts as one that is not set."""
-    if isinstance(value, str) and not value.strip():
-        return None
-    return value or None
-
-
-def _one_line(value: object) -> object:
-    """Refuse a line end that was copied along: it is never meant, and every request would fail."""
-    value = _given(value)
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
-        raise ValueError("take the line end, outer white space or invisible character out of it")
-    return value
-
-
-def _or(default: str) -> Callable[[object], object]:
-    """A line, or the default if the variable is empty."""
-    return lambda value: _one_line(value) or default
-
-
-def _address(value: str | None) -> str | None:
-    if value is None:
-        return None
-    problem = "must be an address such as https://host.example.org/path"
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-        if ":" not in host:
-            host.encode("idna")
-    except ValueError as error:
-        raise ValueError(problem) from error
-    if parts.scheme not in ("http", "https") or not host or " " in value:
-        raise ValueError(problem)
-    return value
-
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-OptionalText = Annotated[str | None, BeforeValidator(_given)]
-OptionalLine = Annotated[str | None, BeforeValidator(_one_line)]
-OptionalAddress = Annotated[OptionalLine, AfterValidator(_address)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_one_line)]
 
 
 class Settings(BaseSettings):
@@ -164,7 +123,7 @@ class Settings(BaseSettings):
     accounts: bool = False
     """Whether people can register here with an address and a password, for those who have no
     identity provider; `dev` allows it. Then `serve` needs no other setting for tokens."""
-    accounts_issuer: Annotated[str, BeforeValidator(_or(ACCOUNTS_ISSUER))] = ACCOUNTS_ISSUER
+    accounts_issuer: Annotated[str, BeforeValidator(line_or(ACCOUNTS_ISSUER))] = ACCOUNTS_ISSUER
     """The `iss` of their tokens, and the `aud` where TASKCHAT_JWT_AUDIENCE is unset. Another name
     for each service if others check these tokens by the published keys."""
     accounts_secret: OptionalSecret = None
@@ -200,7 +159,7 @@ class Settings(BaseSettings):
     accounts_client_attempts_per_hour: int = Field(200, ge=0, le=1_000_000)
     """Registrations and wrong passwords an hour from one client address, of IPv6 its /64; 0
     switches this off."""
-    forwarded_allow_ips: Annotated[str, BeforeValidator(_or(OWN_ADDRESSES))] = Field(
+    forwarded_allow_ips: Annotated[str, BeforeValidator(line_or(OWN_ADDRESSES))] = Field(
         OWN_ADDRESSES, validation_alias=AliasChoices("FORWARDED_ALLOW_IPS")
     )
     """Comma-separated addresses or networks of the proxies in front, whose X-Forwarded-For says
@@ -541,42 +500,6 @@ class Settings(BaseSettings):
     def has_identity(self) -> bool:
         """Whether any token at all could be verified."""
         return bool(self.jwt_secret or self.jwt_jwks_url or self.accounts)
-
-
-def load_settings(**given: str) -> Settings:
-    """Load the settings from the environment and from `.env`.
-
-    Args:
-        given: Settings that count more than those.
-
-    Raises:
-        BadConfiguration: one of them is out of bounds, or the file can't be read.
-    """
-    try:
-        _check_env_file()
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        where = variable_name(str(problem["loc"][0])) if problem["loc"] else ""
-        text = problem["msg"].removeprefix("Value error, ")
-        raise BadConfiguration(
-            f"{where}: {text}" if where and where not in text else text
-        ) from None
-    except OSError as error:
-        raise BadConfiguration(f"{ENV_FILE.absolute()}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadConfiguration(f"{ENV_FILE.absolute()} is no text in UTF-8") from error
-
-
-def _check_env_file() -> None:
-    """Refuse an invalid line: it would be skipped with a warning, and its setting with it."""
-    if not ENV_FILE.is_file():
-        return
-    with ENV_FILE.open(encoding=ENV_FILE_ENCODING) as file:
-        for binding in parse_stream(file):
-            if binding.error:
-                line = binding.original.line
-                raise BadConfiguration(f"{ENV_FILE.absolute()}, line {line}: write NAME=value")
 
 
 def variable_name(field: str) -> str:
