@@ -68,6 +68,7 @@ BEGIN
                     NULL::integer AS task_id, search_text_1(m.content, _languages) AS words,
                     m.created_at
                 FROM messages AS m WHERE m.user_id = _bound_to AND m.id = ANY (messages_near)
+                    AND NOT message_repeats_1(m)
                 UNION ALL
                 SELECT 'conversation', c.id, NULL, NULL, NULL,
                     search_text_1(c.title, _languages), c.created_at

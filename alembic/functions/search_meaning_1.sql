@@ -37,6 +37,6 @@ BEGIN
         ) AS near
         JOIN messages AS m ON m.user_id = _bound_to AND m.id = near.message_id
         WHERE near.similarity >= _similarity_min
-            AND m.created_at <= coalesce(_until, 'infinity');
+            AND m.created_at <= coalesce(_until, 'infinity') AND NOT message_repeats_1(m);
 END
 $$;

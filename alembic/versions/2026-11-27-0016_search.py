@@ -22,6 +22,7 @@ FUNCTIONS = (
     "search_sketch_1",
     "search_text_1",
     "search_read_1",
+    "message_repeats_1",
     "search_find_1",
     "search_show_1",
     "search_vocabulary_1",

@@ -352,6 +352,26 @@ async def test_a_title_that_changes_is_found_by_what_it_is_now(client: httpx.Asy
     assert await found(client, person, "größenwahn hello") == []
 
 
+async def test_a_message_that_is_only_answered_again_is_found_once(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    first = (await person.say(client, "Remember the zebra crossing")).json()
+    message = f"/api/{person.user_id}/messages/{first['messages'][0]['id']}"
+    for _ in range(2):
+        again = await client.post(f"{message}/regenerate", headers=person.headers)
+        assert again.status_code == 200
+    other = await client.put(
+        message, json={"message": "The zebra crossing, please"}, headers=person.headers
+    )
+    found = await client.get(
+        f"/api/{person.user_id}/search",
+        params={"q": "zebra crossing", "kind": "message"},
+        headers=person.headers,
+    )
+    said = [hit["turn_id"] for hit in found.json()["data"] if hit["role"] == "user"]
+    assert sorted(said) == sorted([first["turn_id"], other.json()["turn_id"]])
+
+
 async def test_what_is_said_is_found_as_soon_as_it_is_acknowledged(running_app: AppMaker) -> None:
     person = Person()
     _, chain = scripted(says("Zebras are striped."))
