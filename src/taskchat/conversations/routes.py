@@ -2,7 +2,7 @@
 
 from dataclasses import astuple
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -24,7 +24,6 @@ from taskchat.conversations.schemas import (
     PlainUUID,
 )
 from taskchat.conversations.service import find_branch, no_conversation
-from taskchat.errors import Detail, InvalidRequest
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.pages import (
     LIMIT_DEFAULT,
@@ -35,6 +34,7 @@ from taskchat.http.pages import (
     foreign_cursor,
 )
 from taskchat.http.requests import AcceptsJson, path_id
+from taskchat.http.windows import CurrentWindow
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 
@@ -44,9 +44,6 @@ router = APIRouter(
     dependencies=[Authenticated, AcceptsJson],
 )
 
-
-NEWEST: Final = "end"
-"""Stands in `before` for the place behind the newest message. No cursor looks like this."""
 
 ConversationId = Annotated[UUID, path_id("conversation_id", "conversation")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
@@ -107,17 +104,8 @@ async def list_messages(
     principal: CurrentPrincipal,
     database: CurrentDatabase,
     conversation_id: ConversationId,
+    window: CurrentWindow,
     limit: Limit = LIMIT_DEFAULT,
-    after: Annotated[
-        str | None, Query(description="Cursor: the messages that follow it, oldest first.")
-    ] = None,
-    before: Annotated[
-        str | None,
-        Query(
-            description="Cursor: the newest messages before it, in order. `end` means the newest "
-            "of all."
-        ),
-    ] = None,
     branch: Annotated[
         PlainUUID | None,
         Query(
@@ -132,17 +120,9 @@ async def list_messages(
     `before=end` the newest. Of a page that was asked for by `before`, `next_cursor` goes on in that
     direction.
     """
-    if after is not None and before is not None:
-        raise InvalidRequest(
-            "Give after or before, not both.",
-            details=[Detail("before", "can't be combined with after")],
-        )
-    place: Place
-    if before is not None:
-        place = END if before == NEWEST else _message_place(before, "before")
-    else:
-        place = BEGINNING if after is None else _message_place(after, "after")
-    read = messages_before if before is not None else messages_after
+    found = window.place(3)
+    place = Place(*found) if found else END if window.backwards else BEGINNING
+    read = messages_before if window.backwards else messages_after
     async with database.transaction(principal) as connection:
         await _owned(connection, principal, conversation_id)
         if branch is None:
@@ -157,11 +137,6 @@ async def list_messages(
         has_more=further is not None,
         next_cursor=encode_cursor(*astuple(further)) if further else None,
     )
-
-
-def _message_place(cursor: str, field: str) -> Place:
-    turn, position, unanswered = decode_cursor(cursor, int, int, int, field=field)
-    return Place(int(turn), int(position), int(unanswered))
 
 
 async def _owned(

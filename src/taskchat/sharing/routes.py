@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.conversations.routes import NEWEST, ConversationId, Limit
-from taskchat.errors import Detail, InvalidRequest
+from taskchat.conversations.routes import ConversationId, Limit
 from taskchat.http.dependencies import given
 from taskchat.http.pages import (
     LIMIT_DEFAULT,
@@ -18,6 +17,7 @@ from taskchat.http.pages import (
     foreign_cursor,
 )
 from taskchat.http.requests import AcceptsJson, body_schema, json_body, path_id
+from taskchat.http.windows import CurrentWindow
 from taskchat.sharing.repository import Place
 from taskchat.sharing.schemas import MadeShare, NewShare, SharedConversation, ShareOut
 from taskchat.sharing.service import BEGINNING, END, UNLISTED, Sharing
@@ -97,17 +97,8 @@ async def read_shared(
     sharing: CurrentSharing,
     response: Response,
     token: str,
+    window: CurrentWindow,
     limit: Limit = LIMIT_DEFAULT,
-    after: Annotated[
-        str | None, Query(description="Cursor: the messages that follow it, oldest first.")
-    ] = None,
-    before: Annotated[
-        str | None,
-        Query(
-            description="Cursor: the newest messages before it, in order. `end` means the newest "
-            "of all."
-        ),
-    ] = None,
 ) -> SharedConversation:
     """What was said in a conversation, up to when the link was made.
 
@@ -115,17 +106,10 @@ async def read_shared(
     `before=end` the newest. Of a page that was asked for by `before`, `next_cursor` goes on in that
     direction.
     """
-    if after is not None and before is not None:
-        raise InvalidRequest(
-            "Give after or before, not both.",
-            details=[Detail("before", "can't be combined with after")],
-        )
-    if before is not None:
-        place = END if before == NEWEST else _message_place(before, "before")
-    else:
-        place = BEGINNING if after is None else _message_place(after, "after")
+    found = window.place(2)
+    place = Place(*found) if found else END if window.backwards else BEGINNING
     share, shown, further = await sharing.read(
-        token, place, backwards=before is not None, limit=limit
+        token, place, backwards=window.backwards, limit=limit
     )
     response.headers.update(UNLISTED)
     return SharedConversation(
@@ -137,11 +121,6 @@ async def read_shared(
         has_more=further is not None,
         next_cursor=encode_cursor(*astuple(further)) if further else None,
     )
-
-
-def _message_place(cursor: str, field: str) -> Place:
-    turn, position = decode_cursor(cursor, int, int, field=field)
-    return Place(int(turn), int(position))
 
 
 router.include_router(owners)
