@@ -28,7 +28,11 @@ REPLACED = {
     "conversation_page_1": "SELECT page.messages, page.has_more FROM conversation_page_2("
     "$1, $2, $3, $4) AS page",
     "turn_begin_1": "SELECT b.outcome, b.turn, b.conversation, b.number, b.status, b.result,"
-    " b.fingerprint, b.waiting, b.scopes, b.levels, b.limits_failed, b.history, b.summary,"
+    " b.fingerprint, b.waiting, b.scopes, b.levels, b.limits_failed,"
+    # That release takes each turn apart into four.
+    " (SELECT json_agg(json_build_array(turn -> 0, turn -> 1, turn -> 2, turn -> 3) ORDER BY place)"
+    " FROM json_array_elements(b.history::json) WITH ORDINALITY AS past(turn, place))::text,"
+    " b.summary,"
     " b.summary_turn, b.open_tasks FROM turn_begin_2("
     + ", ".join(f"${number}" for number in range(1, 28))
     + ", NULL, NULL, NULL) AS b",

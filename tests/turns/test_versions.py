@@ -1,6 +1,7 @@
 """Messages in several versions: branches of a conversation, each with a valid history."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.factories import Person, calls_tool, says
 from tests.live.served import PATIENCE_S
 
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.conversations.past import PastTurn
 from taskchat.postgres.database import Function
 from taskchat.turns import store
 
@@ -518,6 +520,13 @@ class _Older(Function):
         self.sql = self.sql.replace("SELECT *", f"SELECT *, {missing}")
 
 
+def _taken_apart_by_older(history: str | None) -> list[PastTurn]:
+    return [
+        PastTurn(number, said, calls or (), reply)
+        for number, said, calls, reply in json.loads(history or "[]")
+    ]
+
+
 async def test_a_message_that_the_release_before_takes_follows_the_branch(
     running_app: AppMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -527,6 +536,7 @@ async def test_a_message_that_the_release_before_takes_follows_the_branch(
         first = await talk.say("one")
         await talk.edit(said_in(first), "another one")
         monkeypatch.setattr(store.begin, "TURN_BEGIN", _Older(store.begin.TURN_BEGIN))
+        monkeypatch.setattr(store.begin, "past_turns_in", _taken_apart_by_older)
         await talk.say("two")
         assert model.given[-1] == ["another one", "reply 2", "two"]
         assert await talk.shown() == ["another one", "reply 2", "two", "reply 3"]
