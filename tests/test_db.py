@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import RunningApp
 from tests.factories import Person, person_in
 
-from taskchat.errors import DatabaseError
+from taskchat.errors import DatabaseError, ParentGone
 from taskchat.limits.buckets import RateLimits
 from taskchat.postgres.database import Database
 from taskchat.postgres.faults import is_transient
@@ -177,7 +177,7 @@ async def test_a_row_can_not_point_at_another_users_conversation(
         conversation = await connection.scalar(
             text("SELECT id FROM conversations WHERE user_id = :owner"), {"owner": owner.user_id}
         )
-    with pytest.raises(PostgresError, match="foreign key"):
+    with pytest.raises(ParentGone):
         async with database.transaction(stranger.principal) as connection:
             await connection.execute(
                 text(

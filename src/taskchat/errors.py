@@ -310,7 +310,15 @@ class DatabaseUnwritable(DatabaseError):
     default = "The database takes no writes at the moment; repeat the request in a moment."
 
 
-class UserGone(DatabaseError):
+class ParentGone(DatabaseError):
+    """What a new row belongs to was deleted after this request had seen it."""
+
+    default = (
+        "What this belongs to was deleted a moment ago; repeat the request to see what is left."
+    )
+
+
+class UserGone(ParentGone):
     """The user's row was deleted, with all they had, after this request had seen it."""
 
     default = "All data of this user was deleted a moment ago; repeat the request to start anew."

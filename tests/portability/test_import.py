@@ -27,6 +27,7 @@ from tests.sharing.links import link_to, talk
 
 from taskchat.errors import DatabaseError
 from taskchat.portability import importing, patience
+from taskchat.portability.store import bring
 
 
 async def busy_person(client: httpx.AsyncClient) -> Person:
@@ -161,6 +162,89 @@ async def test_branches_are_exported_and_come_back(client: httpx.AsyncClient) ->
     assert await said(ids[2]) == ["Add task: Tea", "Complete task 1"]
     await person.say(client, "And again", conversation_id=kept["id"])
     assert await said() == ["Add task: Coffee", "Show my tasks", "And again"]
+
+
+async def contents(
+    client: httpx.AsyncClient, person: Person, conversation: str, branch: str | None = None
+) -> list[str]:
+    """What the user said on a branch."""
+    page = await client.get(
+        f"/api/{person.user_id}/conversations/{conversation}/messages",
+        params={"branch": branch} if branch else {},
+        headers=person.headers,
+    )
+    return [one["content"] for one in page.json()["data"] if one["role"] == "user"]
+
+
+async def test_branches_that_were_made_here_stay_when_a_longer_file_is_imported(
+    client: httpx.AsyncClient,
+) -> None:
+    person = Person()
+    turns = [turn_line(number=number) for number in range(1, 5)]
+    await imported(client, person, file_of(conversation_line(turns=2), *turns[:2]))
+    path = f"/api/{person.user_id}/conversations"
+    [kept] = (await client.get(path, headers=person.headers)).json()["data"]
+    page = await client.get(f"{path}/{kept['id']}/messages", headers=person.headers)
+    edited = await client.put(
+        f"/api/{person.user_id}/messages/{page.json()['data'][2]['id']}",
+        json={"message": "Mine"},
+        headers=person.headers,
+    )
+    assert edited.status_code == 200, edited.text
+
+    # There, it went on without a branch; its third turn comes too late for its number.
+    longer = file_of(conversation_line(turns=4), *turns)
+    assert (await imported(client, person, longer))["turns"] == {"added": 1, "known": 3}
+    assert await contents(client, person, kept["id"]) == ["Add task: T1", "Mine"]
+    listed = await client.get(f"{path}/{kept['id']}/turns", headers=person.headers)
+    fourth = listed.json()["data"][3]["id"]
+    assert await contents(client, person, kept["id"], fourth) == [
+        f"Add task: T{number}" for number in (1, 2, 4)
+    ]
+    await person.say(client, "And again", conversation_id=kept["id"])
+    assert await contents(client, person, kept["id"]) == ["Add task: T1", "Mine", "And again"]
+
+
+async def test_a_version_whose_first_is_missing_is_a_turn_of_its_own(
+    client: httpx.AsyncClient,
+) -> None:
+    person = Person()
+    await imported(
+        client,
+        person,
+        file_of(
+            conversation_line(turns=3, branch=[[3, 3]]),
+            turn_line(number=2, version_of=1, follows=[]),
+            turn_line(number=3, version_of=2, follows=[]),
+        ),
+    )
+    turns = [line for line in await exported(client, person) if line["type"] == "turn"]
+    assert [(turn["number"], turn["version_of"]) for turn in turns] == [(2, None), (3, 2)]
+
+
+async def test_what_was_read_of_a_stopped_reply_is_told_after_an_import(
+    client: httpx.AsyncClient,
+) -> None:
+    person = Person()
+    stopped = turn_line(
+        status="cancelled",
+        error={"error_code": "turn_cancelled", "error": "It was cancelled.", "request_id": "r"},
+    )
+    await imported(client, person, file_of(conversation_line(), stopped))
+    path = f"/api/{person.user_id}"
+    [kept] = (await client.get(f"{path}/conversations", headers=person.headers)).json()["data"]
+    page = await client.get(f"{path}/conversations/{kept['id']}/messages", headers=person.headers)
+    [_, reply] = page.json()["data"]
+    assert reply["interrupted"]
+    turn = await client.get(f"{path}/turns/{reply['turn_id']}", headers=person.headers)
+    assert turn.json()["error"]["details"] == [
+        {
+            "field": "reply",
+            "problem": "was interrupted",
+            "message_id": reply["id"],
+            "content": "Added “T1”.",
+        }
+    ]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +412,34 @@ async def test_what_is_said_during_an_import_comes_after_it(
     turns = [line for line in await exported(client, person) if line["type"] == "turn"]
     assert [turn["number"] for turn in turns] == [1, 2, 3, 4, 5, 6]
     assert turns[5]["message"]["content"] == "hello"
+
+
+async def test_a_conversation_that_is_deleted_while_it_is_imported_is_brought_by_a_repeat(
+    client: httpx.AsyncClient, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    monkeypatch.setattr(importing, "ROWS_AT_ONCE", 2)
+    bring_turns, batches = bring.bring_turns, 0
+
+    async def bring_and_lose(*args: Any, **own: Any) -> int:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            async with superuser.begin() as connection:
+                await connection.execute(
+                    text("DELETE FROM conversations WHERE user_id = :owner"),
+                    {"owner": person.user_id},
+                )
+        return await bring_turns(*args, **own)
+
+    monkeypatch.setattr(bring, "bring_turns", bring_and_lose)
+    whole = file_of(conversation_line(turns=5), *(turn_line(number=n) for n in range(1, 6)))
+    answer = await send(client, person, whole)
+    body = answer.json()
+    assert (answer.status_code, body["error_code"]) == (503, "database_error")
+    assert "deleted while it was imported" in body["error"]
+    assert batches == 2, "no wait brings it back"
+    assert (await imported(client, person, whole))["turns"] == {"added": 5, "known": 0}
 
 
 async def test_a_number_that_a_task_has_had_here_is_not_given_again(

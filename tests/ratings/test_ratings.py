@@ -8,6 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.factories import Person
 
+from taskchat.ratings import repository
+
 UNKNOWN = "0199f3a0-0000-7000-8000-000000000000"
 
 
@@ -103,3 +105,23 @@ async def test_a_rating_goes_with_its_conversation(
             text("SELECT count(*) FROM ratings WHERE user_id = :owner"), {"owner": person.user_id}
         )
     assert left == 0
+
+
+async def test_a_reply_that_is_deleted_while_it_is_rated_is_not_found(
+    client: httpx.AsyncClient, superuser: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    answer = await said(client, person)
+    look = repository.role_of
+
+    async def look_and_lose(*args: Any) -> str | None:
+        role = await look(*args)
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text("DELETE FROM conversations WHERE user_id = :owner"), {"owner": person.user_id}
+            )
+        return role
+
+    monkeypatch.setattr(repository, "role_of", look_and_lose)
+    missing = await rate(client, person, answer["messages"][1]["id"], value="up")
+    assert (missing.status_code, missing.json()["error_code"]) == (404, "not_found")

@@ -4,7 +4,7 @@ import json
 from uuid import UUID
 
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
-from taskchat.errors import InternalError
+from taskchat.errors import InternalError, InterruptedReply
 from taskchat.moments import utc_now
 from taskchat.portability.lines import TurnLine
 from taskchat.portability.origins import derived_id
@@ -61,7 +61,7 @@ def brought(
         output_tokens=line.usage.output_tokens,
         result=_answer(line, turn_id, conversation_id, messages, calls)
         if status == "completed"
-        else _failure(line, turn_id, conversation_id),
+        else _failure(line, turn_id, conversation_id, messages[1:]),
         created_at=line.created_at,
         started_at=line.started_at,
         finished_at=line.finished_at or utc_now(),
@@ -121,7 +121,9 @@ def _answer(
     ).model_dump_json()
 
 
-def _failure(line: TurnLine, turn_id: UUID, conversation_id: UUID) -> str:
+def _failure(
+    line: TurnLine, turn_id: UUID, conversation_id: UUID, replies: list[BroughtMessage]
+) -> str:
     error = line.error
     known = error is not None and error.error_code in STORED_FAILURES
     return ErrorBody(
@@ -130,5 +132,9 @@ def _failure(line: TurnLine, turn_id: UUID, conversation_id: UUID) -> str:
         conversation_id=conversation_id,
         turn_id=turn_id,
         request_id=error.request_id if error else "",
-        details=[],
+        details=[
+            InterruptedReply("reply", "was interrupted", reply.id, reply.content).shown()
+            for reply in replies
+            if line.status == "cancelled"
+        ],
     ).model_dump_json()

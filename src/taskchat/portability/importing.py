@@ -6,12 +6,20 @@ id is made from where its row came from, so that what is there is found and not 
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from taskchat.errors import DatabaseError, Detail, InvalidRequest, PayloadTooLarge, UserGone
+from taskchat.errors import (
+    DatabaseError,
+    Detail,
+    InvalidRequest,
+    ParentGone,
+    PayloadTooLarge,
+    UserGone,
+)
 from taskchat.http.requests import parse
 from taskchat.portability.brought import brought
 from taskchat.portability.lines import (
@@ -27,7 +35,7 @@ from taskchat.portability.origins import derived_id, task_origin
 from taskchat.portability.patience import patiently
 from taskchat.portability.schemas import Brought, ImportOut, LeftOut
 from taskchat.portability.store import bring
-from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.database import AnyRow, Connection, Database
 from taskchat.principal import Principal
 from taskchat.tasks.service import InvalidTask, checked_description, checked_title
 
@@ -94,6 +102,21 @@ def _check_length(length: int, number: int, line_bytes_max: int) -> None:
 _STAYS: Final = "What stood before it is imported; sending it again doubles nothing."
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """The conversation whose turns come.
+
+    Attributes:
+        line: As the file has it.
+        id: Its id here; None if it is the user's own, and stays as it is.
+        own: As `bring_conversation` has it.
+    """
+
+    line: ConversationLine
+    id: UUID | None
+    own: str
+
+
 class Import:
     """One file on its way in.
 
@@ -109,7 +132,7 @@ class Import:
         self._ended = False
         self._left_out: Counter[str] = Counter()
         self._known = {kind: Brought() for kind in (ConversationLine, TurnLine, TaskLine)}
-        self._conversation: tuple[ConversationLine, UUID | None] | None = None
+        self._conversation: _Open | None = None
         self._last_turn = 0
         self._turns: list[TurnLine] = []
         self._tasks: list[TaskLine] = []
@@ -198,20 +221,20 @@ class Import:
             self._principal.user_id, line.created_at, "conversation", str(line.origin)
         )
 
-        async def take(connection: Connection) -> bool | None:
+        async def take(connection: Connection) -> AnyRow | None:
             if await bring.has_conversation(connection, self._principal, line.origin):
                 return None
             return await bring.bring_conversation(connection, self._principal, new_id, line)
 
-        added = await self._write(take)
-        self._known[ConversationLine].note(bool(added), 1)
-        self._conversation = (line, None if added is None else new_id)
+        found = await self._write(take)
+        self._known[ConversationLine].note(bool(found and found.added), 1)
+        self._conversation = _Open(line, found and new_id, found.own if found else "{}")
         self._last_turn = 0
 
     def _take_turn(self, line: TurnLine) -> None:
-        if self._conversation is None or self._conversation[0].id != line.conversation_id:
+        if self._conversation is None or self._conversation.line.id != line.conversation_id:
             raise _wrong("must follow its conversation", "conversation_id")
-        if not self._last_turn < line.number <= self._conversation[0].turn_count:
+        if not self._last_turn < line.number <= self._conversation.line.turn_count:
             raise _wrong("must follow the turn before it, within turn_count", "number")
         self._last_turn = line.number
         self._turns.append(line)
@@ -229,13 +252,13 @@ class Import:
 
     async def _bring_turns(self, lines: list[TurnLine]) -> int:
         assert self._conversation is not None  # noqa: S101 - turns follow one
-        of, conversation_id = self._conversation
+        of, conversation_id = self._conversation, self._conversation.id
         if conversation_id is None:
             return 0
-        turns = [brought(self._principal, of.origin, conversation_id, line) for line in lines]
+        turns = [brought(self._principal, of.line.origin, conversation_id, line) for line in lines]
         return await self._write(
             lambda connection: bring.bring_turns(
-                connection, self._principal, conversation_id, turns
+                connection, self._principal, conversation_id, turns, own=of.own
             )
         )
 
@@ -270,6 +293,12 @@ class Import:
             return await patiently(once)
         except UserGone:
             raise
+        except ParentGone as error:
+            raise ParentGone(
+                "The conversation was deleted while it was imported; send the file again to have "
+                "it whole.",
+                retry_after_s=error.retry_after_s,
+            ) from error
         except DatabaseError as error:
             # Not that nothing was stored, as some of them say.
             raise DatabaseError(

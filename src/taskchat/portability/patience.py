@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from taskchat.errors import DatabaseError, UserGone
+from taskchat.errors import DatabaseError, ParentGone
 
 T = TypeVar("T")
 
@@ -19,14 +19,14 @@ async def patiently(step: Callable[[], Awaitable[T]], *, attempts: int = ATTEMPT
     """Do a step that may be repeated, again if the database fails.
 
     Raises:
-        UserGone: the user has no row any more.
+        ParentGone: what it belongs to is not there any more.
         DatabaseError: it failed every time.
     """
     for _ in range(attempts - 1):
         try:
             return await step()
-        except UserGone:
-            # Waiting brings nobody back.
+        except ParentGone:
+            # Waiting brings nothing back.
             raise
         except DatabaseError:
             await asyncio.sleep(WAIT_S)

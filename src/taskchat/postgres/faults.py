@@ -6,7 +6,13 @@ from asyncpg import InterfaceError as DriverError
 from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError
 
-from taskchat.errors import DatabaseError, DatabaseRefused, DatabaseUnwritable, UserGone
+from taskchat.errors import (
+    DatabaseError,
+    DatabaseRefused,
+    DatabaseUnwritable,
+    ParentGone,
+    UserGone,
+)
 
 FAULTS: Final = (OSError, PostgresError, DriverError, InternalClientError)
 """All that a statement or an attempt to connect may raise; the last, if it is cut off halfway."""
@@ -35,7 +41,8 @@ _UNWRITABLE: Final = (READ_ONLY, "53100", "58030")
 """The server answers and can't write: read-only, a full disk, a broken one."""
 
 _NO_PARENT: Final = "23503"
-"""foreign_key_violation: a row points at one that is not there."""
+"""foreign_key_violation: a row points at one that is not there. It was: nothing is written before
+what it belongs to was looked up, or in the transaction that made it."""
 
 _OF_USER: Final = "_user_id_fkey"
 """How the names of foreign keys to `users` end, and no others; see database.NAMING_CONVENTION."""
@@ -79,8 +86,9 @@ def fault_of(error: BaseException) -> DatabaseError | None:
         return DatabaseRefused(retry_after_s=5)
     if state.startswith(_UNWRITABLE):
         return DatabaseUnwritable(retry_after_s=2)
-    if state == _NO_PARENT and str(getattr(error, "constraint_name", "")).endswith(_OF_USER):
-        return UserGone(retry_after_s=1)
+    if state == _NO_PARENT:
+        of_user = str(getattr(error, "constraint_name", "")).endswith(_OF_USER)
+        return UserGone(retry_after_s=1) if of_user else ParentGone(retry_after_s=1)
     return DatabaseError(retry_after_s=1) if is_transient(error) else None
 
 

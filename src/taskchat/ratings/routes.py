@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
-from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.errors import Detail, InvalidRequest, NotFound, ParentGone, UserGone
 from taskchat.http.dependencies import CurrentDatabase, CurrentSettings
 from taskchat.http.requests import AcceptsJson, body_schema, json_body, path_id
 from taskchat.postgres.database import Connection
@@ -35,9 +35,15 @@ async def rate(
     most = settings.rating_comment_chars_max
     if rating.comment is not None and len(rating.comment) > most:
         raise _wrong("comment", f"must have at most {most} characters")
-    async with database.transaction(principal) as connection:
-        await _check_reply(connection, principal, message_id)
-        return await repository.rate(connection, principal, message_id, rating)
+    try:
+        async with database.transaction(principal) as connection:
+            await _check_reply(connection, principal, message_id)
+            return await repository.rate(connection, principal, message_id, rating)
+    except UserGone:
+        raise
+    except ParentGone:
+        # Its conversation was deleted in between.
+        raise _no_message(message_id) from None
 
 
 @router.delete("", status_code=204)
@@ -54,9 +60,13 @@ async def unrate(
 async def _check_reply(connection: Connection, principal: Principal, message_id: UUID) -> None:
     role = await repository.role_of(connection, principal, message_id)
     if role is None:
-        raise NotFound(f"No message {message_id}. List the messages to see their ids.")
+        raise _no_message(message_id)
     if role != "assistant":
         raise _wrong("message_id", "is your own: rate a reply")
+
+
+def _no_message(message_id: UUID) -> NotFound:
+    return NotFound(f"No message {message_id}. List the messages to see their ids.")
 
 
 def _wrong(field: str, problem: str) -> InvalidRequest:

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,6 +15,12 @@ from taskchat.principal import Principal
 _IS_THERE = text(
     "SELECT EXISTS (SELECT FROM conversations WHERE user_id = :owner AND id = :conversation)"
 )
+_OWN: Final = (
+    "(SELECT coalesce(range_agg(int4range(own.number, own.number + 1)), '{}') FROM turns AS own"
+    " WHERE own.user_id = c.user_id AND own.conversation_id = c.id AND own.owner IS NOT NULL)"
+)
+"""Numbers of turns of the conversation `c` that ran here: a file means other ones by them."""
+
 _BRING_CONVERSATION = text(
     "INSERT INTO conversations AS c (user_id, id, origin, title, status, last_turn, summary,"
     " summary_turn, archived, branch, created_at, updated_at) VALUES (:owner, :conversation,"
@@ -21,14 +28,25 @@ _BRING_CONVERSATION = text(
     " CAST(CAST(:branch AS text) AS int4multirange), :created_at, :updated_at)"
     # Numbers up to here are the import's: what is said meanwhile comes after them.
     " ON CONFLICT (user_id, id) DO UPDATE SET"
-    " branch = CASE WHEN c.last_turn < excluded.last_turn THEN excluded.branch ELSE c.branch END,"
-    " last_turn = greatest(c.last_turn, excluded.last_turn) RETURNING c.xmax = 0 AS added"
+    # Branches that were made here stay as they are.
+    f" branch = CASE WHEN c.last_turn < excluded.last_turn AND (c.branch IS NULL"
+    f" OR isempty({_OWN})) THEN excluded.branch - {_OWN} ELSE c.branch END,"
+    " last_turn = greatest(c.last_turn, excluded.last_turn) RETURNING c.xmax = 0 AS added,"
+    f" CASE WHEN c.branch IS NULL THEN '{{}}' ELSE CAST({_OWN} AS text) END AS own"
 )
 _BRING_TURNS = text(
     "WITH turn AS (INSERT INTO turns (user_id, id, conversation_id, number, path, version_of,"
     " channel, status, attempt, model, model_calls, input_tokens, output_tokens, result,"
     " created_at, started_at, finished_at) SELECT :owner, t.id, :conversation, t.number,"
-    " CAST(t.path AS int4multirange), t.version_of, t.channel, t.status, 1, t.model,"
+    " coalesce(CAST(t.path AS int4multirange), CASE WHEN CAST(:own AS text) <> '{}'"
+    " THEN int4multirange(int4range(1, t.number)) END)"
+    " - CAST(CAST(:own AS text) AS int4multirange),"
+    # The first version may be missing: it was deleted while the export was read.
+    " CASE WHEN NOT t.version_of <@ CAST(CAST(:own AS text) AS int4multirange)"
+    " AND (t.version_of = ANY (CAST(:numbers AS int[]))"
+    " OR EXISTS (SELECT FROM turns AS first WHERE first.user_id = CAST(:owner AS varchar)"
+    " AND first.conversation_id = :conversation AND first.number = t.version_of))"
+    " THEN t.version_of END, t.channel, t.status, 1, t.model,"
     " t.model_calls, t.input_tokens, t.output_tokens, t.result, t.created_at, t.started_at,"
     " t.finished_at FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]),"
     " CAST(:paths AS text[]), CAST(:versions AS int[]), CAST(:channels AS text[]),"
@@ -129,15 +147,20 @@ async def has_conversation(
 
 async def bring_conversation(
     connection: Connection, principal: Principal, conversation_id: UUID, line: ConversationLine
-) -> bool:
-    """Insert a conversation and set the numbers of its turns aside; False if it is there."""
+) -> AnyRow:
+    """Insert a conversation, if it is not there, and set the numbers of its turns aside.
+
+    Returns:
+        added, whether it was not there; own, numbers that it has given to turns of its own where it
+        has branches, as Postgres writes a multirange.
+    """
     values = {
         "owner": principal.user_id,
         "conversation": conversation_id,
         **line.model_dump(exclude={"type", "id"}),
         "branch": _multirange(line.branch),
     }
-    return bool(await connection.scalar(_BRING_CONVERSATION, values))
+    return (await connection.execute(_BRING_CONVERSATION, values)).one()
 
 
 async def bring_turns(
@@ -145,14 +168,28 @@ async def bring_turns(
     principal: Principal,
     conversation_id: UUID,
     turns: Sequence[BroughtTurn],
+    *,
+    own: str,
 ) -> int:
-    """Insert turns whole; those that are there stay as they are. Returns how many are new."""
+    """Insert turns whole; those that are there stay as they are.
+
+    Args:
+        connection: Where to.
+        principal: Whose they become.
+        conversation_id: Their conversation.
+        turns: The turns.
+        own: Numbers of turns that they don't follow, as `bring_conversation` has them.
+
+    Returns:
+        How many are new.
+    """
     messages = [(turn.id, message) for turn in turns for message in turn.messages]
     rated = [(turn.messages[-1].id, turn.rating) for turn in turns if turn.rating]
     calls = [(turn.id, place, c) for turn in turns for place, c in enumerate(turn.calls)]
     values = {
         "owner": principal.user_id,
         "conversation": conversation_id,
+        "own": own,
         "ids": [turn.id for turn in turns],
         "numbers": [turn.number for turn in turns],
         "paths": [_multirange(turn.follows) for turn in turns],
