@@ -442,6 +442,23 @@ async def test_a_conversation_that_is_deleted_while_it_is_imported_is_brought_by
     assert (await imported(client, person, whole))["turns"] == {"added": 5, "known": 0}
 
 
+async def test_an_import_makes_no_more_conversations_active_than_may_be(
+    running_app: AppMaker,
+) -> None:
+    person = Person()
+    statuses = ("active", "ended", "active", "active")
+    whole = file_of(
+        *(conversation_line(n, turns=0, status=status) for n, status in enumerate(statuses, 1))
+    )
+    async with running_app(conversations_active_max=2) as running:
+        for _ in range(2):
+            await imported(running.client, person, whole)
+            lines = await exported(running.client, person)
+            kept = [line for line in lines if line["type"] == "conversation"]
+            kept.sort(key=lambda line: str(line["title"]))
+            assert [line["status"] for line in kept] == ["active", "ended", "active", "paused"]
+
+
 async def test_a_number_that_a_task_has_had_here_is_not_given_again(
     client: httpx.AsyncClient,
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from agents.testing import ModelCall, ModelStep, ScriptedModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says
 from tests.live.served import PATIENCE_S
@@ -509,6 +511,31 @@ async def test_a_summary_of_one_branch_is_none_of_another(running_app: AppMaker)
         await say("back")
         assert "new" not in str(asked[-1].input)
         assert f"summary {len(told)}" not in str(asked[-1].system_instructions)
+
+
+async def test_a_conversation_shows_the_summary_of_no_branch_but_its_own(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    async with running_app(chain=Echo().chain) as running:
+        talk = Talk(running)
+        await talk.say("one")
+        old = await talk.say("two")
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE conversations SET summary = 'Two.', summary_turn = 2 WHERE id = :talk"
+                ),
+                {"talk": talk.id},
+            )
+
+        async def summary() -> Any:
+            read = await talk.client.get(talk.path, headers=talk.person.headers)
+            return read.json()["summary"]
+
+        assert await summary() == "Two."
+        await talk.edit(said_in(old), "deux")
+        assert await summary() is None
+        assert (await talk.change(branch=turn_of(old))).json()["summary"] == "Two."
 
 
 class _Older(Function):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, literal_column, select, text, tuple_, update
+from sqlalchemy import Label, Text, cast, func, literal_column, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 
 from taskchat.conversations.models import Conversation
@@ -66,6 +66,11 @@ _last_of_branch = (
     )
     .scalar_subquery()
 )
+_summary_shown: Label[str | None] = literal_column(
+    # One of another branch counts for nothing.
+    "CASE WHEN conversations.branch IS NULL OR conversations.summary_turn <@ conversations.branch"
+    " THEN conversations.summary END"
+).label("summary")
 _conversation_columns = (
     _conversations.c.id,
     _conversations.c.title,
@@ -73,7 +78,7 @@ _conversation_columns = (
     _conversations.c.archived,
     _conversations.c.last_turn.label("turns"),
     _last_of_branch.label("branch"),
-    _conversations.c.summary,
+    _summary_shown,
     _conversations.c.created_at,
     _conversations.c.updated_at,
 )

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from taskchat.conversations import repository as conversations
 from taskchat.errors import (
     DatabaseError,
     Detail,
@@ -123,9 +124,12 @@ class Import:
     Args:
         database: Where it goes.
         principal: Whose it becomes.
+        active_max: The most conversations of the user that may be active; None means any number.
+            What is active in the file and would be one more is paused.
     """
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, *, active_max: int | None) -> None:
+        self._active_max = active_max
         self._database = database
         self._principal = principal
         self._lines = 0
@@ -224,12 +228,32 @@ class Import:
         async def take(connection: Connection) -> AnyRow | None:
             if await bring.has_conversation(connection, self._principal, line.origin):
                 return None
-            return await bring.bring_conversation(connection, self._principal, new_id, line)
+            row = await bring.bring_conversation(connection, self._principal, new_id, line)
+            if row.added and line.status == "active":
+                await self._pause_beyond(connection, new_id)
+            return row
 
         found = await self._write(take)
         self._known[ConversationLine].note(bool(found and found.added), 1)
         self._conversation = _Open(line, found and new_id, found.own if found else "{}")
         self._last_turn = 0
+
+    async def _pause_beyond(self, connection: Connection, conversation_id: UUID) -> None:
+        """Pause a conversation that has just become one too many active ones."""
+        if self._active_max is None or await conversations.active_fit(
+            connection, self._principal, active_max=self._active_max
+        ):
+            return
+        await conversations.change_conversation(
+            connection,
+            self._principal,
+            conversation_id,
+            title=None,
+            status="paused",
+            archived=None,
+            branch=None,
+            is_activity=False,
+        )
 
     def _take_turn(self, line: TurnLine) -> None:
         if self._conversation is None or self._conversation.line.id != line.conversation_id:

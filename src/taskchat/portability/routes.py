@@ -154,7 +154,9 @@ async def import_lines(
             "Content-Encoding."
         )
     lines = lines_in(body_chunks(request), line_bytes_max=live.settings.import_line_bytes_max)
-    imported = await Import(live.database, principal).take(lines)
+    imported = await Import(live.database, principal, active_max=live.settings.active_max).take(
+        lines
+    )
     log.info(
         "import.done",
         lines=imported.lines,
