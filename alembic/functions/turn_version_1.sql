@@ -22,11 +22,12 @@ BEGIN
         WHERE t.user_id = _owner AND t.conversation_id = _this.conversation_id
             AND t.version_of = _this.version_of AND t.number <= _this.number;
     follows := NOT isempty(_this.path);
+    -- By the ranges that are left out: a branch may follow many turns that are not looked at.
     SELECT count(*) INTO changes_kept
-        FROM turns AS t JOIN tool_calls AS c ON c.user_id = _owner AND c.turn_id = t.id
-        WHERE t.user_id = _owner AND t.conversation_id = _this.conversation_id
-            AND t.number >= _this.version_of AND t.number < _this.number
-            AND NOT t.number <@ _this.path
-            AND c.status = 'completed' AND c.tool_name <> ALL (_looking);
+        FROM unnest(int4multirange(int4range(1, _this.number)) - _this.path) AS r(left_out)
+        JOIN turns AS t ON t.user_id = _owner AND t.conversation_id = _this.conversation_id
+            AND t.number >= lower(r.left_out) AND t.number < upper(r.left_out)
+        JOIN tool_calls AS c ON c.user_id = _owner AND c.turn_id = t.id
+        WHERE c.status = 'completed' AND c.tool_name <> ALL (_looking);
 END
 $$;

@@ -248,6 +248,8 @@ async def test_what_was_done_stays_and_the_answer_says_so(running_app: AppMaker)
                     says("Listed."),
                     [calls_tool("add_task", {"title": "Bread"})],
                     says("Added another."),
+                    says("You're welcome."),
+                    says("Not at all."),
                 ]
             ),
         )
@@ -264,6 +266,10 @@ async def test_what_was_done_stays_and_the_answer_says_so(running_app: AppMaker)
             f"/api/{talk.person.user_id}/tasks", headers=talk.person.headers
         )
         assert [task["title"] for task in tasks.json()["data"]] == ["Milk", "Bread"]
+        # A later version is on a branch that leaves out what an earlier edit did.
+        thanked = await talk.say("thanks")
+        again = await talk.regenerate(reply_in(thanked))
+        assert again["version"]["changes_kept"] == 1
 
 
 async def test_a_branch_is_paged_in_both_directions_while_others_grow(
