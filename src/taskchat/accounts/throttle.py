@@ -7,6 +7,7 @@ stored is a hash of either.
 import hashlib
 import ipaddress
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,17 +52,29 @@ class Throttle:
         self._of_email = settings.accounts_attempts_per_hour
         self._of_client = settings.accounts_client_attempts_per_hour
 
-    async def charge(self, client: Client) -> None:
+    async def charge(self, client: Client, enter: Callable[[], object]) -> None:
         """Charge one attempt that names no account yet.
+
+        Args:
+            client: Who asks.
+            enter: Called before anything is charged for good; nothing is if it raises.
 
         Raises:
             RateLimited: there is none left.
         """
         async with self._database.account_transaction() as connection:
             await self._spend(connection, {_bucket_of(client): self._of_client})
+            enter()
 
-    async def charge_and_find(self, client: Client, email: str) -> Credentials | None:
+    async def charge_and_find(
+        self, client: Client, email: str, enter: Callable[[], object]
+    ) -> Credentials | None:
         """Charge one attempt at an account, and find that; None if there is none.
+
+        Args:
+            client: Who asks.
+            email: The account's.
+            enter: As for `charge`.
 
         Raises:
             RateLimited: there is none left, of the address of mail or of the client.
@@ -70,7 +83,9 @@ class Throttle:
             await self._spend(
                 connection, {_bucket_of(client): self._of_client, _bucket(email): self._of_email}
             )
-            return await accounts.find(connection, email)
+            found = await accounts.find(connection, email)
+            enter()
+        return found
 
     async def give_back(self, client: Client, email: str) -> None:
         """The password was right: the account has all attempts again, and the client this one."""
