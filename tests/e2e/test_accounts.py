@@ -139,7 +139,22 @@ async def test_a_login_that_may_not_enter_the_role_of_accounts_serves_without_th
                 with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
                     address = first_line(process).split()[-1]
                     assert httpx.get(f"{address}/readyz", timeout=60).status_code == 200
-                for command in (("serve", "--port", "0"), ("keys",)):
+                path = tmp_path / "ready.json"
+                dev = ("dev", "--port", "0", "--ready-file", str(path))
+                with running(*dev, cwd=tmp_path, env=env) as process:
+                    facts = ready(path, process)
+                    register = httpx.post(f"{facts['url']}/api/auth/register", json={}, timeout=60)
+                    chat = httpx.post(
+                        f"{facts['url']}/api/{facts['user_id']}/chat",
+                        json={"message": "hello"},
+                        headers={"Authorization": f"Bearer {facts['token']}"},
+                        timeout=60,
+                    )
+                    assert (register.status_code, chat.status_code) == (404, 200)
+                    assert process.stderr is not None
+                    told = next(line for line in process.stderr if "without accounts" in line)
+                    assert "GRANT taskchat_accounts TO it" in told
+                for command in (("serve", "--port", "0"), dev, ("keys",)):
                     refused = taskchat(
                         *command, cwd=tmp_path, env=env | {"TASKCHAT_ACCOUNTS": "true"}
                     )

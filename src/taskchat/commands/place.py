@@ -23,11 +23,14 @@ class Place:
         settings: The configuration, with what was missing from it.
         database_url: Of the database that is used.
         secret: Signs tokens; None if they come from an identity provider.
+        accounts_asked: Whether the configuration says that there are accounts, or that there are
+            none; else there are if the database allows it.
     """
 
     settings: Settings
     database_url: str
     secret: str | None
+    accounts_asked: bool
 
 
 def make_place(settings: Settings, data_dir: Path) -> Place:
@@ -54,8 +57,9 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
     os.environ["DATABASE_URL"] = database_url
     if "offline_header" not in settings.model_fields_set:
         os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
-    if "accounts" not in settings.model_fields_set:
+    accounts_asked = "accounts" in settings.model_fields_set
+    if not accounts_asked:
         os.environ["TASKCHAT_ACCOUNTS"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
-    return Place(load_settings(), database_url, secret)
+    return Place(load_settings(), database_url, secret, accounts_asked)
