@@ -12,13 +12,12 @@ import click
 from taskchat.auth.keys import check_keys
 from taskchat.auth.tokens import issue_token
 from taskchat.commands.asking import asked
-from taskchat.commands.place import Place
+from taskchat.commands.place import Place, without_accounts
 from taskchat.postgres.migrations import upgrade
 from taskchat.refusals import CannotStart
 from taskchat.serving.listening import url_of
 from taskchat.serving.server import run
 from taskchat.settings import Settings
-from taskchat.settings.loading import load_settings
 from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
@@ -68,10 +67,7 @@ class DevServer:
             return settings
         if self._place.accounts_asked:
             raise CannotStart(f"{problem}, or unset TASKCHAT_ACCOUNTS")
-        click.echo(f"Serving without accounts: {problem}.", err=True)
-        # Through the environment, as all that a place has.
-        os.environ["TASKCHAT_ACCOUNTS"] = "false"
-        return load_settings()
+        return without_accounts(problem)
 
     def _announce(self) -> None:
         token = None

@@ -11,6 +11,7 @@ import click
 
 from taskchat.commands.local import local_secret, made_secret
 from taskchat.postgres.embedded import start_postgres
+from taskchat.refusals import BadConfiguration
 from taskchat.settings import Settings
 from taskchat.settings.loading import load_settings
 
@@ -57,9 +58,24 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
     os.environ["DATABASE_URL"] = database_url
     if "offline_header" not in settings.model_fields_set:
         os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
-    accounts_asked = "accounts" in settings.model_fields_set
-    if not accounts_asked:
-        os.environ["TASKCHAT_ACCOUNTS"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
-    return Place(load_settings(), database_url, secret, accounts_asked)
+    accounts_asked = "accounts" in settings.model_fields_set
+    completed = load_settings() if accounts_asked else _with_accounts()
+    return Place(completed, database_url, secret, accounts_asked)
+
+
+def _with_accounts() -> Settings:
+    """The settings with accounts, unless something in the configuration rules them out."""
+    os.environ["TASKCHAT_ACCOUNTS"] = "true"
+    try:
+        return load_settings()
+    except BadConfiguration as error:
+        return without_accounts(str(error))
+
+
+def without_accounts(why: str) -> Settings:
+    """The settings without accounts, for which nobody has asked."""
+    click.echo(f"Serving without accounts: {why}.", err=True)
+    os.environ["TASKCHAT_ACCOUNTS"] = "false"
+    return load_settings()
