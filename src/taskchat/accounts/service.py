@@ -33,7 +33,7 @@ class AccountDeps:
         settings: Limits and lifetimes.
         keys: Sign and verify access tokens.
         passwords: Hashes them.
-        throttle: Limits attempts.
+        throttle: Limits attempts and refreshes.
         sessions: Begins and refreshes them.
     """
 
@@ -47,6 +47,7 @@ class AccountDeps:
 
 def account_deps(database: Database, settings: Settings, keys: KeyRing) -> AccountDeps:
     """The objects that live as long as the app."""
+    throttle = Throttle(database, settings)
     return AccountDeps(
         database=database,
         settings=settings,
@@ -55,8 +56,8 @@ def account_deps(database: Database, settings: Settings, keys: KeyRing) -> Accou
             at_once=settings.accounts_hashes_at_once,
             waiting_max=settings.accounts_hashes_waiting_max,
         ),
-        throttle=Throttle(database, settings),
-        sessions=Sessions(database, keys, settings),
+        throttle=throttle,
+        sessions=Sessions(database, keys, throttle, settings),
     )
 
 
