@@ -114,6 +114,7 @@ def settings(database_url: str) -> Settings:
         accounts=True,
         accounts_attempts_per_hour=0,
         accounts_client_attempts_per_hour=0,
+        accounts_refreshes_per_hour=0,
     )
 
 

@@ -1,11 +1,12 @@
 """What people send to the routes of accounts who mean harm, or whose client is broken."""
 
 import json
+import unicodedata
 from typing import Any
 
 import httpx
 import pytest
-from tests.accounts.people import PASSWORD, an_email, registered
+from tests.accounts.people import PASSWORD, an_email, post, registered
 from tests.answers import MARK, error_of
 from tests.test_hostile_inputs import NOT_THE_CONTRACT
 
@@ -88,3 +89,28 @@ async def test_a_device_may_call_itself_anything(client: httpx.AsyncClient) -> N
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         [session] = (await client.get("/api/auth/sessions", headers=headers)).json()["data"]
         assert session["user_agent"] == name.strip()[:255]
+
+
+@pytest.mark.parametrize("field", ["email", "password", "current_password", "new_password"])
+async def test_no_form_of_unicode_is_made_of_a_long_text(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    ann = await registered(client)
+    lengths, made = [], unicodedata.normalize
+
+    def normalize(form: Any, value: str) -> str:
+        lengths.append(len(value))
+        return made(form, value)
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    long = "ann" + "\u0301" * 10_000 + "\u0316" * 10_000 + "@example.org"
+    if "_" in field:
+        body = {"current_password": PASSWORD, "new_password": PASSWORD} | {field: long}
+        answers = [await ann.ask("POST", "password", body)]
+    else:
+        body = {"email": an_email(), "password": PASSWORD} | {field: long}
+        answers = [await post(client, path, body) for path in ("register", "login")]
+    for answer in answers:
+        assert [detail["field"] for detail in error_of(answer, 400)["details"]] == [field]
+    # Each takes as long as the square of the length; nobody is served meanwhile.
+    assert max(lengths, default=0) <= 1024

@@ -76,6 +76,40 @@ async def test_within_the_grace_a_spent_token_is_refused_and_nothing_else_happen
     assert (await refreshed(client, newer)).status_code == 200
 
 
+async def test_an_account_refreshes_only_so_often_and_a_refused_token_is_not_spent(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    async with running_app(accounts_refreshes_per_hour=2) as running:
+        ann, bob = await registered(running.client), await registered(running.client)
+        first = await token_of(running.client, ann.tokens["refresh_token"])
+        # All devices count together.
+        other = (await signed_in(ann)).tokens["refresh_token"]
+        assert (await refreshed(running.client, other)).status_code == 200
+        refused = await refreshed(running.client, first)
+        assert error_of(refused, 429, first)["error_code"] == "rate_limited"
+        assert 0 < int(refused.headers["retry-after"]) <= 1800
+        assert (await refreshed(running.client, bob.tokens["refresh_token"])).status_code == 200
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text("UPDATE sign_in_buckets SET updated_at = updated_at - interval '31 minutes'")
+            )
+        assert (await refreshed(running.client, first)).status_code == 200
+
+
+async def test_what_is_no_refresh_token_is_counted_nowhere(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    count = text("SELECT count(*) FROM sign_in_buckets")
+    async with running_app(accounts_refreshes_per_hour=2) as running:
+        async with superuser.connect() as connection:
+            before = await connection.scalar(count)
+        for number in range(3):
+            refused = await refreshed(running.client, f"taskchat-refresh-{number}")
+            assert error_of(refused, 401)["error_code"] == "invalid_auth"
+        async with superuser.connect() as connection:
+            assert await connection.scalar(count) == before
+
+
 async def test_of_many_refreshes_at_once_one_wins_on_whatever_process(
     running_app: AppMaker,
 ) -> None:

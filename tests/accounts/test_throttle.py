@@ -177,13 +177,18 @@ class Held(Passwords):
         return True, None
 
 
+async def verified(passwords: Passwords) -> tuple[bool, str | None]:
+    with passwords.place():
+        return await passwords.verify("x", "y")
+
+
 async def test_only_so_many_passwords_are_hashed_at_once_and_only_so_many_wait() -> None:
     passwords = Held(at_once=2, waiting_max=3)
-    served = [asyncio.create_task(passwords.verify("x", "y")) for _ in range(5)]
+    served = [asyncio.create_task(verified(passwords)) for _ in range(5)]
     await asyncio.sleep(0)
     for _ in range(2):
         with pytest.raises(SignInsBusy) as refused:
-            await passwords.verify("x", "y")
+            await verified(passwords)
         assert refused.value.retry_after_s
     passwords.go_on.set()
     assert await asyncio.gather(*served) == [(True, None)] * 5
@@ -203,9 +208,9 @@ async def test_hashing_lets_everything_else_go_first() -> None:
 
 async def test_who_leaves_the_line_makes_room_in_it() -> None:
     passwords = Held(at_once=1, waiting_max=1)
-    served = asyncio.create_task(passwords.verify("x", "y"))
+    served = asyncio.create_task(verified(passwords))
     await asyncio.sleep(0)
-    leaves = asyncio.create_task(passwords.verify("x", "y"))
+    leaves = asyncio.create_task(verified(passwords))
     await asyncio.sleep(0)
     with pytest.raises(SignInsBusy):
         passwords.check_room()
@@ -241,3 +246,28 @@ async def test_a_flood_of_sign_ins_is_refused_and_costs_nobody_an_attempt(
         assert (await first).status_code == 401
         assert (await attempt(running.client, email)).status_code == 401
         assert (await attempt(running.client, email)).status_code == 429
+
+
+async def test_of_many_who_come_at_once_those_who_find_no_place_are_charged_nothing(
+    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch, superuser: AsyncEngine
+) -> None:
+    monkeypatch.setattr(
+        "taskchat.accounts.service.Passwords", lambda **_: Held(at_once=1, waiting_max=1)
+    )
+    async with superuser.begin() as connection:
+        await connection.execute(text("DELETE FROM sign_in_buckets"))
+    async with running_app(accounts_client_attempts_per_hour=100) as running:
+        passwords = part_of(running.app, AccountDeps).passwords
+        assert isinstance(passwords, Held)
+        left = {asyncio.create_task(attempt(running.client, an_email())) for _ in range(8)}
+        refused: set[asyncio.Task[httpx.Response]] = set()
+        async with asyncio.timeout(30):
+            while len(refused) < 6:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                refused |= done
+        passwords.go_on.set()
+        assert {task.result().status_code for task in refused} == {503}
+        assert [answer.status_code for answer in await asyncio.gather(*left)] == [401, 401]
+    async with superuser.connect() as connection:
+        levels = await connection.scalars(text("SELECT level FROM sign_in_buckets"))
+    assert list(map(round, levels)) == [98]

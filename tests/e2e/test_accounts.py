@@ -108,6 +108,27 @@ def test_dev_takes_registrations_and_still_prints_a_ready_token(tmp_path: Path) 
         assert "accounts    can be served" in sick.stdout, sick.stdout
 
 
+def test_dev_serves_without_accounts_if_the_configuration_rules_them_out(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    arguments = ("dev", "--ephemeral", "--port", "0", "--ready-file", str(path))
+    env = {"TASKCHAT_JWT_ISSUER": "taskchat"}
+    with running(*arguments, cwd=tmp_path, env=env) as process:
+        facts = ready(path, process)
+        tasks = httpx.get(
+            f"{facts['url']}/api/{facts['user_id']}/tasks",
+            headers={"Authorization": f"Bearer {facts['token']}"},
+            timeout=60,
+        )
+        keys = httpx.get(f"{facts['url']}/.well-known/jwks.json", timeout=60)
+        assert (tasks.status_code, keys.status_code) == (200, 404)
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if "without accounts" in line)
+        assert "TASKCHAT_ACCOUNTS_ISSUER must differ" in told
+    refused = taskchat(*arguments, cwd=tmp_path, env=env | {"TASKCHAT_ACCOUNTS": "true"})
+    assert refused.returncode == 2
+    assert "TASKCHAT_ACCOUNTS_ISSUER must differ" in refused.stderr
+
+
 async def test_keys_of_a_database_without_migrations_says_so(
     empty_database: MakeDatabase, tmp_path: Path
 ) -> None:
@@ -139,7 +160,22 @@ async def test_a_login_that_may_not_enter_the_role_of_accounts_serves_without_th
                 with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
                     address = first_line(process).split()[-1]
                     assert httpx.get(f"{address}/readyz", timeout=60).status_code == 200
-                for command in (("serve", "--port", "0"), ("keys",)):
+                path = tmp_path / "ready.json"
+                dev = ("dev", "--port", "0", "--ready-file", str(path))
+                with running(*dev, cwd=tmp_path, env=env) as process:
+                    facts = ready(path, process)
+                    register = httpx.post(f"{facts['url']}/api/auth/register", json={}, timeout=60)
+                    chat = httpx.post(
+                        f"{facts['url']}/api/{facts['user_id']}/chat",
+                        json={"message": "hello"},
+                        headers={"Authorization": f"Bearer {facts['token']}"},
+                        timeout=60,
+                    )
+                    assert (register.status_code, chat.status_code) == (404, 200)
+                    assert process.stderr is not None
+                    told = next(line for line in process.stderr if "without accounts" in line)
+                    assert "GRANT taskchat_accounts TO it" in told
+                for command in (("serve", "--port", "0"), dev, ("keys",)):
                     refused = taskchat(
                         *command, cwd=tmp_path, env=env | {"TASKCHAT_ACCOUNTS": "true"}
                     )

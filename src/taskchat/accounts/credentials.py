@@ -1,5 +1,6 @@
 """What may be an address and a password, and what counts as the same one."""
 
+import contextlib
 import unicodedata
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -22,11 +23,12 @@ def email_of(value: str, *, field: str = "email") -> str:
     Raises:
         InvalidRequest: it is none.
     """
-    try:
-        found = validate_email(value, check_deliverability=False, globally_deliverable=False)
-        email = unicodedata.normalize("NFC", found.normalized.lower())
-    except (EmailNotValidError, ValueError):
-        email = ""
+    email = ""
+    # No form of Unicode is made of a long text: that takes the square of its length.
+    if len(value) <= EMAIL_CHARS_MAX:
+        with contextlib.suppress(EmailNotValidError, ValueError):
+            found = validate_email(value, check_deliverability=False, globally_deliverable=False)
+            email = unicodedata.normalize("NFC", found.normalized.lower())
     if not email or len(email) > EMAIL_CHARS_MAX or not is_storable(email):
         raise InvalidRequest(
             details=[Detail(field, "must be an address of mail such as ann@example.org")]
@@ -48,8 +50,11 @@ def password_of(value: SecretStr, settings: Settings, *, field: str, new: bool) 
 
     Source: NIST SP 800-63B, section 3.1.1.2.
     """
-    password = unicodedata.normalize("NFKC", value.get_secret_value())
+    password = value.get_secret_value()
     least, most = settings.accounts_password_chars_min, settings.accounts_password_chars_max
+    if len(password) <= most:
+        # As in `email_of` not of a longer one; and it may be longer than what was sent.
+        password = unicodedata.normalize("NFKC", password)
     if len(password) > most:
         problem = f"must have at most {most} characters"
     elif new and len(password) < least:

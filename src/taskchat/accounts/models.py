@@ -94,7 +94,7 @@ class RefreshToken(SQLModel, table=True):
 
 
 class SignInBucket(SQLModel, table=True):
-    """Attempts that are left to one address of mail, or to one client; full where there is no row.
+    """What is left to one address of mail, client or account; full where there is no row.
 
     Its id is a hash: what was tried may be no account's at all, and is nobody's to read.
     """

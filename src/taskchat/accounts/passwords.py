@@ -6,11 +6,12 @@ itself, in a short line, and takes neither memory nor time from turns.
 
 import asyncio
 import base64
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -42,20 +43,28 @@ class Passwords:
         self._hasher = PasswordHasher()
         self._nobodys = _hash_of_nobody(self._hasher)
         self._threads = ThreadPoolExecutor(at_once, "passwords", initializer=_step_back)
-        self._open_max = at_once + waiting_max
-        self._open = 0
-        self._lock = threading.Lock()
+        self._places = at_once + waiting_max
 
-    async def hashed(self, password: str) -> str:
-        """The hash of a password, with its salt and its parameters.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the line, for the time of the block: in it one password is hashed or checked.
 
         Raises:
-            SignInsBusy: too many wait.
+            SignInsBusy: there is none left.
         """
+        self.check_room()
+        self._places -= 1
+        try:
+            yield
+        finally:
+            self._places += 1
+
+    async def hashed(self, password: str) -> str:
+        """The hash of a password, with its salt and its parameters; in a `place`."""
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, password: str, password_hash: str | None) -> tuple[bool, str | None]:
-        """Whether a password is the one of a hash. It takes as long whatever the answer.
+        """Whether a password is the one of a hash; in a `place`. It takes as long either way.
 
         Args:
             password: What was sent.
@@ -63,9 +72,6 @@ class Passwords:
 
         Returns:
             That, and a better hash to store if this one is of old parameters.
-
-        Raises:
-            SignInsBusy: too many wait.
         """
         known = password_hash is not None
         compared = password_hash or self._nobodys
@@ -73,12 +79,12 @@ class Passwords:
         return right and known, better
 
     def check_room(self) -> None:
-        """Refuse at once what would be refused later, after it has cost an attempt.
+        """Refuse at once what would find no place later.
 
         Raises:
-            SignInsBusy: too many wait.
+            SignInsBusy: there is none left.
         """
-        if self._open >= self._open_max:
+        if not self._places:
             raise SignInsBusy(retry_after_s=RETRY_AFTER_S)
 
     def close(self) -> None:
@@ -94,17 +100,8 @@ class Passwords:
         return True, self._hasher.hash(password) if is_old else None
 
     async def _run(self, work: Callable[[], T]) -> T:
-        with self._lock:
-            self.check_room()
-            self._open += 1
-        # A client that leaves while it waits makes room; one that is being served ends first.
-        running = self._threads.submit(work)
-        running.add_done_callback(self._over)
-        return await asyncio.wrap_future(running)
-
-    def _over(self, _: Future[T]) -> None:
-        with self._lock:
-            self._open -= 1
+        # Who leaves while it waits is waited for no more; one that is being hashed ends first.
+        return await asyncio.wrap_future(self._threads.submit(work))
 
 
 def _step_back() -> None:

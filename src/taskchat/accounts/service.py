@@ -1,5 +1,8 @@
 """Registering, signing in, changing the password: what a password is asked for."""
 
+import contextlib
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,7 +33,7 @@ class AccountDeps:
         settings: Limits and lifetimes.
         keys: Sign and verify access tokens.
         passwords: Hashes them.
-        throttle: Limits attempts.
+        throttle: Limits attempts and refreshes.
         sessions: Begins and refreshes them.
     """
 
@@ -44,6 +47,7 @@ class AccountDeps:
 
 def account_deps(database: Database, settings: Settings, keys: KeyRing) -> AccountDeps:
     """The objects that live as long as the app."""
+    throttle = Throttle(database, settings)
     return AccountDeps(
         database=database,
         settings=settings,
@@ -52,8 +56,8 @@ def account_deps(database: Database, settings: Settings, keys: KeyRing) -> Accou
             at_once=settings.accounts_hashes_at_once,
             waiting_max=settings.accounts_hashes_waiting_max,
         ),
-        throttle=Throttle(database, settings),
-        sessions=Sessions(database, keys, settings),
+        throttle=throttle,
+        sessions=Sessions(database, keys, throttle, settings),
     )
 
 
@@ -72,8 +76,9 @@ async def register(deps: AccountDeps, client: Client, *, email: str, password: s
         SignInsBusy: too many passwords wait to be hashed.
     """
     deps.passwords.check_room()
-    await deps.throttle.charge(client)
-    password_hash = await deps.passwords.hashed(password)
+    with contextlib.ExitStack() as line:
+        await deps.throttle.charge(client, _a_place(deps, line))
+        password_hash = await deps.passwords.hashed(password)
     signer = await deps.sessions.signer()
     principal = Principal(account_user_id(new_id()))
     async with deps.database.transaction(principal) as connection:
@@ -143,7 +148,9 @@ async def change_password(
         InvalidAuth: somebody else changed it meanwhile.
         SignInsBusy: too many passwords wait to be hashed.
     """
-    principal, password_hash = proved.principal, await deps.passwords.hashed(password)
+    principal = proved.principal
+    with deps.passwords.place():
+        password_hash = await deps.passwords.hashed(password)
     async with deps.database.transaction(principal) as connection:
         # Its row is held from here on: who signs in by the old password comes before, and is ended
         # below, or after, and is refused.
@@ -159,15 +166,21 @@ async def _proved(
     deps: AccountDeps, client: Client, *, email: str, password: str
 ) -> tuple[Credentials, str | None]:
     deps.passwords.check_room()
-    found = await deps.throttle.charge_and_find(client, email)
-    known_hash = found.password_hash if found else None
-    right, better = await deps.passwords.verify(password, known_hash)
+    with contextlib.ExitStack() as line:
+        found = await deps.throttle.charge_and_find(client, email, _a_place(deps, line))
+        known_hash = found.password_hash if found else None
+        right, better = await deps.passwords.verify(password, known_hash)
     if found is None or not right:
         metrics.SIGN_INS.labels("refused").inc()
         log.info("account.refused")
         raise _wrong()
     await deps.throttle.give_back(client, email)
     return found, better
+
+
+def _a_place(deps: AccountDeps, line: contextlib.ExitStack) -> Callable[[], object]:
+    """Takes a place among the passwords that are hashed, until the block of `line` ends."""
+    return functools.partial(line.enter_context, deps.passwords.place())
 
 
 def _wrong() -> InvalidAuth:

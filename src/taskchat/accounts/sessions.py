@@ -17,6 +17,7 @@ import structlog
 from taskchat.accounts.models import USER_AGENT_CHARS_MAX
 from taskchat.accounts.store import sessions
 from taskchat.accounts.store.sessions import Lifetimes
+from taskchat.accounts.throttle import Throttle
 from taskchat.auth.keys import KeyRing, Signer
 from taskchat.auth.tokens import issue_access_token
 from taskchat.errors import InvalidAuth
@@ -58,12 +59,16 @@ class Sessions:
     Args:
         database: Where they are.
         keys: For their access tokens.
+        throttle: Limits how often they are refreshed.
         settings: For their lifetimes.
     """
 
-    def __init__(self, database: Database, keys: KeyRing, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, keys: KeyRing, throttle: Throttle, settings: Settings
+    ) -> None:
         self._database = database
         self._keys = keys
+        self._throttle = throttle
         self._settings = settings
         self._lifetimes = Lifetimes(settings.accounts_refresh_idle_h, settings.accounts_session_h)
 
@@ -114,10 +119,13 @@ class Sessions:
 
         Raises:
             InvalidAuth: it is none, or no longer good; its session may have ended with it.
+            RateLimited: its account has refreshed too often; it is not spent.
         """
         token_hash = _hash(refresh_token)
         async with self._database.account_transaction(token_hash.hex()) as connection:
             ref = await sessions.seek(connection, token_hash)
+            if ref is not None:
+                await self._throttle.charge_refresh(connection, ref.principal)
         if ref is None:
             raise self._refused("gone")
         signer, made = await self.signer(), _made()

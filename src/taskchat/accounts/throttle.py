@@ -1,12 +1,15 @@
 """How often somebody may try: a bucket for each address of mail, and one for each client address.
 
+How often an account may refresh is another one.
+
 An attempt is charged before its password is looked at, and given back if that was right. What is
-stored is a hash of either.
+stored is a hash of each.
 """
 
 import hashlib
 import ipaddress
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +19,7 @@ from taskchat.accounts.store import accounts, attempts
 from taskchat.accounts.store.accounts import Credentials
 from taskchat.errors import RateLimited
 from taskchat.postgres.database import Connection, Database
+from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.telemetry import metrics
 
@@ -50,18 +54,31 @@ class Throttle:
         self._database = database
         self._of_email = settings.accounts_attempts_per_hour
         self._of_client = settings.accounts_client_attempts_per_hour
+        self._of_refreshes = settings.accounts_refreshes_per_hour
 
-    async def charge(self, client: Client) -> None:
+    async def charge(self, client: Client, enter: Callable[[], object]) -> None:
         """Charge one attempt that names no account yet.
+
+        Args:
+            client: Who asks.
+            enter: Called before anything is charged for good; nothing is if it raises.
 
         Raises:
             RateLimited: there is none left.
         """
         async with self._database.account_transaction() as connection:
             await self._spend(connection, {_bucket_of(client): self._of_client})
+            enter()
 
-    async def charge_and_find(self, client: Client, email: str) -> Credentials | None:
+    async def charge_and_find(
+        self, client: Client, email: str, enter: Callable[[], object]
+    ) -> Credentials | None:
         """Charge one attempt at an account, and find that; None if there is none.
+
+        Args:
+            client: Who asks.
+            email: The account's.
+            enter: As for `charge`.
 
         Raises:
             RateLimited: there is none left, of the address of mail or of the client.
@@ -70,7 +87,19 @@ class Throttle:
             await self._spend(
                 connection, {_bucket_of(client): self._of_client, _bucket(email): self._of_email}
             )
-            return await accounts.find(connection, email)
+            found = await accounts.find(connection, email)
+            enter()
+        return found
+
+    async def charge_refresh(self, connection: Connection, principal: Principal) -> None:
+        """Charge one refresh of an account, in an account transaction.
+
+        Raises:
+            RateLimited: there is none left.
+        """
+        await self._spend(
+            connection, {_bucket(f"refreshes {principal.user_id}"): self._of_refreshes}
+        )
 
     async def give_back(self, client: Client, email: str) -> None:
         """The password was right: the account has all attempts again, and the client this one."""
@@ -100,7 +129,7 @@ class Throttle:
             log.info("account.throttled", retry_after_s=wait_s)
             # Raised inside of the transaction: what is refused costs nothing.
             raise RateLimited(
-                f"Too many attempts to sign in; try again in {wait_s} seconds.",
+                f"Too many attempts; try again in {wait_s} seconds.",
                 retry_after_s=wait_s,
             )
 
@@ -120,5 +149,5 @@ def _bucket_of(client: Client) -> bytes:
 
 
 def _bucket(name: str) -> bytes:
-    # An address of mail has no space, so that the two kinds can't meet.
+    # An address of mail has no space, so that the kinds can't meet.
     return hashlib.sha256(name.encode()).digest()

@@ -208,7 +208,7 @@ async def check_keys(database: Database) -> str | None:
     except FAULTS as error:
         return (
             f"this login may not act as {ACCOUNTS_ROLE} ({reason_of(error)}); as the owner run "
-            f"GRANT {ACCOUNTS_ROLE} TO it, or unset TASKCHAT_ACCOUNTS"
+            f"GRANT {ACCOUNTS_ROLE} TO it"
         )
     return None
 

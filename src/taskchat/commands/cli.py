@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from taskchat import __version__
+from taskchat.commands.asking import asked
 from taskchat.commands.durations import Duration
 from taskchat.commands.imports import imported_meanwhile
 from taskchat.commands.local import DEV_DATA_DIR, local_secret
@@ -30,13 +31,7 @@ from taskchat.signals import BROKEN_OFF, end_on_signals, exit_code
 # The SDKs behind the service take a second to import. `taskchat token` has no use for them, so
 # that each command imports what it runs.
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeVar
-
-    from taskchat.postgres.database import Database
     from taskchat.postgres.migrations import Schema
-
-    Answer = TypeVar("Answer")
 
 BAD_CONFIGURATION = 2
 
@@ -203,30 +198,13 @@ def _check_agent(settings: Settings) -> None:
     model_names(settings, load_agent_config(settings))
 
 
-def _asked(settings: Settings, ask: "Callable[[Database], Awaitable[Answer]]") -> "Answer":
-    """What somebody finds in the database, with a connection that is closed again."""
-    from taskchat.postgres.database import Database
-
-    assert settings.database_url is not None  # noqa: S101 - checked by the callers
-    url = settings.database_url.get_secret_value()
-
-    async def answer() -> "Answer":
-        database = Database(url, settings)
-        try:
-            return await ask(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(answer())
-
-
 def _check_accounts(settings: Settings) -> None:
     """Exit if the database does not let accounts be served."""
     from taskchat.auth.keys import check_keys
 
-    problem = _asked(settings, check_keys)
+    problem = asked(settings, check_keys)
     if problem is not None:
-        _refuse(problem, 1)
+        _refuse(problem + (", or unset TASKCHAT_ACCOUNTS" if settings.accounts else ""), 1)
 
 
 def _schema(settings: Settings) -> "Schema":
@@ -235,7 +213,7 @@ def _schema(settings: Settings) -> "Schema":
     from taskchat.postgres.migrations import schema_of
 
     try:
-        return _asked(settings, schema_of)
+        return asked(settings, schema_of)
     except (*FAULTS, DatabaseRefused) as error:
         reason = reason_of(error.__cause__ or error)
         _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
@@ -331,7 +309,7 @@ def keys(rotate: bool, now: bool) -> None:
         if schema.problem is not None:
             _refuse(schema.problem, 1)
         _check_accounts(settings)
-        click.echo("\n".join(_asked(settings, work)))
+        click.echo("\n".join(asked(settings, work)))
     except DatabaseError as error:
         _refuse(error.message, 1)
 

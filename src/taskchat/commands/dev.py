@@ -9,11 +9,15 @@ from typing import Final
 
 import click
 
+from taskchat.auth.keys import check_keys
 from taskchat.auth.tokens import issue_token
-from taskchat.commands.place import Place
+from taskchat.commands.asking import asked
+from taskchat.commands.place import Place, without_accounts
 from taskchat.postgres.migrations import upgrade
+from taskchat.refusals import CannotStart
 from taskchat.serving.listening import url_of
 from taskchat.serving.server import run
+from taskchat.settings import Settings
 from taskchat.telemetry.console import say
 
 DEV_USER: Final = "demo"
@@ -37,7 +41,11 @@ class DevServer:
         self._url = url_of(sock)
 
     def run(self, *, reload: bool) -> None:
-        """Migrate, serve, and return when stopped."""
+        """Migrate, serve, and return when stopped.
+
+        Raises:
+            CannotStart: the database can't be migrated, or does not let accounts be served.
+        """
         settings = self._place.settings
         assert settings.direct_url is not None  # noqa: S101 - the place has a database
         upgrade(
@@ -45,7 +53,21 @@ class DevServer:
             settings=settings,
             tell=lambda line: click.echo(line, err=True),
         )
+        settings = self._settled_accounts(settings)
         run(settings, self._sock, reload=reload, announce=lambda _line: self._announce())
+
+    def _settled_accounts(self, settings: Settings) -> Settings:
+        """Leave accounts out if this login can't serve them and nobody has asked for them.
+
+        Raises:
+            CannotStart: somebody has.
+        """
+        problem = asked(settings, check_keys) if settings.accounts else None
+        if problem is None:
+            return settings
+        if self._place.accounts_asked:
+            raise CannotStart(f"{problem}, or unset TASKCHAT_ACCOUNTS")
+        return without_accounts(problem)
 
     def _announce(self) -> None:
         token = None

@@ -11,6 +11,7 @@ import click
 
 from taskchat.commands.local import local_secret, made_secret
 from taskchat.postgres.embedded import start_postgres
+from taskchat.refusals import BadConfiguration
 from taskchat.settings import Settings
 from taskchat.settings.loading import load_settings
 
@@ -23,11 +24,14 @@ class Place:
         settings: The configuration, with what was missing from it.
         database_url: Of the database that is used.
         secret: Signs tokens; None if they come from an identity provider.
+        accounts_asked: Whether the configuration says that there are accounts, or that there are
+            none; else there are if the database allows it.
     """
 
     settings: Settings
     database_url: str
     secret: str | None
+    accounts_asked: bool
 
 
 def make_place(settings: Settings, data_dir: Path) -> Place:
@@ -54,8 +58,24 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
     os.environ["DATABASE_URL"] = database_url
     if "offline_header" not in settings.model_fields_set:
         os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
-    if "accounts" not in settings.model_fields_set:
-        os.environ["TASKCHAT_ACCOUNTS"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
-    return Place(load_settings(), database_url, secret)
+    accounts_asked = "accounts" in settings.model_fields_set
+    completed = load_settings() if accounts_asked else _with_accounts()
+    return Place(completed, database_url, secret, accounts_asked)
+
+
+def _with_accounts() -> Settings:
+    """The settings with accounts, unless something in the configuration rules them out."""
+    os.environ["TASKCHAT_ACCOUNTS"] = "true"
+    try:
+        return load_settings()
+    except BadConfiguration as error:
+        return without_accounts(str(error))
+
+
+def without_accounts(why: str) -> Settings:
+    """The settings without accounts, for which nobody has asked."""
+    click.echo(f"Serving without accounts: {why}.", err=True)
+    os.environ["TASKCHAT_ACCOUNTS"] = "false"
+    return load_settings()

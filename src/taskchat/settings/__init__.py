@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     accounts_client_attempts_per_hour: int = Field(200, ge=0, le=1_000_000)
     """Registrations and wrong passwords an hour from one client address, of IPv6 its /64; 0
     switches this off."""
+    accounts_refreshes_per_hour: int = Field(600, ge=0, le=1_000_000)
+    """Refresh tokens of one account an hour, on all its devices; each is kept after it is spent, so
+    that who brings it again is known for a thief. 0 switches this off."""
     forwarded_allow_ips: Annotated[str, BeforeValidator(line_or(OWN_ADDRESSES))] = Field(
         OWN_ADDRESSES, validation_alias=AliasChoices("FORWARDED_ALLOW_IPS")
     )
