@@ -451,6 +451,25 @@ async def test_what_a_dead_process_took_is_made_by_another_once_its_lease_ended(
     assert await unmade(database, configured) == (0, 0)
 
 
+async def test_what_was_taken_by_work_that_is_stopped_can_be_taken_at_once(
+    database: Database, configured: Settings, endpoint: Endpoint, maker: EmbeddingMaker
+) -> None:
+    person = await person_in(database)
+    await wrote(database, person, "my tooth")
+    await forget_queue(database, configured)
+    endpoint.arrived.clear()
+    endpoint.held.clear()
+    making = asyncio.create_task(maker.make_some())
+    async with asyncio.timeout(10):
+        await endpoint.arrived.wait()
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    endpoint.held.set()
+    assert await maker.make_some() > 0
+    assert await unmade(database, configured) == (0, 0)
+
+
 async def test_a_message_with_which_processes_die_is_left_alone(
     database: Database, configured: Settings, maker: EmbeddingMaker
 ) -> None:

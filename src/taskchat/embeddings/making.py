@@ -5,6 +5,8 @@ alone for longer each time, and as long as it asks for. If it takes none of a ba
 follow, until the text that it does not take stands alone.
 """
 
+import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ import structlog
 from taskchat.assistant.embedding import Embedder, EmbeddingError, EmbeddingRefused
 from taskchat.embeddings import repository
 from taskchat.embeddings.repository import Place
+from taskchat.errors import DatabaseError
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
@@ -97,6 +100,11 @@ class EmbeddingMaker:
                 vectors = await self._embedder.vectors(
                     [texts[place] for place in asked], timeout_s=self._timeout_s
                 )
+        except asyncio.CancelledError:
+            # Who goes on need not wait for the lease to end.
+            with contextlib.suppress(DatabaseError):
+                await self._let_go(places)
+            raise
         except EmbeddingRefused as error:
             self.failure = None
             if len(asked) > 1:
