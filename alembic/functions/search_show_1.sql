@@ -15,7 +15,7 @@ BEGIN
     SELECT * INTO asked FROM search_read_1(_bound_to, _asked, _languages);
     RETURN QUERY
         SELECT f.kind, f.message_id, f.conversation_id, f.task_id, f.role, f.title, f.said, ARRAY(
-            SELECT DISTINCT w FROM unnest(string_to_array(search_fold_1(left(f.said, 100000)), ' ')) AS w
+            SELECT DISTINCT w FROM unnest(string_to_array(search_fold_1(left(f.said, 65536)), ' ')) AS w
             WHERE w = ANY (asked.said) OR starts_with(w, asked.begun) OR EXISTS (
                 SELECT FROM unnest(_languages) AS l,
                     unnest(ts_lexize((l || '_stem')::regdictionary, w)) AS stem

@@ -2,7 +2,7 @@
 CREATE FUNCTION search_text_1(_said text, _languages text[]) RETURNS tsvector
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    folded text := search_fold_1(left(_said, 100000));
+    folded text := search_fold_1(left(_said, 65536));
     words tsvector := to_tsvector('pg_catalog.simple', folded);
     name text;
 BEGIN

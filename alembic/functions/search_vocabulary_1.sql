@@ -31,7 +31,7 @@ BEGIN
         INTO messages_near USING _until, _each_max;
     PERFORM enter_1(_bound_to), set_config('taskchat.search', '', true);
     folded := (
-        SELECT string_agg(search_fold_1(left(t.text, 100000)), ' ') FROM (
+        SELECT string_agg(search_fold_1(left(t.text, 65536)), ' ') FROM (
             SELECT m.content AS text FROM messages AS m
             WHERE m.user_id = _bound_to AND m.id = ANY (messages_near)
             UNION ALL

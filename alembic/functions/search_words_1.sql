@@ -9,5 +9,5 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN to_tsvector(
     'pg_catalog.simple'::regconfig,
     'u' || left(md5(_owner), 8)
-    || replace(btrim(search_fold_1(left(_said, 100000))), ' ', ' u' || left(md5(_owner), 8))
+    || replace(btrim(search_fold_1(left(_said, 65536))), ' ', ' u' || left(md5(_owner), 8))
 );

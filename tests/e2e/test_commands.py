@@ -279,6 +279,18 @@ def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
     assert "Traceback" not in away.stderr
 
 
+@pytest.mark.parametrize("command", [("migrate", "--check"), ("keys",), ("embed", "--model", "m")])
+def test_a_command_without_its_database_says_so_in_one_sentence(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    env = {"DATABASE_URL": "postgresql://127.0.0.1:1/d", "OPENAI_API_KEY": "k"}
+    away = taskchat(*command, cwd=tmp_path, env=env)
+    assert (away.returncode, away.stdout) == (1, "")
+    assert away.stderr == (
+        "taskchat: The database did not answer in time; repeat the request in a moment.\n"
+    )
+
+
 def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
     printed = taskchat(
         "token",

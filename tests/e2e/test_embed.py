@@ -56,9 +56,9 @@ async def test_what_lacks_vectors_gets_them_and_a_run_that_was_broken_off_is_con
             assert "Traceback" not in ended.stderr
             return ended.returncode, ended.stdout, ended.stderr
 
-        endpoint.status = 503
+        endpoint.status = 401
         code, told, _ = await run("embed")
-        assert (code, told) == (1, "m gave no vectors (503); 90 messages wait. Run it again.\n")
+        assert (code, told) == (1, "m gave no vectors (401); 90 messages wait. Run it again.\n")
         endpoint.status = 200
         assert (await run("embed"))[:2] == (0, "90 made by m\n")
         assert await counted(engine, "made_at IS NOT NULL AND model = 'm'") == 90

@@ -48,6 +48,8 @@ class Endpoint:
         bodies: Each request's JSON.
         keys: Each request's Authorization.
         status: What it answers with in place of vectors, if not 200.
+        retry_after: What such an answer says of when to ask again.
+        fails: After so many such answers it is well again.
         refuses: A text that it takes in no batch.
         answer: What it answers in place of vectors, whatever it is asked.
         held: While it is clear, nothing is answered.
@@ -59,6 +61,8 @@ class Endpoint:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     status: int = 200
+    retry_after: str | None = None
+    fails: int | None = None
     refuses: str | None = None
     answer: Any = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,14 +99,18 @@ class Endpoint:
                 content = json.dumps(told).encode()
                 writer.write(
                     f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n"
-                    f"content-length: {len(content)}\r\n\r\n".encode()
+                    f"{self._again(status)}content-length: {len(content)}\r\n\r\n".encode()
                     + content
                 )
                 await writer.drain()
         writer.close()
 
+    def _again(self, status: int) -> str:
+        return f"retry-after: {self.retry_after}\r\n" if self.retry_after and status != 200 else ""
+
     def _answered(self, texts: list[str]) -> tuple[int, Any]:
-        if self.status != 200:
+        if self.status != 200 and self.fails != 0:
+            self.fails = self.fails and self.fails - 1
             return self.status, {"error": {"message": "no"}}
         if self.refuses is not None and any(self.refuses in said for said in texts):
             return 400, {"error": {"message": "no such texts"}}

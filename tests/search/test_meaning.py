@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
+from structlog.testing import capture_logs
 from tests.conftest import AppMaker
 from tests.factories import Person, person_in
 from tests.search.endpoint import Endpoint
-from tests.search.writing import found, searched, wrote
+from tests.search.writing import found, joined, searched, wrote
 
 from taskchat.assistant.embedding import Embedder, EmbeddingError
 from taskchat.embeddings import filling, repository
@@ -146,6 +147,25 @@ async def test_what_both_rankings_have_comes_first_and_nothing_comes_twice(
         {"milk", "cheese dairy", "milk of magnesia and other things else"}
     )
     assert page["data"][0]["score"] == pytest.approx(1 / 61 + 1 / 62)
+
+
+@pytest.mark.parametrize("asked", ['"dentist"', "dentist -tooth ", "-tooth dentist ", "«dentist»"])
+async def test_what_is_to_be_taken_as_it_is_is_looked_for_by_words_alone(
+    client: httpx.AsyncClient,
+    database: Database,
+    maker: EmbeddingMaker,
+    person: Person,
+    endpoint: Endpoint,
+    asked: str,
+) -> None:
+    await wrote(database, person, "my tooth", "the dentist")
+    await maker.work()
+    before = len(endpoint.asked)
+    page = await searched(client, person, asked)
+    assert ([joined(hit) for hit in page["data"]], page["semantic"]) == (["the dentist"], False)
+    assert len(endpoint.asked) == before
+    for whole in ("well-known dentist ", "dentist - tooth "):
+        assert (await searched(client, person, whole))["semantic"] is True
 
 
 async def test_pages_of_both_rankings_join(
@@ -431,6 +451,25 @@ async def test_what_a_dead_process_took_is_made_by_another_once_its_lease_ended(
     assert await unmade(database, configured) == (0, 0)
 
 
+async def test_what_was_taken_by_work_that_is_stopped_can_be_taken_at_once(
+    database: Database, configured: Settings, endpoint: Endpoint, maker: EmbeddingMaker
+) -> None:
+    person = await person_in(database)
+    await wrote(database, person, "my tooth")
+    await forget_queue(database, configured)
+    endpoint.arrived.clear()
+    endpoint.held.clear()
+    making = asyncio.create_task(maker.make_some())
+    async with asyncio.timeout(10):
+        await endpoint.arrived.wait()
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    endpoint.held.set()
+    assert await maker.make_some() > 0
+    assert await unmade(database, configured) == (0, 0)
+
+
 async def test_a_message_with_which_processes_die_is_left_alone(
     database: Database, configured: Settings, maker: EmbeddingMaker
 ) -> None:
@@ -494,19 +533,71 @@ async def test_what_was_said_before_is_filled_up_and_a_change_of_the_model_makes
         assert sorted(asked) == sorted(own * (1 if times < 3 else 2))
 
 
-async def test_filling_up_ends_if_the_model_is_away(
-    database: Database, configured: Settings, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("status", "asked"), [(500, filling.FAILURES_MAX), (429, filling.FAILURES_MAX), (401, 1)]
+)
+async def test_filling_up_ends_if_the_model_is_away_and_at_once_if_it_will_stay_away(
+    database: Database,
+    configured: Settings,
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    asked: int,
 ) -> None:
     monkeypatch.setattr(filling, "LOOK_S", 0)
     person = await person_in(database)
     await wrote(database, person, "my tooth")
-    endpoint.status = 401
+    endpoint.status = status
     async with maker_of(database, configured) as maker:
         await filling.queue_all(database, configured.embedding_key)
         assert not await filling.make_all(
             database, maker, configured.embedding_key, progress=lambda _: None
         )
-    assert len(endpoint.asked) == 3
+    assert len(endpoint.asked) == asked
+
+
+async def test_filling_up_outlasts_a_model_that_is_away_for_a_while(
+    database: Database, configured: Settings, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "LOOK_S", 0)
+    person = await person_in(database)
+    await wrote(database, person, "my tooth")
+    endpoint.status, endpoint.fails = 429, filling.FAILURES_MAX - 1
+    async with maker_of(database, configured) as maker:
+        await filling.queue_all(database, configured.embedding_key)
+        assert await filling.make_all(
+            database, maker, configured.embedding_key, progress=lambda _: None
+        )
+
+
+def test_a_model_is_asked_again_later_each_time_and_no_sooner_than_it_says() -> None:
+    failures = range(1, filling.FAILURES_MAX)
+    away = EmbeddingError("500")
+    assert [filling.rest_s(away, number) for number in failures] == [1, 2, 4, 8, 16, 32]
+    busy = EmbeddingError("429", retry_after_s=5)
+    assert [filling.rest_s(busy, number) for number in failures] == [5, 5, 5, 8, 16, 32]
+    assert filling.rest_s(EmbeddingError("429", retry_after_s=99_999), 1) == 300
+
+
+@pytest.mark.parametrize(
+    ("said", "rest_s"), [("77", 77), ("1", 5), ("99999", 300), ("soon", 5), ("-7", 5), ("²", 5)]
+)
+async def test_a_model_is_left_alone_as_long_as_it_asks_for(
+    database: Database,
+    configured: Settings,
+    endpoint: Endpoint,
+    maker: EmbeddingMaker,
+    said: str,
+    rest_s: float,
+) -> None:
+    person = await person_in(database)
+    await wrote(database, person, "my tooth")
+    await forget_queue(database, configured)
+    endpoint.status, endpoint.retry_after = 429, said
+    with capture_logs() as logs:
+        await maker.make_some()
+    [failed] = [line for line in logs if line["event"] == "embeddings.failed"]
+    assert (failed["reason"], failed["rest_s"]) == ("429", rest_s)
 
 
 async def test_a_database_without_the_extension_is_searched_by_words_alone_until_it_has_it(

@@ -1,5 +1,8 @@
 """Searching by words, through the whole service and a real Postgres."""
 
+import base64
+import json
+import unicodedata
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +14,10 @@ from tests.conftest import AppMaker
 from tests.factories import Person, person_in, says, scripted
 from tests.search.writing import found, joined, marked, searched, wrote
 
+from taskchat.http.pages import encode_cursor
 from taskchat.moments import new_id
 from taskchat.postgres.database import Database
+from taskchat.search.folding import folded
 
 MANY_MESSAGES = text(
     "WITH numbered AS (SELECT gen_random_uuid() AS turn, c.id AS conversation, 1 + n AS number"
@@ -94,6 +99,11 @@ async def test_a_kind_and_a_conversation_can_be_asked_for(client: httpx.AsyncCli
         ("eggs, then milk", "milk or butter"),
         ("the big red car", '"big red car"'),
         ("naïve", "nai\u0308ve"),
+        ("die Straße, GROẞ", "strasse gross"),
+        ("l'œuvre, Ærø", "oeuvre aero"),
+        ("Łódź, Đà Nẵng", "lodz da nang"),
+        ("ılık, DIŞARI", "ilik dışarı"),
+        ("soft\u00adhyphen and \ufeffmark", "softhyphen mark"),
         ("to be or not to be", "to be"),
         ("what is there", "what"),
     ],
@@ -129,6 +139,52 @@ async def test_what_was_not_asked_for_is_not_found(
         "semantic": False,
         "corrected": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("मुझे दूध और किताब चाहिए", ["दूध", "किताब"]),
+        ("আমি দুধ কিনতে চাই", ["দুধ"]),
+        ("நான் பால் வாங்க வேண்டும்", ["பால்", "வாங்க"]),
+        ("ซื้อนม พรุ่งนี้", ["ซื้อนม"]),
+        ("ខ្ញុំ ចង់ទិញ", ["ខ្ញុំ"]),
+        ("내일 우유를 사요", ["내일"]),
+        ("ﾐﾙｸを買う", ["ﾐ", "ﾙ", "ｸ"]),
+        ("اشترِ الحليب", ["الحليب"]),
+        ("לקנות חָלָב", ["חָלָב"]),
+        ("𝐖𝐨𝐫𝐥𝐝 ½", ["𝐖𝐨𝐫𝐥𝐝"]),
+        ("die Straße", ["Straße"]),
+    ],
+)
+async def test_what_was_looked_for_is_marked_in_any_script(
+    client: httpx.AsyncClient,
+    database: Database,
+    person: Person,
+    said: str,
+    asked: list[str],
+) -> None:
+    await wrote(database, person, said)
+    [hit] = (await searched(client, person, f"{' '.join(asked)} "))["data"]
+    assert (joined(hit), marked(hit)) == (said, asked)
+
+
+async def test_the_database_and_the_excerpts_fold_every_character_alike(
+    superuser: AsyncEngine,
+) -> None:
+    known = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    async with superuser.connect() as connection:
+        # What the server's edition of Unicode has otherwise is none of ours.
+        rows = await connection.execute(
+            text(
+                "SELECT c AS char, search_fold_1(c) AS folded FROM unnest(CAST(:known AS text[]),"
+                " CAST(:small AS text[])) AS k (c, small) WHERE lower(normalize(c, NFKD)) = small"
+            ),
+            {"known": known, "small": [unicodedata.normalize("NFKD", c).lower() for c in known]},
+        )
+        compared = {row.char: row.folded for row in rows}
+    assert len(compared) > 1_000_000
+    assert {c for c, there in compared.items() if folded(c) != there} == set()
 
 
 async def test_if_nothing_has_all_the_words_what_has_some_is_found_and_the_most_comes_first(
@@ -318,6 +374,60 @@ async def test_a_walk_goes_on_behind_what_was_deleted(
     assert sorted(ids) == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_walk_goes_on_behind_what_was_deleted_even_if_it_was_the_last_on_its_page(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    tasks = f"/api/{person.user_id}/tasks"
+    for number in range(9):
+        title = "milk " * (1 + number % 3) + "hay " * (number % 4)
+        await client.post(tasks, json={"title": title}, headers=person.headers)
+    whole = await searched(client, person, "milk")
+    ids = [hit["task_id"] for hit in whole["data"]]
+    assert len(ids) == 9
+    seen: list[int] = []
+    after: dict[str, str] = {}
+    for _ in range(3):
+        page = await searched(client, person, "milk", limit=3, **after)
+        seen += [hit["task_id"] for hit in page["data"]]
+        after = {"after": page["next_cursor"]}
+        for gone in (seen[-1], seen[-3]):
+            await client.delete(f"{tasks}/{gone}", headers=person.headers)
+    assert (seen, page["has_more"]) == (ids, False)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {1: "yesterday"},
+        {1: "0001-01-01T00:00:00+23:59"},
+        {3: "message 7"},
+        {3: "task x"},
+        {3: "user 1"},
+        {3: ""},
+        {4: "\ud800"},
+        {5: "nan"},
+        {5: "much"},
+        {6: "-inf"},
+    ],
+)
+async def test_a_cursor_that_was_changed_is_told_to_be_none(
+    client: httpx.AsyncClient, database: Database, person: Person, changed: dict[int, str]
+) -> None:
+    await wrote(database, person, "milk one", "milk two")
+    cursor = (await searched(client, person, "milk", limit=1))["next_cursor"]
+    parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    for number, part in changed.items():
+        assert parts[number] != part
+        parts[number] = part
+    answer = await client.get(
+        f"/api/{person.user_id}/search",
+        params={"q": "milk", "after": encode_cursor(*parts)},
+        headers=person.headers,
+    )
+    assert answer.status_code == 400, answer.text
+    assert [detail["field"] for detail in answer.json()["details"]] == ["after"]
+
+
 async def test_a_cursor_is_of_one_search_only(
     client: httpx.AsyncClient, database: Database, person: Person
 ) -> None:
@@ -346,7 +456,7 @@ async def test_a_title_that_changes_is_found_by_what_it_is_now(client: httpx.Asy
     turn = (await person.say(client, "Hello")).json()
     path = f"/api/{person.user_id}/conversations/{turn['conversation_id']}"
     await client.patch(path, json={"title": "Größenwahn"}, headers=person.headers)
-    assert (await searched(client, person, "grossenwahn"))["corrected"] == "großenwahn"
+    assert (await searched(client, person, "grossenwhan"))["corrected"] == "grossenwahn"
     assert await found(client, person, "großenwahn") == ["Größenwahn"]
     await client.delete(path, headers=person.headers)
     assert await found(client, person, "größenwahn hello") == []
@@ -387,6 +497,20 @@ async def test_a_text_of_a_million_words_is_stored_and_found(
     await wrote(database, person, " ".join(f"w{number}" for number in range(1_000_000)))
     [hit] = (await searched(client, person, "w77 w78 "))["data"]
     assert marked(hit) == ["w77", "w78"]
+
+
+async def test_words_that_fold_to_many_times_their_length_do_not_keep_a_text_from_being_stored(
+    client: httpx.AsyncClient, database: Database, person: Person
+) -> None:
+    # Each syllable is three letters of three bytes to the index, and each word another one.
+    syllables = [chr(code) for code in range(0xAC01, 0xD7A4) if (code - 0xAC00) % 28]
+    said = " ".join(
+        syllables[number % len(syllables)] + syllables[number // len(syllables)]
+        for number in range(33_333)
+    )
+    await wrote(database, person, said)
+    [hit] = (await searched(client, person, said[:2]))["data"]
+    assert marked(hit) == [said[:2]]
 
 
 # --- whose words are found ---

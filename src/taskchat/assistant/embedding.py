@@ -13,17 +13,24 @@ from taskchat.settings import Settings
 REFUSALS: Final = frozenset({400, 413, 422})
 """Statuses that are about the texts: others, or fewer, may well be taken."""
 
+LASTING: Final = frozenset({401, 403, 404})
+"""Statuses that stay until somebody configures something else."""
+
 
 class EmbeddingError(Exception):
     """There are no vectors.
 
     Attributes:
         reason: HTTP status, “timeout”, or kind of error.
+        retry_after_s: For how long the model wants to be left alone; 0 if it says nothing.
+        lasts: Whether asking again is of no use.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, retry_after_s: float = 0.0, lasts: bool = False) -> None:
         super().__init__(f"The embedding model gave no vectors: {reason}.")
         self.reason = reason
+        self.retry_after_s = retry_after_s
+        self.lasts = lasts
 
 
 class EmbeddingRefused(EmbeddingError):
@@ -74,10 +81,20 @@ class Embedder:
             raise EmbeddingError("timeout") from None
         except APIStatusError as error:
             kind = EmbeddingRefused if error.status_code in REFUSALS else EmbeddingError
-            raise kind(str(error.status_code)) from error
+            raise kind(
+                str(error.status_code),
+                retry_after_s=_retry_after_s(error),
+                lasts=error.status_code in LASTING,
+            ) from error
         except (OpenAIError, ValueError) as error:
             raise EmbeddingError(type(error).__name__) from error
         return _read(answer, len(texts))
+
+
+def _retry_after_s(error: APIStatusError) -> float:
+    """What the answer says of when to ask again; 0 if that is not a number of seconds."""
+    said = error.response.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdecimal() else 0.0
 
 
 def _client(settings: Settings) -> AsyncOpenAI:

@@ -52,6 +52,8 @@ class Commands(click.Group):
                 sys.exit(code)
             # A stdout that nobody reads any more is click's to handle.
             gone = isinstance(error, OSError) and error.errno == errno.EPIPE
+            if isinstance(error, DatabaseError):
+                _refuse(error.message, 1)
             if gone or not isinstance(error, CannotStart | OSError):
                 raise
             refusal = refusal_of(error)
@@ -236,10 +238,7 @@ def migrate(check: bool) -> None:
         )
         click.echo(f"at {head()}")
         return
-    try:
-        schema = _schema(settings)
-    except DatabaseError as error:
-        _refuse(error.message, 1)
+    schema = _schema(settings)
     click.echo(f"at {schema.revision}, head is {head()}")
     if schema.problem is not None:
         _refuse(schema.problem, 1)
@@ -304,14 +303,11 @@ def keys(rotate: bool, now: bool) -> None:
             await KeyRing(database, settings).rotate(now=now)
         return await describe(database)
 
-    try:
-        schema = _schema(settings)
-        if schema.problem is not None:
-            _refuse(schema.problem, 1)
-        _check_accounts(settings)
-        click.echo("\n".join(asked(settings, work)))
-    except DatabaseError as error:
-        _refuse(error.message, 1)
+    schema = _schema(settings)
+    if schema.problem is not None:
+        _refuse(schema.problem, 1)
+    _check_accounts(settings)
+    click.echo("\n".join(asked(settings, work)))
 
 
 @main.command()
@@ -351,12 +347,14 @@ def contracts(check: bool, folder: Path) -> None:
 
 
 @main.command()
-@click.option("--model", help="Another model than TASKCHAT_EMBEDDING_MODEL, before it is set.")
-@click.option("--forget", is_flag=True, help="Then delete the vectors of all other models.")
+@click.option("--model", help="For a model that TASKCHAT_EMBEDDING_MODEL does not name yet.")
+@click.option(
+    "--forget", is_flag=True, help="Once all are made, delete the vectors of all other models."
+)
 def embed(model: str | None, forget: bool) -> None:
     """Make the vectors that messages lack, for searches by meaning.
 
-    Beside a service at work; broken off, it goes on from there when it is run again.
+    May run beside the service. Stopped and run again, it goes on where it was.
     """
     settings = load_settings(**({} if model is None else {"embedding_model": model}))
     if settings.database_url is None:

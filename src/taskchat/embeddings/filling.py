@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from taskchat.assistant.embedding import EmbeddingError
 from taskchat.embeddings import repository
-from taskchat.embeddings.making import EmbeddingMaker
+from taskchat.embeddings.making import REST_S_MAX, EmbeddingMaker
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
@@ -14,11 +15,12 @@ from taskchat.principal import Principal
 ROWS_AT_ONCE: Final = 1000
 """Messages looked at in one transaction."""
 
-FAILURES_MAX: Final = 3
-"""A model that gave no vectors so often in a row is away."""
+FAILURES_MAX: Final = 7
+"""A model that gave no vectors so often in a row is away: a limit by the minute is over by then."""
 
 LOOK_S: Final = 1.0
-"""How often to look whether another process has made what it took."""
+"""How often to look whether another process has made what it took; how long a model that failed is
+left alone, twice as long each time, or as long as it asks for."""
 
 FIRST: Final = UUID(int=0)
 
@@ -66,14 +68,23 @@ async def make_all(
     failures = 0
     while left := (await count_unmade(database, model))[0]:
         progress(left)
-        taken = await maker.make_some()
-        failures = failures + 1 if taken and maker.failure else 0
-        if failures == FAILURES_MAX:
-            return False
-        if not taken or failures:
+        if not await maker.make_some():
             await asyncio.sleep(LOOK_S)
+            continue
+        if maker.failure is None:
+            failures = 0
+            continue
+        failures += 1
+        if failures == FAILURES_MAX or maker.failure.lasts:
+            return False
+        await asyncio.sleep(rest_s(maker.failure, failures))
     progress(0)
     return True
+
+
+def rest_s(failure: EmbeddingError, failures: int) -> float:
+    """How long to leave a model alone that failed so often in a row."""
+    return max(min(REST_S_MAX, failure.retry_after_s), LOOK_S * 2.0 ** (failures - 1))
 
 
 async def forget_others(database: Database, model: str) -> int:

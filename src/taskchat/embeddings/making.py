@@ -1,10 +1,12 @@
 """Makes what vectors lack: in batches, with no connection held while the model is asked.
 
 Any process takes what waits, by a lease that ends if it dies. A model that can't be asked is left
-alone for longer each time. If it takes none of a batch, smaller ones follow, until the text that it
-does not take stands alone.
+alone for longer each time, and as long as it asks for. If it takes none of a batch, smaller ones
+follow, until the text that it does not take stands alone.
 """
 
+import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ import structlog
 from taskchat.assistant.embedding import Embedder, EmbeddingError, EmbeddingRefused
 from taskchat.embeddings import repository
 from taskchat.embeddings.repository import Place
+from taskchat.errors import DatabaseError
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
@@ -97,7 +100,13 @@ class EmbeddingMaker:
                 vectors = await self._embedder.vectors(
                     [texts[place] for place in asked], timeout_s=self._timeout_s
                 )
+        except asyncio.CancelledError:
+            # Who goes on need not wait for the lease to end.
+            with contextlib.suppress(DatabaseError):
+                await self._let_go(places)
+            raise
         except EmbeddingRefused as error:
+            self.failure = None
             if len(asked) > 1:
                 self._batch = max(1, len(places) // 4)
                 await self._let_go(places)
@@ -155,9 +164,10 @@ class EmbeddingMaker:
 
     def _failed(self, error: EmbeddingError) -> None:
         self.failure = error
-        self._rests_until = time.monotonic() + self._rest_s
+        rest_s = min(REST_S_MAX, max(self._rest_s, error.retry_after_s))
+        self._rests_until = time.monotonic() + rest_s
         metrics.EMBEDDING_FAILURES.labels(error.reason).inc()
-        log.warning("embeddings.failed", reason=error.reason, rest_s=self._rest_s)
+        log.warning("embeddings.failed", reason=error.reason, rest_s=rest_s)
         self._rest_s = min(REST_S_MAX, self._rest_s * 2)
 
     async def _let_go(self, places: Sequence[Place]) -> None:

@@ -1,10 +1,10 @@
 """The part of a text to show, with what was looked for marked. Nothing here is ever HTML."""
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from taskchat.search.folding import folded
 from taskchat.search.schemas import ExcerptPart
 
 EXCERPT_CHARS_MAX: Final = 240
@@ -45,7 +45,7 @@ def excerpt_of(said: str, words: Collection[str]) -> list[ExcerptPart]:
     parts: list[ExcerptPart] = []
     at = start
     for span in spans:
-        if start <= span.start and span.end <= end:
+        if max(start, at) <= span.start and span.end <= end:
             _add(parts, text[at : span.start], match=False)
             _add(parts, text[span.start : span.end], match=True)
             at = span.end
@@ -85,37 +85,16 @@ def _start(text: str, spans: Sequence[Span]) -> int:
 def _words(text: str) -> Sequence[tuple[Span, str]]:
     """The words of a text with their places, folded as the database does it."""
     found: list[tuple[Span, str]] = []
-    start, folded = 0, ""
+    start, word = 0, ""
     for at, char in enumerate(text):
-        letters = _folded(char)
-        alone = _is_ideograph(char)
-        if folded and (letters is None or alone):
-            found.append((Span(start, at), folded))
-            folded = ""
-        if letters is None:
-            continue
-        if alone:
-            found.append((Span(at, at + 1), letters))
-            continue
-        if not folded:
-            start = at
-        folded += letters
-    if folded:
-        found.append((Span(start, len(text)), folded))
+        # A sign may stand for several words, as a half does, which is written 1/2.
+        for number, piece in enumerate(folded(char).split(" ")):
+            if number and word:
+                found.append((Span(start, max(at, start + 1)), word))
+                word = ""
+            if piece and not word:
+                start = at
+            word += piece
+    if word:
+        found.append((Span(start, len(text)), word))
     return found
-
-
-def _folded(char: str) -> str | None:
-    """The letters of a character without their marks; None if it parts words."""
-    letters = "".join(
-        one for one in unicodedata.normalize("NFKD", char.lower()) if not unicodedata.combining(one)
-    )
-    if not letters:
-        # A mark belongs to the letter before it.
-        return ""
-    return letters if letters.isalnum() else None
-
-
-def _is_ideograph(char: str) -> bool:
-    """Whether it is of a script that is written without spaces, in which a sign is a word."""
-    return "\u3041" <= char <= "\u30ff" or "\u3400" <= char <= "\u9fff"

@@ -1,5 +1,6 @@
 """Finding messages by meaning: never in the way of finding them by words."""
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +22,12 @@ log = structlog.get_logger()
 REST_S: Final = 10.0
 """After a failure searches go by words alone for so long, and none of them waits."""
 
+REST_S_MAX: Final = 300.0
+"""Nor for longer, whatever the model asks for."""
+
+TAKEN_AS_IT_IS: Final = re.compile(r'["“”„«»]|(?:^|\s)-+\w')
+"""A phrase, or a word that is to be left out: a meaning has neither."""
+
 
 class Meaning:
     """Compares what is searched for with the vectors of a user's messages.
@@ -41,7 +48,7 @@ class Meaning:
         self._rests_until = float("-inf")
 
     async def ranking(self, principal: Principal, asked: Asked) -> Sequence[Scored] | None:
-        """Messages by the nearness of their meaning; None if it can't be compared.
+        """Messages by the nearness of their meaning; None if it is not compared.
 
         Raises:
             DatabaseError: the database is away or too slow.
@@ -65,13 +72,15 @@ class Meaning:
         return [Scored(Found(*(row[name] for name in Found.__slots__)), row.score) for row in rows]
 
     async def _vector(self, text: str) -> Sequence[float] | None:
-        if not is_visible(text) or time.monotonic() < self._rests_until:
+        has_meaning = is_visible(text) and not TAKEN_AS_IT_IS.search(text)
+        if not has_meaning or time.monotonic() < self._rests_until:
             return None
         try:
             [vector] = await self._embedder.vectors([text], timeout_s=self._timeout_s)
         except EmbeddingError as error:
             if not isinstance(error, EmbeddingRefused):
-                self._rests_until = time.monotonic() + REST_S
+                rest_s = min(REST_S_MAX, max(REST_S, error.retry_after_s))
+                self._rests_until = time.monotonic() + rest_s
             metrics.EMBEDDING_FAILURES.labels(error.reason).inc()
             log.warning("search.words_only", reason=error.reason)
             return None

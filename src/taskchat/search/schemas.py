@@ -41,7 +41,7 @@ class HitPage(Page[Hit]):
 
     semantic: bool = Field(
         description="Whether meaning was compared besides words. False if no embedding model is "
-        "set, or if it could not be asked in time."
+        "set, if it could not be asked in time, and for a search with a phrase or a minus."
     )
     corrected: str | None = Field(
         description="The words that were looked for in place of those of `q`, if nothing has those "

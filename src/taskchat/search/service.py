@@ -7,19 +7,18 @@ message that is written meanwhile moves nothing, and what is deleted is left out
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Final
 
 from taskchat.errors import Detail, InvalidRequest
-from taskchat.http.pages import decode_cursor, encode_cursor, foreign_cursor
 from taskchat.moments import utc_now
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 from taskchat.search import repository
 from taskchat.search.excerpts import excerpt_of
 from taskchat.search.meaning import Meaning
-from taskchat.search.ranking import Found, Scored, fused
+from taskchat.search.places import decode_place, encode_place, place_of, rest
+from taskchat.search.ranking import Found, Scored
 from taskchat.search.repository import Asked, Shown
 from taskchat.search.schemas import Hit, HitPage
 from taskchat.search.spelling import corrected
@@ -29,21 +28,6 @@ from taskchat.texts import is_storable
 
 DIGEST_CHARS: Final = 12
 """Enough to notice that a cursor belongs to another search."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a ranking has been read.
-
-    Attributes:
-        until: What came later is not in the ranking.
-        number: How many were read.
-        key: The last of them; where it stands now counts more than the number.
-    """
-
-    until: datetime
-    number: int
-    key: str
 
 
 class Search:
@@ -95,7 +79,7 @@ class Search:
             InvalidRequest: the cursor is not one of this search.
             DatabaseError: the database is away or too slow.
         """
-        place = None if after is None else _place_in(after, asked)
+        place = None if after is None else decode_place(after, _digest(asked))
         began = utc_now()
         if place is not None:
             asked = replace(asked, until=place.until)
@@ -104,9 +88,9 @@ class Search:
         if not by_words:
             instead, by_words = await self._corrected(principal, asked)
         metrics.SEARCHES.labels("words" if by_meaning is None else "words and meaning").inc()
-        ranking = fused(by_words, by_meaning or ())
-        start = 0 if place is None else _start(ranking, place)
-        here = ranking[start : start + limit]
+        rankings = (by_words, by_meaning)
+        follows = rest(rankings, place)
+        here = follows[:limit]
         shown = await repository.show(
             self._database,
             principal,
@@ -114,15 +98,15 @@ class Search:
             [one.found for one in here],
             languages=self._languages,
         )
-        has_more = len(ranking) > start + limit
+        has_more = len(follows) > limit
         cursor = None
         if has_more:
             # By the database's clock or by this one: what is on the page was there.
-            newest = max(one.found.created_at for one in ranking)
+            newest = max(one.found.created_at for one in follows)
             until = asked.until or max(began, newest)
-            cursor = encode_cursor(
-                _digest(asked), until.isoformat(), start + limit, here[-1].found.key
-            )
+            number = len(here) + (place.number if place else 0)
+            last = place_of(here[-1].found, rankings, number=number, until=until)
+            cursor = encode_place(_digest(asked), last)
         return HitPage(
             data=[_hit(one, shown[one.found.key]) for one in here if one.found.key in shown],
             has_more=has_more,
@@ -183,26 +167,7 @@ def _hit(scored: Scored, shown: Shown) -> Hit:
     )
 
 
-def _start(ranking: Sequence[Scored], place: Place) -> int:
-    """Where the ranking goes on."""
-    for number, one in enumerate(ranking, 1):
-        if one.found.key == place.key:
-            return number
-    return place.number
-
-
 def _digest(asked: Asked) -> str:
     """What a search is known by in its cursors."""
     said = "\0".join([asked.text, *sorted(asked.kinds), str(asked.conversation_id)])
     return hashlib.sha256(said.encode()).hexdigest()[:DIGEST_CHARS]
-
-
-def _place_in(cursor: str, asked: Asked) -> Place:
-    digest, until, number, key = decode_cursor(cursor, str, str, int, str, field="after")
-    try:
-        moment = datetime.fromisoformat(str(until)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise foreign_cursor("after") from None
-    if digest != _digest(asked):
-        raise foreign_cursor("after")
-    return Place(moment, int(number), str(key))
