@@ -159,8 +159,8 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
     async with careless.transaction(owner.principal) as connection:
         await connection.execute(
             text(
-                "INSERT INTO message_embeddings (user_id, message_id, model, embedding)"
-                " SELECT user_id, id, 'm', '{1}' FROM messages"
+                "INSERT INTO message_embeddings (user_id, message_id, model, made_at, embedding)"
+                " SELECT user_id, id, 'm', now(), '{1}' FROM messages"
             )
         )
     foreign = TurnRef(stranger.principal, turn.id, turn.conversation_id, turn.number)

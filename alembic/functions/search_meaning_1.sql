@@ -27,6 +27,7 @@ BEGIN
             FROM (
                 SELECT message_id, embedding FROM message_embeddings
                 WHERE user_id = _bound_to AND model = _model
+                    AND made_at <= coalesce(_until, 'infinity')
                     AND cardinality(embedding) = cardinality(_vector)
                     AND (_conversation IS NULL OR message_id IN (
                         SELECT id FROM messages

@@ -187,6 +187,19 @@ async def test_pages_of_both_rankings_join(
     assert seen == whole
 
 
+async def test_vectors_that_are_made_while_somebody_reads_on_move_nothing(
+    client: httpx.AsyncClient, database: Database, maker: EmbeddingMaker, person: Person
+) -> None:
+    await wrote(database, person, *["milk", "cheese", "dairy milk", "milk two", "milk of cheese"])
+    whole = await found(client, person, "milk")
+    assert len(whole) == 4
+    page = await searched(client, person, "milk", limit=2)
+    await maker.work()
+    rest = await found(client, person, "milk", after=page["next_cursor"])
+    assert [joined(hit) for hit in page["data"]] + rest == whole
+    assert len(await found(client, person, "milk")) == 5
+
+
 async def test_a_reply_is_queued_with_its_message_in_the_transactions_of_the_turn(
     client: httpx.AsyncClient, maker: EmbeddingMaker, superuser: AsyncEngine, configured: Settings
 ) -> None:
