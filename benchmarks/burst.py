@@ -22,7 +22,7 @@ from benchmarks.clocks import cpu_s, peak_mib
 from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
 from benchmarks.squeeze import squeezed
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
 from taskchat.postgres.migrations import upgrade
 

@@ -15,7 +15,7 @@ from benchmarks.clocks import PostgresClock, cpu_s
 from benchmarks.live_server import COLLECTIONS, SCRIPTED
 from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
 from benchmarks.token_server import MODEL
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.postgres.embedded import start_postgres
 from taskchat.postgres.migrations import upgrade
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from benchmarks.clocks import PostgresClock
 from benchmarks.lean_app import SCHEMA
 from benchmarks.processes import AMPLE_LIMITS, Launched, free_port, launched
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
 from taskchat.postgres.migrations import upgrade
 

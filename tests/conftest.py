@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -29,6 +30,8 @@ from taskchat.settings import OFFLINE, Settings
 from taskchat.telemetry.logs import configure_logs
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.turns.deps import TurnDeps
+
+Held = TypeVar("Held")
 
 # What is imported stays; looking through it again and again takes a tenth of the time.
 gc.freeze()
@@ -179,19 +182,20 @@ def running_app(settings: Settings) -> AppMaker:
     return make
 
 
-@pytest.fixture(scope="session")
-async def offline_app(running_app: AppMaker) -> AsyncIterator[RunningApp]:
-    """One app with the offline model, for all tests that need nothing else.
+@contextlib.asynccontextmanager
+async def in_a_task_of_its_own(
+    context: AbstractAsyncContextManager[Held],
+) -> AsyncIterator[Held]:
+    """Hold something for a fixture, which pytest may end in another task than it began in.
 
-    In a task of its own: pytest may end a fixture in another task than it began in, and what the
-    app holds must be closed where it was opened.
+    What an app holds must be closed where it was opened.
     """
-    started: asyncio.Future[RunningApp] = asyncio.get_running_loop().create_future()
+    started: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
 
     async def live() -> None:
-        async with running_app() as running:
-            started.set_result(running)
+        async with context as held:
+            started.set_result(held)
             await stop.wait()
 
     life = asyncio.create_task(live())
@@ -201,6 +205,13 @@ async def offline_app(running_app: AppMaker) -> AsyncIterator[RunningApp]:
     yield started.result()
     stop.set()
     await life
+
+
+@pytest.fixture(scope="session")
+async def offline_app(running_app: AppMaker) -> AsyncIterator[RunningApp]:
+    """One app with the offline model, for all tests that need nothing else."""
+    async with in_a_task_of_its_own(running_app()) as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from sqlalchemy import text
 
 from taskchat.assistant.models.asking import NamedModel
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.moments import new_id
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -252,69 +253,69 @@ async def test_how_a_schema_stands_is_said_in_one_sentence(
             assert str(refused.value) == schema.problem
 
 
+@dataclass(frozen=True)
+class Login:
+    """A login without any right, and the database that it is for.
+
+    Attributes:
+        name: Of the login.
+        url: The database's address, for who may do all.
+        engine: The same.
+        address: The database's address, for the login.
+    """
+
+    name: str
+    url: str
+    engine: AsyncEngine
+    address: str
+
+
+@contextlib.asynccontextmanager
+async def _plain_login(empty_database: MakeDatabase) -> AsyncIterator[Login]:
+    name = f"plain_{new_id().hex}"
+    async with _prepared(empty_database, f"CREATE ROLE {name} LOGIN PASSWORD 'x'") as (url, engine):
+        own = make_url(url).set(username=name, password="x")
+        try:
+            yield Login(name, url, engine, own.render_as_string(hide_password=False))
+        finally:
+            await _execute(engine, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
 async def test_a_login_that_may_not_act_for_the_service_is_told_what_to_grant(
     empty_database: MakeDatabase, settings: Settings, database_url: str
 ) -> None:
-    login = f"plain_{new_id().hex}"
-    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
-        url,
-        engine,
-    ):
-        await asyncio.to_thread(upgrade, url)
-        own = make_url(url).set(username=login, password="x")
-        try:
-            for granted in ("", f"GRANT SELECT ON alembic_version TO {login}"):
-                await _execute(engine, *filter(None, [granted]))
-                schema = await _standing(own.render_as_string(hide_password=False), settings)
-                assert schema.standing == "unclear"
-                assert schema.problem is not None
-                assert (
-                    "GRANT taskchat_app, taskchat_system, taskchat_reader TO it" in schema.problem
-                )
-        finally:
-            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+    async with _plain_login(empty_database) as login:
+        await asyncio.to_thread(upgrade, login.url)
+        for granted in ("", f"GRANT SELECT ON alembic_version TO {login.name}"):
+            await _execute(login.engine, *filter(None, [granted]))
+            schema = await _standing(login.address, settings)
+            assert schema.standing == "unclear"
+            assert schema.problem is not None
+            assert "GRANT taskchat_app, taskchat_system, taskchat_reader TO it" in schema.problem
 
 
 async def test_a_login_that_may_not_act_for_readers_of_links_is_told_what_to_grant(
     empty_database: MakeDatabase, settings: Settings, database_url: str
 ) -> None:
-    login = f"plain_{new_id().hex}"
-    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
-        url,
-        engine,
-    ):
-        await asyncio.to_thread(upgrade, url)
-        own = make_url(url).set(username=login, password="x")
-        address = own.render_as_string(hide_password=False)
-        try:
-            await _execute(engine, f"GRANT taskchat_app, taskchat_system TO {login}")
-            schema = await _standing(address, settings)
-            assert schema.standing == "unclear"
-            assert schema.problem is not None
-            assert schema.problem.startswith("this login may not act as taskchat_reader; ")
-            await _execute(engine, f"GRANT taskchat_reader TO {login}")
-            assert await _standing(address, settings) == Schema("fits", head(), None)
-        finally:
-            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+    async with _plain_login(empty_database) as login:
+        await asyncio.to_thread(upgrade, login.url)
+        await _execute(login.engine, f"GRANT taskchat_app, taskchat_system TO {login.name}")
+        schema = await _standing(login.address, settings)
+        assert schema.standing == "unclear"
+        assert schema.problem is not None
+        assert schema.problem.startswith("this login may not act as taskchat_reader; ")
+        await _execute(login.engine, f"GRANT taskchat_reader TO {login.name}")
+        assert await _standing(login.address, settings) == Schema("fits", head(), None)
 
 
 async def test_who_serves_already_may_act_for_readers_once_the_migration_is_applied(
     empty_database: MakeDatabase, settings: Settings, database_url: str
 ) -> None:
-    login = f"plain_{new_id().hex}"
-    async with _prepared(empty_database, f"CREATE ROLE {login} LOGIN PASSWORD 'x'") as (
-        url,
-        engine,
-    ):
-        await asyncio.to_thread(command.upgrade, _config(url), "0013")
-        await _execute(engine, f"GRANT taskchat_app, taskchat_system TO {login}")
-        own = make_url(url).set(username=login, password="x")
-        try:
-            await asyncio.to_thread(upgrade, url)
-            address = own.render_as_string(hide_password=False)
-            assert await _standing(address, settings) == Schema("fits", head(), None)
-        finally:
-            await _execute(engine, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+    async with _plain_login(empty_database) as login:
+        await asyncio.to_thread(command.upgrade, _config(login.url), "0013")
+        await _execute(login.engine, f"GRANT taskchat_app, taskchat_system TO {login.name}")
+        await asyncio.to_thread(upgrade, login.url)
+        assert await _standing(login.address, settings) == Schema("fits", head(), None)
 
 
 async def test_tables_of_something_else_are_left_alone(

@@ -9,7 +9,7 @@ from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.embeddings.models import EmbeddingModel, MessageEmbedding
 from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
-from taskchat.postgres.database import metadata
+from taskchat.postgres.tables import metadata
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
 from taskchat.ratings.models import Rating

@@ -20,9 +20,10 @@ from tests.conftest import JWT_SECRET, RunningApp
 
 from taskchat.accounts.service import AccountDeps
 from taskchat.auth import repository
+from taskchat.auth.issuing import issue_access_token, issue_token
 from taskchat.auth.keys import KEY_PREFIX, LEAD_S, VERIFIES_S, KeyRing, check_keys, describe
 from taskchat.auth.repository import forget_keys
-from taskchat.auth.tokens import TokenVerifier, issue_access_token, issue_token
+from taskchat.auth.tokens import TokenVerifier
 from taskchat.errors import DatabaseError, InvalidAuth
 from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id

@@ -6,7 +6,8 @@ from typing import Any
 import jwt
 import pytest
 
-from taskchat.auth.tokens import TokenVerifier, issue_token
+from taskchat.auth.issuing import issue_token
+from taskchat.auth.tokens import TokenVerifier
 from taskchat.settings import Settings
 
 SECRET = "a shared secret of more than 32 bytes"

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from taskchat.auth.tokens import ASYMMETRIC, SYMMETRIC, TokenVerifier, issue_token
+from taskchat.auth.issuing import issue_token
+from taskchat.auth.tokens import ASYMMETRIC, SYMMETRIC, TokenVerifier
 from taskchat.errors import InvalidAuth
 from taskchat.settings import Settings
 

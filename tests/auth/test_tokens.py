@@ -10,7 +10,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from taskchat.auth.tokens import LEEWAY_S, TOKEN_BYTES_MAX, TokenVerifier
+from taskchat.auth.strict import TOKEN_BYTES_MAX
+from taskchat.auth.tokens import LEEWAY_S, TokenVerifier
 from taskchat.errors import InvalidAuth
 from taskchat.settings import Settings
 

@@ -20,7 +20,7 @@ from tests.e2e.processes import Forked, environment
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 
 PATIENCE_S: Final = 60
 """The longest that anything here is waited for; a loaded machine is slow, not dead."""

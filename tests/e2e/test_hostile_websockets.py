@@ -50,7 +50,8 @@ from tests.e2e.sockets import (
 )
 from tests.factories import Person
 
-from taskchat.auth.tokens import LEEWAY_S, issue_token
+from taskchat.auth.issuing import issue_token
+from taskchat.auth.tokens import LEEWAY_S
 from taskchat.moments import new_id, utc_now
 
 ALLOWED: Final = "https://app.example.org"

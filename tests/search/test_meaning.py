@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from structlog.testing import capture_logs
-from tests.conftest import AppMaker
+from tests.conftest import AppMaker, in_a_task_of_its_own
 from tests.factories import Person, person_in
 from tests.search.endpoint import Endpoint
 from tests.search.writing import found, joined, searched, wrote
@@ -77,25 +77,12 @@ async def client(
     running_app: AppMaker, configured: Settings, maker: EmbeddingMaker
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app that compares meaning; what it lacks is made when a test says so."""
-    # In a task of its own, as the app that all tests share.
-    started: asyncio.Future[httpx.AsyncClient] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-
-    async def live() -> None:
-        async with running_app(
-            embedding_model=configured.embedding_model,
-            embedding_base_url=configured.embedding_base_url,
-        ) as running:
-            started.set_result(running.client)
-            await stop.wait()
-
-    life = asyncio.create_task(live())
-    done, _ = await asyncio.wait((life, started), return_when=asyncio.FIRST_COMPLETED)
-    if life in done:
-        await life
-    yield started.result()
-    stop.set()
-    await life
+    app = running_app(
+        embedding_model=configured.embedding_model,
+        embedding_base_url=configured.embedding_base_url,
+    )
+    async with in_a_task_of_its_own(app) as running:
+        yield running.client
 
 
 @pytest.fixture

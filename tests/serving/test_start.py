@@ -46,7 +46,7 @@ FIRST_TURN = """
 import asyncio, json, sys
 import httpx
 from taskchat.app import create_app
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.settings import Settings
 from taskchat.telemetry.logs import configure_logs
 import taskchat.serving.server

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.factories import person_in
 
-from taskchat.auth.tokens import issue_token
+from taskchat.auth.issuing import issue_token
 from taskchat.errors import Overloaded
 from taskchat.postgres.database import READERS, Database
 from taskchat.settings import Settings

@@ -11,10 +11,10 @@ from taskchat.accounts.service import AccountDeps
 from taskchat.accounts.store import sessions
 from taskchat.accounts.throttle import Client
 from taskchat.auth.dependencies import Authenticator
-from taskchat.errors import Forbidden, InvalidAuth, NotFound
+from taskchat.errors import Forbidden, InvalidAuth
 from taskchat.http.dependencies import given, part_of
+from taskchat.http.ids import path_id
 from taskchat.principal import Principal
-from taskchat.texts import uuid_of
 
 CurrentAccounts = Annotated[AccountDeps, Depends(given(AccountDeps))]
 
@@ -68,21 +68,9 @@ async def signed_in(request: Request) -> SignedIn:
     return SignedIn(principal, session, row.email, row.created_at, row.password_changed_at)
 
 
-async def path_session_id(session_id: str) -> UUID:
-    """The id in a path, in its only accepted spelling.
-
-    Raises:
-        NotFound: no session can have such an id.
-    """
-    parsed = uuid_of(session_id)
-    if parsed is None:
-        raise NotFound("No such session.")
-    return parsed
-
-
 HasSession = Depends(signed_in)
 """For a whole router, before all its other dependencies: who asks is checked before what for."""
 
 CurrentClient = Annotated[Client, Depends(current_client)]
 CurrentAccount = Annotated[SignedIn, HasSession]
-SessionId = Annotated[UUID, Depends(path_session_id)]
+SessionId = Annotated[UUID, path_id("session_id", "session")]

@@ -18,8 +18,8 @@ from taskchat.accounts.models import USER_AGENT_CHARS_MAX
 from taskchat.accounts.store import sessions
 from taskchat.accounts.store.sessions import Lifetimes
 from taskchat.accounts.throttle import Throttle
+from taskchat.auth.issuing import issue_access_token
 from taskchat.auth.keys import KeyRing, Signer
-from taskchat.auth.tokens import issue_access_token
 from taskchat.errors import InvalidAuth
 from taskchat.postgres.database import Connection, Database
 from taskchat.principal import Principal

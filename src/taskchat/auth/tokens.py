@@ -5,13 +5,8 @@ of built-in accounts and those of others have keys, issuers and user ids apart, 
 stand for the other.
 """
 
-import base64
-import json
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +15,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.exceptions import InvalidSubjectError
 
 from taskchat.auth.jwks import JwksCache
-from taskchat.auth.keys import KEY_PREFIX, KeyRing, Signer
+from taskchat.auth.keys import KEY_PREFIX, KeyRing
+from taskchat.auth.strict import STRICT_JWT, header_of
 from taskchat.errors import InvalidAuth
-from taskchat.moments import new_id, utc_now
 from taskchat.principal import Principal, is_account
 from taskchat.settings import Settings
-from taskchat.texts import unique_names, uuid_of
+from taskchat.texts import uuid_of
 
 SYMMETRIC = ("HS256",)
 """What the shared secret verifies. Never in one list with ASYMMETRIC: a public key would then pass
@@ -37,28 +32,8 @@ ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 OURS = ("EdDSA",)
 """What the keys of built-in accounts sign with."""
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - its kind
-"""As RFC 9068 calls an access token."""
-
 LEEWAY_S = 5
 """By how much the issuer's clock and ours may differ; NTP keeps within a second."""
-
-TOKEN_BYTES_MAX = 8192
-"""Half of what all headers may hold; real tokens are below 2 KiB."""
-
-KEY_ID_CHARS_MAX = 255
-"""Published key ids are thumbprints or UUIDs; anything longer is no key id."""
-
-USER_ID_CHARS_MAX = 255
-"""The width of every column that holds an owner."""
-
-NESTING_MAX = 32
-"""Levels of JSON in a token. The parser's own limit depends on the Python and on the stack."""
-
-LATEST_MOMENT = 253_402_300_799
-"""The last second of the year 9999: no date is later. Milliseconds, a common mistake, are."""
-
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 _SENTENCES: Mapping[type[Exception], str] = {
     jwt.ExpiredSignatureError: "The token has expired; get a new one.",
@@ -152,8 +127,8 @@ class TokenVerifier:
         Source: RFC 7519 and RFC 8725.
         """
         try:
-            trusted = await self._trusted(_header(token))
-            claims = _strict_jwt.decode(
+            trusted = await self._trusted(header_of(token))
+            claims = STRICT_JWT.decode(
                 token,
                 trusted.key,
                 algorithms=trusted.algorithms,
@@ -192,72 +167,6 @@ class TokenVerifier:
         raise jwt.InvalidAlgorithmError
 
 
-def issue_token(
-    user_id: str,
-    *,
-    secret: str,
-    ttl_s: int,
-    issuer: str | None,
-    audience: str | None,
-    now: datetime | None = None,
-) -> str:
-    """A token of ours, signed with the shared secret by HS256.
-
-    Args:
-        user_id: Becomes `sub`.
-        secret: At least 32 bytes.
-        ttl_s: Seconds until it expires.
-        issuer: Becomes `iss`, if given.
-        audience: Becomes `aud`, if given.
-        now: Becomes `iat`; the current moment by default.
-
-    Raises:
-        ValueError: when no verifier would accept the user id.
-        jwt.InvalidKeyError: when the secret is too short, or is a key of another kind.
-    """
-    if not _is_user_id(user_id):
-        raise ValueError("A user id has 1 to 255 characters, none of them “/” or a control one.")
-    if is_account(user_id):
-        raise ValueError("An account's tokens come from POST /api/auth/login alone.")
-    issued_at = now or utc_now()
-    claims = {
-        "sub": user_id,
-        "iat": issued_at,
-        "exp": issued_at + timedelta(seconds=ttl_s),
-        "iss": issuer,
-        "aud": audience,
-    }
-    present = {name: value for name, value in claims.items() if value is not None}
-    return _strict_jwt.encode(present, secret, algorithm="HS256")
-
-
-def issue_access_token(
-    signer: Signer, user_id: str, session: UUID, *, ttl_s: int, issuer: str, audience: str
-) -> str:
-    """An access token of a built-in account, signed by Ed25519.
-
-    Args:
-        signer: The key that signs now.
-        user_id: Becomes `sub`.
-        session: Becomes `sid`.
-        ttl_s: Seconds until it expires.
-        issuer: Becomes `iss`.
-        audience: Becomes `aud`.
-    """
-    issued_at = int(utc_now().timestamp())
-    claims = {
-        "iss": issuer,
-        "aud": audience,
-        "sub": user_id,
-        "sid": str(session),
-        "jti": str(new_id()),
-        "iat": issued_at,
-        "exp": issued_at + ttl_s,
-    }
-    headers = {"typ": ACCESS_TOKEN_TYPE, "kid": signer.id}
-    return _strict_jwt.encode(claims, signer.private_key, algorithm="EdDSA", headers=headers)
-
-
 def _session(claims: dict[str, Any]) -> UUID:
     """The session that one of our own tokens names."""
     named = claims.get("sid")
@@ -265,80 +174,3 @@ def _session(claims: dict[str, Any]) -> UUID:
     if session is None:
         raise jwt.MissingRequiredClaimError("sid")
     return session
-
-
-class _StrictJWT(jwt.PyJWT):
-    """PyJWT, with a payload that can be read in one way only."""
-
-    def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
-        """Runs after the signature held and before PyJWT looks at any claim."""
-        claims = _strict_object(decoded["payload"])
-        for name in ("exp", "iat", "nbf"):
-            if name in claims and not _is_moment(claims[name]):
-                raise jwt.DecodeError
-        if "sub" in claims and not _is_user_id(claims["sub"]):
-            raise InvalidSubjectError
-        return claims
-
-
-_strict_jwt = _StrictJWT({"enforce_minimum_key_length": True})
-
-
-def _header(token: str) -> dict[str, Any]:
-    """The token's header, which is trusted for nothing but to pick one of our keys."""
-    if len(token) > TOKEN_BYTES_MAX or not _COMPACT.fullmatch(token):
-        raise jwt.DecodeError
-    segment = token.partition(".")[0]
-    header = _strict_object(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    # We know no critical extension, and a key that the token brings along proves nothing.
-    if header.keys() & {"crit", "b64", "jku", "jwk", "x5u", "x5c"}:
-        raise jwt.DecodeError
-    key_id = header.get("kid")
-    if "kid" in header and not (isinstance(key_id, str) and len(key_id) <= KEY_ID_CHARS_MAX):
-        raise jwt.DecodeError
-    return header
-
-
-def _strict_object(data: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8 without duplicate names, NaN, Infinity or deep nesting."""
-    value = json.loads(
-        data.decode("utf-8"),
-        object_pairs_hook=unique_names,
-        parse_constant=_refuse_constant,
-    )
-    if not isinstance(value, dict) or _is_deeper_than(NESTING_MAX, value):
-        raise jwt.DecodeError
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise jwt.DecodeError
-
-
-def _is_deeper_than(levels: int, value: object) -> bool:
-    """Level by level, not by recursion: recursion is what a deep value is made to exhaust."""
-    level = [value]
-    for _ in range(levels):
-        lists = [item for item in level if isinstance(item, list)]
-        lists += [list(item.values()) for item in level if isinstance(item, dict)]
-        level = [child for children in lists for child in children]
-    return bool(level)
-
-
-def _is_moment(value: object) -> bool:
-    """Whether it is a JSON number of seconds that a date can hold."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 <= value <= LATEST_MOMENT
-    )
-
-
-def _is_user_id(value: object) -> bool:
-    """Whether it fits into one path segment and one column."""
-    return (
-        isinstance(value, str)
-        and 1 <= len(value) <= USER_ID_CHARS_MAX
-        and "/" not in value
-        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
-    )

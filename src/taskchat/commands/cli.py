@@ -172,9 +172,7 @@ def serve(host: str, port: int, workers: int) -> None:
     configure_logs(settings)
     # If the database is away, it may come up later; until then /readyz says so.
     with contextlib.suppress(DatabaseError):
-        schema = _schema(settings)
-        if schema.problem is not None:
-            _refuse(schema.problem, 1)
+        _check_schema(settings)
         if settings.accounts:
             _check_accounts(settings)
     with _listen(host, port) as sock:
@@ -221,6 +219,13 @@ def _schema(settings: Settings) -> "Schema":
         _refuse(f"the database refuses this login: {reason}; taskchat doctor says more", 1)
 
 
+def _check_schema(settings: Settings) -> None:
+    """Exit if the database's schema is not this code's."""
+    schema = _schema(settings)
+    if schema.problem is not None:
+        _refuse(schema.problem, 1)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Only say whether it is needed: exit 1 when behind.")
 def migrate(check: bool) -> None:
@@ -265,7 +270,7 @@ def token(user_id: str, ttl: int, data_dir: Path) -> None:
             "no signing secret here: set TASKCHAT_JWT_SECRET, or run taskchat dev once; tokens of "
             "an identity provider come from it alone"
         )
-    from taskchat.auth.tokens import issue_token
+    from taskchat.auth.issuing import issue_token
 
     try:
         printed = issue_token(
@@ -303,9 +308,7 @@ def keys(rotate: bool, now: bool) -> None:
             await KeyRing(database, settings).rotate(now=now)
         return await describe(database)
 
-    schema = _schema(settings)
-    if schema.problem is not None:
-        _refuse(schema.problem, 1)
+    _check_schema(settings)
     _check_accounts(settings)
     click.echo("\n".join(asked(settings, work)))
 
@@ -367,9 +370,7 @@ def embed(model: str | None, forget: bool) -> None:
     end_on_signals(BROKEN_OFF)
     # The bar shows how far it is; the log would only get in its way.
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    schema = _schema(settings)
-    if schema.problem is not None:
-        _refuse(schema.problem, 1)
+    _check_schema(settings)
     outcome = asyncio.run(fill(settings, forget=forget))
     click.echo(outcome.text)
     if not outcome.done:

@@ -9,8 +9,8 @@ from typing import Final
 
 import click
 
+from taskchat.auth.issuing import issue_token
 from taskchat.auth.keys import check_keys
-from taskchat.auth.tokens import issue_token
 from taskchat.commands.asking import asked
 from taskchat.commands.place import Place, without_accounts
 from taskchat.postgres.migrations import upgrade

@@ -1,7 +1,7 @@
 """SQL of messages, with the tool calls of their turns. Every statement names the owner."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -31,9 +31,25 @@ _VERSIONS: Final = (
 """The versions of a row's message: the turns that hold one, each with a hash of its wording."""
 
 
+def calls_with(fields: Iterable[str]) -> str:
+    """SQL: the tool calls that a row `m` of messages is shown with, as JSON named `called.calls`.
+
+    They stand with the last message of their turn: the reply, or what got none.
+
+    Args:
+        fields: Columns of `tool_calls`.
+    """
+    pairs = ", ".join(f"'{name}', c.{name}" for name in fields)
+    return (
+        f"LATERAL (SELECT json_agg(json_build_object({pairs}) ORDER BY c.position) AS calls"
+        " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
+        " AND m.position = (SELECT max(last.position) FROM messages AS last"
+        " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called"
+    )
+
+
 def _page(beyond: str, order: str) -> TextClause:
     """A page of messages, in one statement: first which ones, then what belongs to them."""
-    fields = ", ".join(f"'{name}', c.{name}" for name in ToolCallOut.model_fields)
     return text(
         "SELECT m.turn_number, m.position, m.id, m.turn_id, m.role, m.content, m.created_at,"
         " m.interrupted, called.calls, other.versions,"
@@ -46,12 +62,7 @@ def _page(beyond: str, order: str) -> TextClause:
         " AND (CAST(:branch AS text) IS NULL"
         " OR turn_number <@ CAST(CAST(:branch AS text) AS int4multirange))"
         f" ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
-        " LEFT JOIN LATERAL ("
-        f"SELECT json_agg(json_build_object({fields}) ORDER BY c.position) AS calls"
-        " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
-        # With the last message of the turn: the reply, or what got none.
-        " AND m.position = (SELECT max(last.position) FROM messages AS last"
-        " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
+        f" LEFT JOIN {calls_with(ToolCallOut.model_fields)} ON true"
         " LEFT JOIN ratings AS rating ON rating.user_id = :owner AND rating.message_id = m.id"
         f" LEFT JOIN LATERAL ({_VERSIONS}) AS other ON true"
         f" ORDER BY m.turn_number {order}, m.position {order}"

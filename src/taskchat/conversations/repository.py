@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 
 from taskchat.conversations.models import Conversation
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.postgres.tables import table_of
 from taskchat.principal import Principal
 
 _conversations = table_of(Conversation)

@@ -21,10 +21,10 @@ from taskchat.conversations.schemas import (
     ConversationOut,
     ConversationStatus,
     ListedMessage,
-    PlainUUID,
 )
 from taskchat.conversations.service import find_branch, no_conversation
 from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.ids import PlainUUID, path_id
 from taskchat.http.pages import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
@@ -33,7 +33,7 @@ from taskchat.http.pages import (
     encode_cursor,
     foreign_cursor,
 )
-from taskchat.http.requests import AcceptsJson, path_id
+from taskchat.http.requests import AcceptsJson
 from taskchat.http.windows import CurrentWindow
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal

@@ -1,27 +1,14 @@
 """Conversations, messages and tool calls as they look on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskchat.conversations.models import TITLE_CHARS_MAX
+from taskchat.http.ids import PlainUUID
 from taskchat.ratings.schemas import RatingOut
-from taskchat.texts import uuid_of
-
-
-def _plain_uuid(value: object) -> UUID:
-    # pydantic's own parsing is laxer, and its error repeats the offending character.
-    parsed = uuid_of(value) if isinstance(value, str) else None
-    if parsed is None:
-        raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
-    return parsed
-
-
-PlainUUID = Annotated[UUID, BeforeValidator(_plain_uuid)]
-"""An id in its only accepted spelling."""
 
 ConversationStatus = Literal["active", "paused", "ended"]
 Archived = Literal["false", "true", "all"]

@@ -89,6 +89,8 @@ def rest_s(failure: EmbeddingError, failures: int) -> float:
 
 async def forget_others(database: Database, model: str) -> int:
     """Delete the vectors of all other models; returns how many."""
+    async with database.spare_transaction() as connection:
+        await repository.want_no_others(connection, model)
     deleted, some = 0, ROWS_AT_ONCE
     while some == ROWS_AT_ONCE:
         async with database.spare_transaction() as connection:

@@ -75,7 +75,7 @@ _FORGET_OTHERS: Final = text(
     "DELETE FROM message_embeddings WHERE (user_id, message_id, model) IN (SELECT user_id,"
     " message_id, model FROM message_embeddings WHERE model <> :model LIMIT :rows_max)"
 )
-_FORGET_OTHER_MODELS: Final = text("DELETE FROM embedding_models WHERE id <> :model")
+_WANT_NO_OTHERS: Final = text("DELETE FROM embedding_models WHERE id <> :model")
 _NEAR: Final = Function(
     "search_meaning_1",
     *("model", "vector", "conversation", "until", "compared_max", "found_max", "similarity_min"),
@@ -199,9 +199,13 @@ async def count_unmade(connection: Connection, model: str) -> tuple[int, int]:
     return row.waiting, row.unmade - row.waiting
 
 
+async def want_no_others(connection: Connection, model: str) -> None:
+    """Queue messages for no other model any more. A system transaction."""
+    await connection.change(_WANT_NO_OTHERS, {"model": model})
+
+
 async def forget_others(connection: Connection, model: str, *, rows_max: int) -> int:
     """Delete some vectors of all other models; returns how many. A system transaction."""
-    await connection.change(_FORGET_OTHER_MODELS, {"model": model})
     return await connection.change(_FORGET_OTHERS, {"model": model, "rows_max": rows_max})
 
 

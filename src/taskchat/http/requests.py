@@ -5,9 +5,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
-from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -17,13 +16,12 @@ from taskchat.errors import (
     Detail,
     InvalidRequest,
     NotAcceptable,
-    NotFound,
     PayloadTooLarge,
     UnsupportedMediaType,
 )
 from taskchat.moments import new_id
 from taskchat.settings import Settings
-from taskchat.texts import DuplicateName, unique_names, uuid_of
+from taskchat.texts import DuplicateName, unique_names
 
 REQUEST_ID_KEY: Final = "taskchat.request_id"
 """The key of the id in a request's scope."""
@@ -257,25 +255,6 @@ async def require_json_accepted(request: Request) -> None:
 
 
 AcceptsJson = Depends(require_json_accepted)
-
-
-def path_id(name: str, what: str) -> Any:
-    """A dependency: the id of that name in the path, in its only accepted spelling.
-
-    It raises NotFound where nothing can have such an id.
-
-    Args:
-        name: Of the path's parameter.
-        what: It is the id of.
-    """
-
-    async def parsed(id_: Annotated[str, Path(alias=name)]) -> UUID:
-        found = uuid_of(id_)
-        if found is None:
-            raise NotFound(f"No such {what}.")
-        return found
-
-    return Depends(parsed)
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -5,24 +5,17 @@ id is made from where its row came from, so that what is there is found and not 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterable
 from typing import Annotated, Final, TypeVar
-from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from taskchat.conversations import repository as conversations
 from taskchat.errors import (
-    DatabaseError,
     Detail,
     InvalidRequest,
-    ParentGone,
-    PayloadTooLarge,
-    UserGone,
 )
 from taskchat.http.requests import parse
-from taskchat.portability.brought import brought
+from taskchat.portability.bringing import Bringing, Opened
 from taskchat.portability.lines import (
     VERSION,
     ConversationLine,
@@ -32,12 +25,8 @@ from taskchat.portability.lines import (
     TaskLine,
     TurnLine,
 )
-from taskchat.portability.origins import derived_id, task_origin
-from taskchat.portability.patience import patiently
 from taskchat.portability.schemas import Brought, ImportOut, LeftOut
-from taskchat.portability.store import bring
-from taskchat.postgres.database import AnyRow, Connection, Database
-from taskchat.principal import Principal
+from taskchat.portability.splitting import STAYS
 from taskchat.tasks.service import InvalidTask, checked_description, checked_title
 
 T = TypeVar("T")
@@ -59,9 +48,6 @@ NOT_IMPORTED: Final = {
 UNKNOWN_TYPES_MAX: Final = 20
 """Types that are not known, of one file; an export of a later release has a few."""
 
-NUMBER_KEPT_MAX: Final = 1_000_000
-"""The highest number that a task keeps; the counter has to go on from there."""
-
 
 class _AnyLine(BaseModel):
     type: Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -71,72 +57,20 @@ class _AnyVersion(_AnyLine):
     version: Annotated[int, Field(strict=True)]
 
 
-async def lines_in(
-    chunks: AsyncIterable[bytes], *, line_bytes_max: int
-) -> AsyncIterator[tuple[int, bytes]]:
-    """The lines of a body with their numbers, from 1.
-
-    Raises:
-        PayloadTooLarge: one of them is too long.
-    """
-    number, rest = 0, bytearray()
-    async for chunk in chunks:
-        rest += chunk
-        if b"\n" in chunk:
-            *whole, rest = rest.split(b"\n")
-            for line in whole:
-                number += 1
-                _check_length(len(line), number, line_bytes_max)
-                yield number, bytes(line)
-        _check_length(len(rest), number + 1, line_bytes_max)
-    if rest:
-        yield number + 1, bytes(rest)
-
-
-def _check_length(length: int, number: int, line_bytes_max: int) -> None:
-    if length > line_bytes_max:
-        raise PayloadTooLarge(
-            f"A line may have {line_bytes_max} bytes at most, and line {number} has more. {_STAYS}"
-        )
-
-
-_STAYS: Final = "What stood before it is imported; sending it again doubles nothing."
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """The conversation whose turns come.
-
-    Attributes:
-        line: As the file has it.
-        id: Its id here; None if it is the user's own, and stays as it is.
-        own: As `bring_conversation` has it.
-    """
-
-    line: ConversationLine
-    id: UUID | None
-    own: str
-
-
 class Import:
     """One file on its way in.
 
     Args:
-        database: Where it goes.
-        principal: Whose it becomes.
-        active_max: The most conversations of the user that may be active; None means any number.
-            What is active in the file and would be one more is paused.
+        bringing: Stores what its lines say.
     """
 
-    def __init__(self, database: Database, principal: Principal, *, active_max: int | None) -> None:
-        self._active_max = active_max
-        self._database = database
-        self._principal = principal
+    def __init__(self, bringing: Bringing) -> None:
+        self._bringing = bringing
         self._lines = 0
         self._ended = False
         self._left_out: Counter[str] = Counter()
         self._known = {kind: Brought() for kind in (ConversationLine, TurnLine, TaskLine)}
-        self._conversation: _Open | None = None
+        self._conversation: Opened | None = None
         self._last_turn = 0
         self._turns: list[TurnLine] = []
         self._tasks: list[TaskLine] = []
@@ -221,39 +155,9 @@ class Import:
             raise _wrong("has one type too many that this release does not know", "type")
 
     async def _take_conversation(self, line: ConversationLine) -> None:
-        new_id = derived_id(
-            self._principal.user_id, line.created_at, "conversation", str(line.origin)
-        )
-
-        async def take(connection: Connection) -> AnyRow | None:
-            if await bring.has_conversation(connection, self._principal, line.origin):
-                return None
-            row = await bring.bring_conversation(connection, self._principal, new_id, line)
-            if row.added and line.status == "active":
-                await self._pause_beyond(connection, new_id)
-            return row
-
-        found = await self._write(take)
-        self._known[ConversationLine].note(bool(found and found.added), 1)
-        self._conversation = _Open(line, found and new_id, found.own if found else "{}")
+        self._conversation, added = await self._bringing.conversation(line)
+        self._known[ConversationLine].note(added, 1)
         self._last_turn = 0
-
-    async def _pause_beyond(self, connection: Connection, conversation_id: UUID) -> None:
-        """Pause a conversation that has just become one too many active ones."""
-        if self._active_max is None or await conversations.active_fit(
-            connection, self._principal, active_max=self._active_max
-        ):
-            return
-        await conversations.change_conversation(
-            connection,
-            self._principal,
-            conversation_id,
-            title=None,
-            status="paused",
-            archived=None,
-            branch=None,
-            is_activity=False,
-        )
 
     def _take_turn(self, line: TurnLine) -> None:
         if self._conversation is None or self._conversation.line.id != line.conversation_id:
@@ -268,67 +172,12 @@ class Import:
         turns, tasks = self._turns, self._tasks
         self._turns, self._tasks, self._waiting_bytes = [], [], 0
         if turns:
-            added = await self._bring_turns(turns)
+            assert self._conversation is not None  # noqa: S101 - turns follow one
+            added = await self._bringing.turns(self._conversation, turns)
             self._known[TurnLine].note(added, len(turns))
         if tasks:
-            added = await self._write(lambda connection: self._bring_tasks(connection, tasks))
+            added = await self._bringing.tasks(tasks)
             self._known[TaskLine].note(added, len(tasks))
-
-    async def _bring_turns(self, lines: list[TurnLine]) -> int:
-        assert self._conversation is not None  # noqa: S101 - turns follow one
-        of, conversation_id = self._conversation, self._conversation.id
-        if conversation_id is None:
-            return 0
-        turns = [brought(self._principal, of.line.origin, conversation_id, line) for line in lines]
-        return await self._write(
-            lambda connection: bring.bring_turns(
-                connection, self._principal, conversation_id, turns, own=of.own
-            )
-        )
-
-    async def _bring_tasks(self, connection: Connection, tasks: list[TaskLine]) -> int:
-        """Insert the tasks that are not there; a number that was never given here is kept."""
-        user_id = self._principal.user_id
-        last = await bring.lock_task_counter(connection, self._principal)
-        if last is None:
-            raise UserGone(retry_after_s=1)
-        known = {
-            task_origin(user_id, row.id, row.created_at)
-            for row in await bring.own_tasks(
-                connection, self._principal, [task.id for task in tasks]
-            )
-        } | await bring.brought_tasks(connection, self._principal, [task.origin for task in tasks])
-        fresh = []
-        for task in tasks:
-            if task.origin not in known:
-                known.add(task.origin)
-                last = task.id if last < task.id <= NUMBER_KEPT_MAX else last + 1
-                fresh.append((last, task))
-        if fresh:
-            await bring.bring_tasks(connection, self._principal, fresh)
-        return len(fresh)
-
-    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async def once() -> T:
-            async with self._database.transaction(self._principal) as connection:
-                return await work(connection)
-
-        try:
-            return await patiently(once)
-        except UserGone:
-            raise
-        except ParentGone as error:
-            raise ParentGone(
-                "The conversation was deleted while it was imported; send the file again to have "
-                "it whole.",
-                retry_after_s=error.retry_after_s,
-            ) from error
-        except DatabaseError as error:
-            # Not that nothing was stored, as some of them say.
-            raise DatabaseError(
-                "The database did not answer in time; send the file again, which doubles nothing.",
-                retry_after_s=error.retry_after_s,
-            ) from error
 
 
 def _checked(task: TaskLine) -> TaskLine:
@@ -351,7 +200,7 @@ def _located(error: InvalidRequest, number: int) -> InvalidRequest:
     """The same error, which says in which line."""
     sentence = "" if error.message == InvalidRequest.default else f" {error.message}"
     return InvalidRequest(
-        f"Line {number} does not fit the format; see details.{sentence} {_STAYS}",
+        f"Line {number} does not fit the format; see details.{sentence} {STAYS}",
         details=[
             Detail(f"line {number}" + ("" if d.field == "body" else f".{d.field}"), d.problem)
             for d in error.details

@@ -22,7 +22,6 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     model_validator,
@@ -30,9 +29,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import ConversationStatus, ToolCallStatus
+from taskchat.http.ids import PlainUUID
 from taskchat.principal import ChannelName
 from taskchat.ratings.schemas import RatingValue
-from taskchat.texts import is_storable, uuid_of
+from taskchat.texts import is_storable
 from taskchat.turns.schemas import TurnStatus
 from taskchat.usage.schemas import Dollars
 
@@ -61,14 +61,6 @@ def _in_range(value: datetime.datetime) -> datetime.datetime:
     return value.astimezone(datetime.UTC)
 
 
-def _id(value: object) -> object:
-    parsed = uuid_of(value) if isinstance(value, str) else value
-    if not isinstance(parsed, UUID):
-        raise PydanticCustomError("uuid", "must be a UUID such as 0199f3a0-…")
-    return parsed
-
-
-Id = Annotated[UUID, BeforeValidator(_id)]
 Text = Annotated[str, AfterValidator(_storable)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
@@ -109,8 +101,8 @@ class ConversationLine(Part):
     """A conversation; its turns follow."""
 
     type: Literal["conversation"] = "conversation"
-    id: Id
-    origin: Id = Field(description="Its first id, wherever it has been imported since.")
+    id: PlainUUID
+    origin: PlainUUID = Field(description="Its first id, wherever it has been imported since.")
     title: Annotated[Text, Field(max_length=200)] | None
     status: ConversationStatus
     turn_count: Annotated[int, Field(ge=0, le=TURNS_MAX)]
@@ -132,7 +124,7 @@ class ConversationLine(Part):
 class Said(Part):
     """One message."""
 
-    id: Id
+    id: PlainUUID
     content: Text
     created_at: Moment
 
@@ -148,7 +140,7 @@ class Rated(Part):
 class Called(Part):
     """One executed tool call."""
 
-    id: Id
+    id: PlainUUID
     call_id: Annotated[Text, Field(min_length=1, max_length=255)]
     tool_name: Annotated[Text, Field(max_length=128)]
     parameters: dict[str, Any]
@@ -189,8 +181,8 @@ class TurnLine(Part):
     """A turn of the conversation that was named last."""
 
     type: Literal["turn"] = "turn"
-    id: Id
-    conversation_id: Id
+    id: PlainUUID
+    conversation_id: PlainUUID
     number: TurnNumber
     follows: Ranges | None = Field(
         None, description="The turns before it on its branch; null for all before it."
@@ -231,7 +223,7 @@ class TaskLine(Part):
 
     type: Literal["task"] = "task"
     id: Annotated[int, Field(ge=1, le=COUNT_MAX)]
-    origin: Id = Field(description="What it is known by, wherever it is imported.")
+    origin: PlainUUID = Field(description="What it is known by, wherever it is imported.")
     title: Text
     description: Text
     completed: bool

@@ -22,11 +22,13 @@ from taskchat.http.requests import (
     quality,
 )
 from taskchat.moments import utc_now
+from taskchat.portability.bringing import Bringing
 from taskchat.portability.documents import ENDINGS, JSON_LINES, MEDIA_TYPES, Format, writer
 from taskchat.portability.exporting import Pages, conversation, everything
 from taskchat.portability.forgetting import forget
-from taskchat.portability.importing import Import, lines_in
+from taskchat.portability.importing import Import
 from taskchat.portability.schemas import ImportOut
+from taskchat.portability.splitting import lines_in
 from taskchat.principal import is_account
 from taskchat.transports.dependencies import CurrentLive
 
@@ -154,9 +156,8 @@ async def import_lines(
             "Content-Encoding."
         )
     lines = lines_in(body_chunks(request), line_bytes_max=live.settings.import_line_bytes_max)
-    imported = await Import(live.database, principal, active_max=live.settings.active_max).take(
-        lines
-    )
+    bringing = Bringing(live.database, principal, active_max=live.settings.active_max)
+    imported = await Import(bringing).take(lines)
     log.info(
         "import.done",
         lines=imported.lines,

@@ -11,8 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import MetaData, Table, text
-from sqlmodel import SQLModel
+from sqlalchemy import text
 
 from taskchat.errors import DatabaseUnwritable, UserGone
 from taskchat.postgres.connect import Connector, time_limits, timeout_text
@@ -23,7 +22,7 @@ from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Valu
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 
-__all__ = ["AnyRow", "Connection", "Database", "Function", "table_of"]
+__all__ = ["AnyRow", "Connection", "Database", "Function"]
 
 APP_ROLE: Final = "taskchat_app"
 """Role in which a principal's transactions run; row-level security shows it that user's rows."""
@@ -41,18 +40,6 @@ they take one connection at a time and one turn in many. No user's id has a slas
 ACCOUNTS_ROLE: Final = "taskchat_accounts"
 """Role in which somebody is found who has not proved yet who they are. Of accounts and refresh
 tokens it sees the one row that the transaction names, and it keeps the signing keys."""
-
-NAMING_CONVENTION: Final = {
-    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    "ck": "%(table_name)s_%(constraint_name)s_check",
-    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-    "pk": "%(table_name)s_pkey",
-}
-"""Postgres' own naming, so that a constraint has the same name however it was made."""
-
-SQLModel.metadata.naming_convention = NAMING_CONVENTION
-metadata: MetaData = SQLModel.metadata
 
 UNWRITABLE_S: Final = 5.0
 """How long after a refused write the database counts as unwritable. A full disk can't be asked,
@@ -333,8 +320,3 @@ def _local(name: str, value: str) -> str:
     """SQL that sets a setting until the transaction ends; in hex, lest a value be read as SQL."""
     hexadecimal = value.encode().hex()
     return f"set_config('{name}', convert_from(decode('{hexadecimal}', 'hex'), 'UTF8'), true)"
-
-
-def table_of(model: type[SQLModel]) -> Table:
-    """The Core table behind a SQLModel class; statements on the hot path are plain Core."""
-    return cast(Table, model.__table__)  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Response
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import Detail, InvalidRequest, NotFound, ParentGone, UserGone
 from taskchat.http.dependencies import CurrentDatabase, CurrentSettings
-from taskchat.http.requests import AcceptsJson, body_schema, json_body, path_id
+from taskchat.http.ids import path_id
+from taskchat.http.requests import AcceptsJson, body_schema, json_body
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.ratings import repository

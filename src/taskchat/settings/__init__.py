@@ -413,31 +413,23 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _times_are_nested(self) -> Self:
-        """An inner limit must strike before the outer one, or its error is never seen."""
-        for inner, comparison, outer in (
+    def _times_are_in_order(self) -> Self:
+        """An inner limit strikes before the outer one, or its error is never seen."""
+        for smaller, comparison, larger in (
             ("statement_timeout_s", "<=", "pool_timeout_s"),
             ("pool_timeout_s", "<", "tool_timeout_s"),
             ("tool_timeout_s", "<", "model_timeout_s"),
             ("model_timeout_s", "<", "run_timeout_s"),
             ("queue_timeout_s", "<", "run_timeout_s"),
             ("run_timeout_s", "<", "drain_timeout_s"),
+            ("share_expiry_default_h", "<=", "share_expiry_max_h"),
         ):
-            low, high = getattr(self, inner), getattr(self, outer)
+            low, high = getattr(self, smaller), getattr(self, larger)
             if low > high or (comparison == "<" and low == high):
                 raise ValueError(
-                    f"TASKCHAT_{inner.upper()} ({low:g}) must be {comparison} "
-                    f"TASKCHAT_{outer.upper()} ({high:g})"
+                    f"TASKCHAT_{smaller.upper()} ({low:g}) must be {comparison} "
+                    f"TASKCHAT_{larger.upper()} ({high:g})"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _links_expire_in_time(self) -> Self:
-        if self.share_expiry_default_h > self.share_expiry_max_h:
-            raise ValueError(
-                f"TASKCHAT_SHARE_EXPIRY_DEFAULT_H ({self.share_expiry_default_h}) must be <= "
-                f"TASKCHAT_SHARE_EXPIRY_MAX_H ({self.share_expiry_max_h})"
-            )
         return self
 
     @model_validator(mode="after")

@@ -9,14 +9,17 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import TextClause, text
 
+from taskchat.conversations.messages import calls_with
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
 from taskchat.sharing.schemas import SharedMessage, SharedToolCall, ShareOut
 
-_SHOWN: Final = (
+SHOWN: Final = (
     "id, title, (SELECT CAST(coalesce(sum(upper(r) - lower(r)), 0) AS int) FROM unnest(turns) AS r)"
     " AS turns, with_tool_calls, created_at, expires_at"
 )
+"""What is told of a link, as columns."""
+
 _MINE: Final = "user_id = :owner AND conversation_id = :conversation"
 
 _MAKE = text(
@@ -29,11 +32,11 @@ _MAKE = text(
     " AND t.status IN ('queued', 'running', 'awaiting_feedback')), c.last_turn + 1))),"
     " :with_tool_calls, now() + make_interval(hours => :expires_in_h)"
     " FROM conversations AS c WHERE c.user_id = :owner AND c.id = :conversation"
-    f" RETURNING {_SHOWN}"
+    f" RETURNING {SHOWN}"
 )
 _COUNT = text(f"SELECT count(*) FROM shares WHERE {_MINE} AND expires_at > now()")
 _LIST = text(
-    f"SELECT {_SHOWN} FROM shares WHERE {_MINE} AND expires_at > now()"
+    f"SELECT {SHOWN} FROM shares WHERE {_MINE} AND expires_at > now()"
     " AND (CAST(:after AS uuid) IS NULL OR id < :after) ORDER BY id DESC LIMIT :rows_max"
 )
 _REVOKE = text(f"DELETE FROM shares WHERE {_MINE} AND id = :id AND expires_at > now()")
@@ -50,7 +53,6 @@ _OPEN = text(
 
 def _page(beyond: str, order: str) -> TextClause:
     """A page of messages with their tool calls, as far as row-level security shows them."""
-    fields = ", ".join(f"'{name}', c.{name}" for name in SharedToolCall.model_fields)
     columns = "turn_id, turn_number, position, role, content, created_at, interrupted"
     return text(
         "SELECT m.turn_number, m.position, m.role, m.content, m.created_at, m.interrupted,"
@@ -58,12 +60,7 @@ def _page(beyond: str, order: str) -> TextClause:
         f" FROM (SELECT {columns} FROM messages WHERE {_MINE}"
         f" AND (turn_number, position) {beyond} (CAST(:turn AS int), CAST(:position AS int))"
         f" ORDER BY turn_number {order}, position {order} LIMIT :rows_max) AS m"
-        " LEFT JOIN LATERAL ("
-        f"SELECT json_agg(json_build_object({fields}) ORDER BY c.position) AS calls"
-        " FROM tool_calls AS c WHERE c.user_id = :owner AND c.turn_id = m.turn_id"
-        # With the last message of the turn: the reply, or what got none.
-        " AND m.position = (SELECT max(last.position) FROM messages AS last"
-        " WHERE last.user_id = :owner AND last.turn_id = m.turn_id)) AS called ON true"
+        f" LEFT JOIN {calls_with(SharedToolCall.model_fields)} ON true"
         f" ORDER BY m.turn_number {order}, m.position {order}"
     )
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.conversations.routes import ConversationId, Limit
 from taskchat.http.dependencies import given
+from taskchat.http.ids import path_id
 from taskchat.http.pages import (
     LIMIT_DEFAULT,
     Page,
@@ -16,7 +17,7 @@ from taskchat.http.pages import (
     encode_cursor,
     foreign_cursor,
 )
-from taskchat.http.requests import AcceptsJson, body_schema, json_body, path_id
+from taskchat.http.requests import AcceptsJson, body_schema, json_body
 from taskchat.http.windows import CurrentWindow
 from taskchat.sharing.repository import Place
 from taskchat.sharing.schemas import MadeShare, NewShare, SharedConversation, ShareOut

@@ -6,7 +6,8 @@ from typing import Final
 from sqlalchemy import bindparam, func, select, text
 
 from taskchat.errors import UserGone
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.postgres.tables import table_of
 from taskchat.principal import Principal
 from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.models import Task

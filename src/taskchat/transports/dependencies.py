@@ -8,7 +8,7 @@ from fastapi import Depends
 
 from taskchat.auth.dependencies import Authenticator
 from taskchat.http.dependencies import given
-from taskchat.http.requests import path_id
+from taskchat.http.ids import path_id
 from taskchat.limits.buckets import RateLimits
 from taskchat.live.feed import Feed
 from taskchat.postgres.database import Database

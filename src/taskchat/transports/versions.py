@@ -5,7 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from taskchat.http.requests import body_schema, path_id, read_body
+from taskchat.http.ids import path_id
+from taskchat.http.requests import body_schema, read_body
 from taskchat.transports.answering import SPEAKING, CurrentExchange
 from taskchat.turns.schemas import EditRequest, VersionAnswer
 from taskchat.turns.versions import find_original

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from taskchat.conversations.schemas import MessageOut, PlainUUID, ToolCallOut
+from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.http.ids import PlainUUID
 from taskchat.principal import ChannelName
 from taskchat.texts import is_storable, is_visible
 from taskchat.turns.states import Version

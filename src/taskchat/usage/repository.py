@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select, text
 
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.postgres.tables import table_of
 from taskchat.principal import Principal
 from taskchat.usage.models import ModelCall, UsageDay
 

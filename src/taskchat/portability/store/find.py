@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
+from taskchat.sharing.repository import SHOWN
 
 _RANGES: Final = (
     "CASE WHEN {numbers} IS NOT NULL THEN coalesce((SELECT json_agg("
@@ -71,9 +72,8 @@ _USAGE_DAYS = text(
     " ORDER BY day, model LIMIT :rows_max"
 )
 _SHARES = text(
-    "SELECT id, conversation_id, title, (SELECT CAST(coalesce(sum(upper(r) - lower(r)), 0) AS int)"
-    " FROM unnest(turns) AS r) AS turns, with_tool_calls, created_at,"
-    " expires_at FROM shares WHERE user_id = :owner AND id > :after AND expires_at > now()"
+    f"SELECT conversation_id, {SHOWN} FROM shares"
+    " WHERE user_id = :owner AND id > :after AND expires_at > now()"
     " ORDER BY id LIMIT :rows_max"
 )
 _ACCOUNT = text(

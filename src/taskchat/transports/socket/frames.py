@@ -30,7 +30,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from taskchat.conversations.schemas import PlainUUID
+from taskchat.http.ids import PlainUUID
 from taskchat.http.requests import has_unique_keys
 from taskchat.limits.schemas import RateLevelOut
 from taskchat.texts import is_storable

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import TextClause, bindparam, select, text
 
 from taskchat.conversations.models import Message
-from taskchat.postgres.database import AnyRow, Connection, table_of
+from taskchat.postgres.database import AnyRow, Connection
+from taskchat.postgres.tables import table_of
 from taskchat.principal import Principal
 from taskchat.turns.models import UNFINISHED, Turn, one_of
 from taskchat.turns.states import TurnRef, TurnState

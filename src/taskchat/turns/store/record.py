@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, select
 from taskchat.assistant.record import Answer
 from taskchat.conversations.models import Message, ToolCall
 from taskchat.conversations.schemas import ToolCallOut, ToolCallStatus
-from taskchat.postgres.database import AnyRow, Connection, Database, Function, table_of
+from taskchat.postgres.database import AnyRow, Connection, Database, Function
+from taskchat.postgres.tables import table_of
 from taskchat.tasks.effects import TaskEffect
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.models import ModelAnswer, Turn
