@@ -33,6 +33,7 @@ CODES = {
         "turn_not_cancellable",
         "turn_cancelled",
         "feedback_closed",
+        "awaiting_feedback",
         "already_registered",
     },
     413: {"payload_too_large"},

@@ -68,6 +68,14 @@ async def fill(running: RunningApp) -> Person:
                 " FROM conversations"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO feedback_requests (user_id, id, turn_id, conversation_id, kind,"
+                " question, choices, calls, status, expires_at) SELECT user_id,"
+                " gen_random_uuid(), id, conversation_id, 'question', 'Which?', '[]', '[]',"
+                " 'answered', now() FROM turns"
+            )
+        )
         for statement in ACCOUNT:
             await connection.execute(text(statement), {"owner": person.user_id})
         await connection.execute(

@@ -212,6 +212,7 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
         tool_name="add_task",
         arguments={},
         effect=TaskEffect("add", title="x", description=""),
+        given=None,
         answers=[],
         events=[],
         result_seq=3,

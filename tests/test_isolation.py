@@ -38,12 +38,17 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
         json={},
         headers=person.headers,
     )
+    await running.client.post(
+        f"/api/{person.user_id}/tasks", json={"title": "Another"}, headers=person.headers
+    )
+    asked = await person.say(running.client, "Delete tasks 1 and 2")
     return person, {
         "conversation_id": conversation,
         "share_id": share.json()["id"],
         "turn_id": body["turn_id"],
         "message_id": body["messages"][0]["id"],
         "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
+        "feedback_id": asked.json()["feedback"]["id"],
         "session_id": "0199f3a0-0000-7000-8000-000000000000",
     }
 
@@ -59,6 +64,7 @@ def filled(path: str, user_id: str, ids: dict[str, str]) -> str:
 
 BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/chat": {"message": "hello"},
+    "/api/{user_id}/feedback/{feedback_id}/respond": {"answer": "approve"},
     "/api/{user_id}/messages/{message_id}": {"message": "hello"},
     "/api/{user_id}/messages/{message_id}/rating": {"value": "up"},
     "/api/{user_id}/tasks": {"title": "mine"},

@@ -58,6 +58,7 @@ from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.transports import chat, events, versions
 from taskchat.transports import conversations as managing_routes
+from taskchat.transports import feedback as feedback_routes
 from taskchat.transports import turns as turn_routes
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.socket import route as websocket
@@ -108,6 +109,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(chat.router)
     app.include_router(versions.router)
     app.include_router(turn_routes.router)
+    app.include_router(feedback_routes.router)
     app.include_router(conversation_routes.router)
     app.include_router(managing_routes.router)
     app.include_router(rating_routes.router)

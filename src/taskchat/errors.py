@@ -198,6 +198,22 @@ class TooManyShares(ServiceError):
     default = "This conversation has as many links as it may; revoke one first."
 
 
+class FeedbackClosed(ServiceError):
+    """Somebody has answered, or it is too late; `details` says which."""
+
+    status = 409
+    code = "feedback_closed"
+    default = "This has been answered or is over; read it to see what became of it."
+
+
+class AwaitingFeedback(ServiceError):
+    """The agent waits for an answer in the conversation; nothing was stored."""
+
+    status = 409
+    code = "awaiting_feedback"
+    default = "The agent waits for your answer in this conversation; answer it first."
+
+
 class AlreadyRegistered(ServiceError):
     """Somebody has an account with this address of mail."""
 

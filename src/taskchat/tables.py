@@ -7,6 +7,7 @@ from taskchat.accounts.models import Account, AccountSession, RefreshToken, Sign
 from taskchat.auth.models import SigningKey, User
 from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.embeddings.models import EmbeddingModel, MessageEmbedding
+from taskchat.feedback.models import FeedbackRequest
 from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
 from taskchat.postgres.tables import metadata
@@ -24,6 +25,7 @@ __all__ = [
     "ChoreRecord",
     "Conversation",
     "EmbeddingModel",
+    "FeedbackRequest",
     "LiveConnection",
     "Message",
     "MessageEmbedding",

@@ -21,6 +21,7 @@ from taskchat.assistant.models.soundness import UNREADABLE, made_sound, sound_ar
 from taskchat.assistant.record import Answer, RecordedCall, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import RunTimeout
+from taskchat.feedback.decisions import Decisions
 from taskchat.settings import Settings
 
 
@@ -37,6 +38,7 @@ class Record:
         self.thoughts: list[str] = []
         self.broken_off = 0
         self.broken: Exception | None = None
+        self.decisions: Decisions = {}
 
     def asking(self, model: str) -> None:
         self.asked.append(model)

@@ -169,6 +169,21 @@ def test_a_file_is_run_through_the_whole_service(tmp_path: Path) -> None:
     assert "got add_task(title='Buy milk')" in miss["problem"]
 
 
+def test_what_needs_a_yes_is_approved(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    titles = ["Yoga class", "Go to the gym"]
+    calls = [{"tool": "delete_task", "task": title} for title in titles]
+    case = {
+        "id": "two",
+        "intent": "delete",
+        "tasks": [{"title": title} for title in titles],
+        "turns": [{"say": "Delete the yoga task and the gym task", "calls": calls}],
+    }
+    path.write_text(json.dumps(case))
+    done = evaluated(path, "--least", "1")
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_text("{")

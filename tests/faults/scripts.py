@@ -4,6 +4,7 @@ The first step calls add_task twice at once, the second list_tasks, the third is
 in brackets is in every title, call id and reply that comes of the message.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from typing import Any
 Item = dict[str, Any]
 
 MESSAGE = re.compile(r"\[([\w.\-]+)\] ?([\w: ]*)")
-"""An id, and steps: `add:N`, `list`, `complete`; `think` puts reasoning before every call."""
+"""An id, and steps: `add:N`, `delete:N` of those, `list`, `complete`; `think` puts reasoning before
+every call."""
 
 CALL_ID = re.compile(r"call_([\w.\-]+)_s(\d+)_(\d+)_([0-9a-f]+)")
 """The message, the step, the place in the step, and a mark of the answer that decided on it."""
@@ -42,7 +44,7 @@ class Script:
     @property
     def calls(self) -> int:
         """How many tool calls it makes in all."""
-        return sum(int(step[4:]) if step.startswith("add:") else 1 for step in self.steps)
+        return sum(int(step.partition(":")[2] or 1) for step in self.steps)
 
 
 def title(message_id: str, place: int) -> str:
@@ -104,8 +106,11 @@ def next_calls(script: Script, items: Sequence[Item], mark: str) -> list[Item]:
             ("add_task", {"title": title(script.id, added + place)})
             for place in range(1, int(verb[4:]) + 1)
         ]
+    elif verb.startswith("delete:"):
+        tasks = _tasks(now)[: int(verb[7:])]
+        wanted = [("delete_task", {"task_id": task}) for task in tasks]
     elif verb == "complete":
-        wanted = [("complete_task", {"task_id": _first_task(now)})]
+        wanted = [("complete_task", {"task_id": next(iter(_tasks(now)), 1)})]
     else:
         wanted = [("list_tasks", {})]
     return [
@@ -121,14 +126,14 @@ def next_calls(script: Script, items: Sequence[Item], mark: str) -> list[Item]:
     ]
 
 
-def _first_task(items: Sequence[Item]) -> int:
+def _tasks(items: Sequence[Item]) -> list[int]:
+    """The tasks that were added, as their calls were answered."""
+    found = []
     for item in items:
         if item.get("type") == "function_call_output":
-            try:
-                return int(json.loads(item["output"])["task_id"])
-            except (ValueError, KeyError, TypeError):
-                continue
-    return 1
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found.append(int(json.loads(item["output"])["task_id"]))
+    return found
 
 
 def reply_to(script: Script, items: Sequence[Item]) -> str:

@@ -35,7 +35,9 @@ async def running_turn(running: RunningApp, superuser: AsyncEngine) -> Claim:
     turn = TurnRef(person.principal, _uuid(body["turn_id"]), _uuid(body["conversation_id"]), 1)
     async with superuser.begin() as connection:
         for statement in (
-            "UPDATE turns SET status = 'running', finished_at = NULL WHERE user_id = :o",
+            # Nobody's, so that no app of another test takes it up.
+            "UPDATE turns SET status = 'running', owner = NULL, finished_at = NULL"
+            " WHERE user_id = :o",
             "DELETE FROM turn_events WHERE user_id = :o",
         ):
             await connection.execute(text(statement), {"o": person.user_id})

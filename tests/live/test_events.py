@@ -112,7 +112,7 @@ async def test_a_failed_turn_ends_with_the_error_that_was_answered(
 def test_the_schema_tells_every_type_apart() -> None:
     schema = EVENT.json_schema()
     types = set(schema["discriminator"]["mapping"])
-    assert len(types) == len(schema["oneOf"]) == 14
+    assert len(types) == len(schema["oneOf"]) == 15
     assert types > TERMINAL
     for definition in schema["$defs"].values():
         if "seq" in definition.get("properties", {}):
@@ -165,9 +165,17 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "reasoning": {"delta": "hm"},
     "feedback_request": {
         "feedback_id": new_id(),
+        "expires_at": datetime(2026, 11, 27, tzinfo=UTC),
         "kind": "approval",
         "question": "Sure?",
-        "expires_at": datetime(2026, 11, 27, tzinfo=UTC),
+        "choices": [],
+        "calls": [{"tool_call_id": new_id(), "tool_name": "a", "arguments": {}, "subject": None}],
+    },
+    "feedback_response": {
+        "feedback_id": new_id(),
+        "status": "approved",
+        "answer": "approve",
+        "comment": None,
     },
     "assistant": {"message_id": new_id(), "content": "Hi"},
     "error": {"error_code": "model_error", "error": "No.", "request_id": "r", "details": []},

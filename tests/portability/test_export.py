@@ -258,13 +258,17 @@ async def test_failed_cancelled_and_unfinished_turns_are_exported_as_they_are(
         assert day["type"] == "usage_day"
         async with superuser.begin() as connection:
             await connection.execute(
-                text("UPDATE turns SET status = 'queued', result = NULL WHERE user_id = :owner"),
+                # Of all unfinished ones it is the one that no app of another test takes up.
+                text(
+                    "UPDATE turns SET status = 'awaiting_feedback', result = NULL"
+                    " WHERE user_id = :owner"
+                ),
                 {"owner": person.user_id},
             )
         turn = (await exported(running.client, person))[2]
-        assert (turn["status"], turn["error"]) == ("queued", None)
+        assert (turn["status"], turn["error"]) == ("awaiting_feedback", None)
         shown = await document(running.client, person, format="markdown")
-        assert "This turn is queued" in shown.text
+        assert "This turn is awaiting feedback" in shown.text
 
 
 async def test_an_export_is_read_page_by_page_without_a_gap(

@@ -9,6 +9,8 @@ import yaml
 from agents import ModelSettings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from taskchat.assistant.approvals import ApprovalRule
+from taskchat.assistant.asking_user import ASK_USER
 from taskchat.refusals import BadConfiguration
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
@@ -37,7 +39,7 @@ class ToolPermissions(_Section):
     @field_validator("allowed")
     @classmethod
     def _exist(cls, value: list[str]) -> list[str]:
-        if unknown := set(value) - TOOL_NAMES:
+        if unknown := set(value) - TOOL_NAMES - {ASK_USER.name}:
             raise ValueError(f"there is no tool {', '.join(sorted(unknown))}")
         return value
 
@@ -126,6 +128,7 @@ class AgentConfig(_Section):
     name: str = Field(min_length=1)
     instructions: str = Field(min_length=1)
     tools: ToolPermissions
+    approvals: tuple[ApprovalRule, ...]
     model: ModelConfig
     history: HistoryLimits
     title: TitleConfig

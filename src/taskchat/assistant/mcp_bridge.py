@@ -5,7 +5,6 @@ bound around the run, so that concurrent runs share the bridge and never each ot
 """
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final, cast
 
@@ -20,11 +19,13 @@ from mcp.types import (
     GetPromptResult,
     ListPromptsResult,
     RequestParamsMeta,
+    TextContent,
     Tool,
 )
 
-from taskchat.assistant.record import run_record
-from taskchat.conversations.history import InputItem
+from taskchat.assistant.asking_user import ASK_USER, problem_with
+from taskchat.assistant.record import RecordedCall, RunRecord, run_record
+from taskchat.conversations.history import InputItem, call_output
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as, no_such_tool
 from taskchat.time_limits import time_limit
@@ -104,15 +105,15 @@ class TaskServerBridge(AgentsMCPServer):
 
         Raises:
             DatabaseError: the call could not be made at all.
+            AwaitsUser: the user has to be asked first.
         """
         record = run_record()
         try:
+            _check_sound(record)
             call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
             with calling_as(call):
                 async with time_limit(self._tool_timeout_s):
-                    result = await self._client.call_tool(
-                        tool_name, arguments, meta=cast(RequestParamsMeta, meta)
-                    )
+                    result = await self._result_of(call, tool_name, meta)
                     if record.broken is None and not call.recorded:
                         await call.record_refusal(_text(result))
         except TimeoutError as error:
@@ -121,9 +122,26 @@ class TaskServerBridge(AgentsMCPServer):
         except Exception as error:
             record.broken = record.broken or error
             raise
-        if record.broken is not None:
-            raise record.broken
+        _check_sound(record)
         return result
+
+    async def _result_of(
+        self, call: RecordedCall, tool_name: str, meta: dict[str, Any] | None
+    ) -> CallToolResult:
+        """What a call comes to: what the task server says, or what its user said in its place."""
+        decision = call.decision
+        refusal = decision.refusal if decision else None
+        if tool_name == ASK_USER.name:
+            refusal = refusal or problem_with(call.arguments)
+        if refusal is not None:
+            return CallToolResult(content=[TextContent(text=refusal)], is_error=True)
+        if decision is not None and decision.answer == "answer":
+            answer = {"answer": decision.text}
+            await call.record_result(answer)
+            return CallToolResult(content=[], structured_content=answer)
+        return await self._client.call_tool(
+            tool_name, dict(call.arguments), meta=cast(RequestParamsMeta, meta)
+        )
 
     async def execute(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> InputItem:
         """Run a call that a model decided on before its process died, under its old id.
@@ -133,13 +151,23 @@ class TaskServerBridge(AgentsMCPServer):
 
         Raises:
             DatabaseError: the call could not be made at all.
+            AwaitsUser: the user has to be asked first.
         """
         if tool_name not in self._tools:
             # As in a run, a call that names no tool is reported to the model and not recorded.
             output = no_such_tool(tool_name)
             return {"type": "function_call_output", "call_id": call_id, "output": output}
         result = await self.call_tool(tool_name, arguments, {CALL_ID: call_id})
-        output = _text(result) if result.is_error else json.dumps(result.structured_content)
+        decision = run_record().decisions.get(call_id)
+        output = (
+            _text(result)
+            if result.is_error
+            else call_output(
+                result.structured_content or {},
+                "completed",
+                note=decision.note if decision else None,
+            )
+        )
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
     async def list_prompts(self) -> ListPromptsResult:
@@ -155,6 +183,12 @@ class TaskServerBridge(AgentsMCPServer):
             KeyError: always.
         """
         raise KeyError(name)
+
+
+def _check_sound(record: RunRecord) -> None:
+    """Raise what makes going on pointless."""
+    if record.broken is not None:
+        raise record.broken
 
 
 def _text(result: CallToolResult) -> str:
@@ -173,4 +207,5 @@ async def task_server_bridge(
     """
     async with Client(server) as client:
         offered = {tool.name: tool for tool in (await client.list_tools()).tools}
+        offered[ASK_USER.name] = ASK_USER
         yield TaskServerBridge(client, offered, tool_timeout_s=tool_timeout_s)

@@ -1,12 +1,14 @@
 """What a run needs from whoever keeps its record: the agent's side of the turn's ledger."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from taskchat.assistant.approvals import Called
 from taskchat.conversations.history import InputItem
+from taskchat.feedback.decisions import Decision, Decisions
 from taskchat.tasks.tools import ToolCaller
 
 
@@ -31,8 +33,43 @@ class Answer:
     duration_ms: int = 0
 
 
+class AwaitsUser(Exception):
+    """The run can't go on before its user has said something: it ends here, and begins anew then.
+
+    Attributes:
+        kind: What they are asked for.
+        question: The question, if the model has put it.
+        choices: Answers that the model suggests.
+        calls: The calls that wait, as the model made them: id, tool, arguments.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["approval", "question"],
+        calls: Sequence[Called],
+        *,
+        question: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> None:
+        self.kind = kind
+        self.calls = calls
+        self.question = question
+        self.choices = choices
+        super().__init__(kind)
+
+
 class RecordedCall(ToolCaller, Protocol):
     """One tool call on its way through the task server."""
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the tool is given: what the model wrote, or what its user made of it."""
+        ...
+
+    @property
+    def decision(self) -> Decision | None:
+        """What its user has decided on it; None if they were not asked."""
+        ...
 
     @property
     def recorded(self) -> bool:
@@ -40,7 +77,11 @@ class RecordedCall(ToolCaller, Protocol):
         ...
 
     async def record_refusal(self, text: str) -> None:
-        """Record a call that the server refused before any tool ran."""
+        """Record a call that was refused before any tool ran."""
+        ...
+
+    async def record_result(self, result: dict[str, Any]) -> None:
+        """Record a call that no tool had to run for."""
         ...
 
 
@@ -91,6 +132,9 @@ class ModelRecord(Protocol):
 class RunRecord(ModelRecord, Protocol):
     """The record of one run: a turn's, in which tools are called."""
 
+    decisions: Decisions
+    """What the turn's user has decided on calls of it."""
+
     broken: Exception | None
     """Errors that make going on pointless: the database is away, or the turn has another owner."""
 
@@ -99,6 +143,7 @@ class RunRecord(ModelRecord, Protocol):
 
         Raises:
             ModelError: the turn has made as many tool calls as it may.
+            AwaitsUser: its user has to be asked first.
         """
         ...
 

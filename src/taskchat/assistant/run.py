@@ -18,6 +18,7 @@ from agents.exceptions import AgentsException, MaxTurnsExceeded
 from agents.run_config import ToolErrorFormatterArgs, ToolExecutionConfig
 from agents.tool_context import ToolContext
 
+from taskchat.assistant.approvals import ApprovalRule
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
 from taskchat.assistant.models.asking import NamedModel
@@ -158,6 +159,11 @@ class Assistant:
         )
 
     @property
+    def approvals(self) -> Sequence[ApprovalRule]:
+        """Which calls need the user's yes."""
+        return self._configured.config.approvals
+
+    @property
     def needs(self) -> Needs:
         """What a run needs besides its own message."""
         limits, config = self._settings, self._configured.config
@@ -195,6 +201,7 @@ class Assistant:
             ModelError: no model answered, or the run took too many calls.
             RunTimeout: a model attempt, or the run, took too long.
             DatabaseError: a tool could not reach the database.
+            AwaitsUser: the user has to be asked first.
         """
         with recorded_in(record):
             try:

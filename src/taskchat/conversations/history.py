@@ -34,19 +34,27 @@ def user_item(content: str) -> InputItem:
     return {"role": "user", "content": content}
 
 
-def call_output(result: dict[str, Any], status: str) -> str:
-    """The output of a call, as the model saw it or would have seen it."""
+def call_output(result: dict[str, Any], status: str, *, note: str | None = None) -> str:
+    """The output of a call, as the model saw it or would have seen it.
+
+    Args:
+        result: What the tool answered.
+        status: Of the call.
+        note: What the model is told besides.
+    """
     if status == "completed":
-        return json.dumps(result)
+        return json.dumps({**result, "note": note} if note else result)
     return str(result.get("error", "The call did not finish."))
 
 
-def output_item(call_id: str, result: dict[str, Any], status: str) -> InputItem:
+def output_item(
+    call_id: str, result: dict[str, Any], status: str, *, note: str | None = None
+) -> InputItem:
     """The other half of a call's pair."""
     return {
         "type": "function_call_output",
         "call_id": call_id,
-        "output": call_output(result, status),
+        "output": call_output(result, status, note=note),
     }
 
 

@@ -1,7 +1,6 @@
 """Reading conversations and what was said in them."""
 
 from dataclasses import astuple
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -29,9 +28,9 @@ from taskchat.http.pages import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
     Page,
-    decode_cursor,
+    decode_moment,
     encode_cursor,
-    foreign_cursor,
+    encode_moment,
 )
 from taskchat.http.requests import AcceptsJson
 from taskchat.http.windows import CurrentWindow
@@ -63,7 +62,7 @@ async def list_conversations(
     """The user's conversations, the one with the newest activity first."""
     place = None
     if after is not None:
-        place = _conversation_place(after)
+        place = decode_moment(after, field="after")
     async with database.transaction(principal) as connection:
         found = list(
             await repository.list_conversations(
@@ -78,16 +77,8 @@ async def list_conversations(
     has_more, found = len(found) > limit, found[:limit]
     cursor = None
     if has_more:
-        cursor = encode_cursor(found[-1].updated_at.isoformat(), str(found[-1].id))
+        cursor = encode_moment(found[-1].updated_at, found[-1].id)
     return Page(data=found, has_more=has_more, next_cursor=cursor)
-
-
-def _conversation_place(cursor: str) -> tuple[datetime, UUID]:
-    moment, id_ = decode_cursor(cursor, str, str, field="after")
-    try:
-        return datetime.fromisoformat(str(moment)).astimezone(UTC), UUID(str(id_))
-    except (ValueError, OverflowError):
-        raise foreign_cursor("after") from None
 
 
 @router.get("/{conversation_id}")

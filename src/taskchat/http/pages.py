@@ -4,7 +4,9 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -56,6 +58,24 @@ def decode_cursor(cursor: str, *types: type[str] | type[int], field: str) -> Seq
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise foreign_cursor(field) from error
     return key
+
+
+def encode_moment(moment: datetime, id_: UUID) -> str:
+    """The cursor after a row that is sorted by a moment, and by its id if several share it."""
+    return encode_cursor(moment.isoformat(), str(id_))
+
+
+def decode_moment(cursor: str, *, field: str) -> tuple[datetime, UUID]:
+    """The moment and the id in such a cursor.
+
+    Raises:
+        InvalidRequest: no list ever returned this cursor.
+    """
+    moment, id_ = decode_cursor(cursor, str, str, field=field)
+    try:
+        return datetime.fromisoformat(str(moment)).astimezone(UTC), UUID(str(id_))
+    except (ValueError, OverflowError):
+        raise foreign_cursor(field) from None
 
 
 def foreign_cursor(field: str) -> InvalidRequest:

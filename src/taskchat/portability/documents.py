@@ -156,7 +156,7 @@ def _told(turn: TurnLine) -> list[str]:
         parts.append("\n" + _quote(turn.rating.comment) if turn.rating.comment else "")
     if turn.status != "completed":
         why = f": {_plain(turn.error.error)}" if turn.error else ""
-        parts.append(f"\nThis turn is {turn.status}{why}\n")
+        parts.append(f"\nThis turn is {turn.status.replace('_', ' ')}{why}\n")
     return parts
 
 

@@ -197,6 +197,13 @@ class Settings(BaseSettings):
     """Characters of one message, after trimming."""
     rating_comment_chars_max: int = Field(2000, ge=1, le=100_000)
     """Characters of the comment of one rating, after trimming."""
+    feedback_chars_max: int = Field(2000, ge=1, le=100_000)
+    """Characters of what is answered to the agent, and of a comment on it, after trimming."""
+    feedback_expires_s: int = Field(172_800, ge=1, le=31_536_000)
+    """How long what the agent asks may be answered: two days, so that a weekend does not end it."""
+    feedback_new_message: Literal["withdraw", "queue", "refuse"] = "withdraw"
+    """What a message does while the agent waits for an answer in its conversation: withdraw what it
+    asks, because people often just write on; wait for the answer; or be refused."""
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one request body; 5,000 emoji fit three times over."""
     import_bytes_max: int = Field(104_857_600, ge=1024, le=10_737_418_240)

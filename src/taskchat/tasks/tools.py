@@ -149,6 +149,14 @@ def _integer(given: object) -> object:
     return given
 
 
+def task_number(given: object) -> int | None:
+    """The number of a task in an argument of a call; None if it can't be one."""
+    number = _integer(given)
+    if isinstance(number, bool) or not isinstance(number, int):
+        return None
+    return number if 1 <= number <= service.TASK_ID_MAX else None
+
+
 TaskId = Annotated[
     int,
     Field(strict=True, ge=1, le=service.TASK_ID_MAX, description="The task's number."),
@@ -289,15 +297,36 @@ class TaskServer(MCPServer[Any]):
             raise ToolError(_sentence(error, name)) from error.__cause__
 
 
+_READ: Final = {function.__name__: _tool(function, hints) for function, hints in TOOLS}
+
+
+def problem_with_arguments(name: str, arguments: dict[str, Any]) -> str | None:
+    """What is wrong with the arguments of a call, without their values; None if they fit."""
+    reads = _READ[name].fn_metadata.arg_model
+    if unknown := arguments.keys() - reads.model_fields.keys():
+        return f"{', '.join(sorted(unknown))}: no argument of {name}"
+    try:
+        reads.model_validate(arguments)
+    except ValidationError as error:
+        return problems_in(error)
+    return None
+
+
+def problems_in(error: ValidationError) -> str:
+    """What is wrong with arguments, without their values."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+
+
 def _sentence(error: ToolError, name: str) -> str:
     """The failure without the SDK's wording around it, and without the refused values."""
     cause = error.__cause__
     if isinstance(cause, ValidationError):
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-            for problem in cause.errors(include_input=False, include_url=False)
+        return (
+            f"The arguments of {name} do not fit: {problems_in(cause)}. Call it again, corrected."
         )
-        return f"The arguments of {name} do not fit: {problems}. Call it again, corrected."
     if isinstance(cause, ToolError):
         return str(cause)
     return no_such_tool(name)

@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from taskchat.assistant.circumstances import Circumstances
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import (
+    AwaitingFeedback,
     ConversationBusy,
     ConversationEnded,
     Detail,
@@ -21,6 +22,8 @@ from taskchat.errors import (
     TooManyActive,
     TooManyVersions,
 )
+from taskchat.feedback import repository as feedback
+from taskchat.feedback.schemas import feedback_out
 from taskchat.http.headers import REPLAYED_HEADER
 from taskchat.http.requests import RequestId, accept_of, require_json_accepted
 from taskchat.limits.buckets import headers_of, tightest
@@ -31,7 +34,8 @@ from taskchat.transports.intake import new_message
 from taskchat.transports.sse import prefers_stream, stream
 from taskchat.turns.begin import NewMessage
 from taskchat.turns.outcome import answer_of
-from taskchat.turns.schemas import MessageScope
+from taskchat.turns.schemas import AwaitingAnswer, MessageScope
+from taskchat.turns.states import TurnRef
 from taskchat.turns.turn import AcceptedTurn, accept_turn, ended_turn
 
 UNSPENT: Final = (
@@ -41,6 +45,7 @@ UNSPENT: Final = (
     TooManyActive,
     TooManyVersions,
     IdempotencyMismatch,
+    AwaitingFeedback,
 )
 """Refusals that spend nothing of the rate limits, and tell what is left of them."""
 
@@ -156,12 +161,14 @@ class Exchange:
                 self.live,
                 accepted.turn,
                 after=0,
-                is_over=accepted.state is not None,
+                is_over=accepted.state is not None and accepted.state.is_over,
                 request_id=self.request_id,
                 headers=headers,
             )
         try:
             ended = await ended_turn(accepted, self.live.turns)
+            if ended.status == "awaiting_feedback":
+                return await self._awaiting(ended.turn, headers)
             answer = await answer_of(self.live.database, ended, self.scope)
         except ServiceError as error:
             # The message is stored: whatever else is wrong, its sender can ask for it later.
@@ -170,6 +177,19 @@ class Exchange:
             error.headers, error.replayed = headers, accepted.replayed
             raise
         return Response(answer, headers=headers, media_type="application/json")
+
+    async def _awaiting(self, turn: TurnRef, headers: dict[str, str]) -> Response:
+        """What the turn asks, which its sender may have answered on another way by now."""
+        async with self.live.database.transaction(self.principal) as connection:
+            asked = await feedback.of_turn(connection, self.principal, turn.id)
+        body = AwaitingAnswer(
+            conversation_id=turn.conversation_id,
+            turn_id=turn.id,
+            feedback=feedback_out(asked[-1]),
+        )
+        return Response(
+            body.model_dump_json(), status_code=202, headers=headers, media_type="application/json"
+        )
 
     async def _taken(self, message: NewMessage) -> tuple[AcceptedTurn, dict[str, str]]:
         """The turn that a message becomes, and what its answer's headers say of rate limits."""

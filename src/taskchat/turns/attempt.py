@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from taskchat.assistant.record import Answer
+from taskchat.assistant.record import Answer, AwaitsUser
 from taskchat.errors import DatabaseError, InternalError, ModelError, ServiceError
 from taskchat.limits.buckets import limiter_failed
 from taskchat.postgres.faults import FAULTS
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
+from taskchat.turns.asking import ask_user
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventWriter
 from taskchat.turns.jobs import Job
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 
 
 async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: str) -> TurnState:
-    """Run the agent and settle: one attempt at a turn.
+    """Run the agent and settle, or ask the user: one attempt at a turn.
 
     Raises:
         TurnLost: another process owns the turn now, or it was cancelled.
@@ -62,6 +63,8 @@ async def _run(
         events,
         answers_kept=start.answers,
         calls=start.calls,
+        approvals=deps.assistant.approvals,
+        decisions=start.decisions,
         manner=start.circumstances.manner,
         tool_calls_max=deps.settings.tool_calls_max,
     )
@@ -69,6 +72,11 @@ async def _run(
         reply = await _reply(start, ledger, deps)
     except (TurnLost, DatabaseError):
         raise
+    except AwaitsUser as asked:
+        job.settling = True
+        ended = await ask_user(ledger, asked, deps=deps)
+        _note_end(ended, ledger, began)
+        return ended
     except ServiceError as error:
         ended = await _settle_failed(job, ledger, error, deps, request_id)
     except Exception:
@@ -90,15 +98,19 @@ async def _run(
     if deps.settings.conversation_titles and job.turn.number == 1 and ended.status == "completed":
         deps.jobs.run_errand(_afterwards(entitle, job.turn, deps))
     deps.wakeups.wake(job.turn.conversation_id, job.turn.number, job.turn.number + 1)
+    _note_end(ended, ledger, began)
+    return ended
+
+
+def _note_end(ended: TurnState, ledger: TurnLedger, began: float) -> None:
     log.info(
         f"turn.{ended.status}",
-        turn_id=str(job.turn.id),
-        attempt=start.held.attempt,
+        turn_id=str(ended.turn.id),
+        attempt=ledger.held.attempt,
         model_calls=len(ledger.answers),
         tool_calls=len(ledger.calls),
         duration_ms=round((time.monotonic() - began) * 1000),
     )
-    return ended
 
 
 async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:

@@ -15,7 +15,6 @@ from taskchat.turns.attempt import run_turn
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.jobs import Job
 from taskchat.turns.ledger import TurnLost
-from taskchat.turns.models import UNFINISHED
 from taskchat.turns.resume import StartedTurn, claim_turn, read_adopted, turn_deleted
 from taskchat.turns.states import Claim, TurnState
 from taskchat.turns.wakeups import pause
@@ -35,6 +34,9 @@ async def see_through(
     adopted: Claim | None = None,
 ) -> TurnState:
     """See the turn through: run it once its time has come, wait while another process does.
+
+    Returns:
+        How it ended; or that it waits for its user, and for nobody here.
 
     Raises:
         DatabaseError: while it ran here; it is given back, and a sweeper takes it up.
@@ -81,7 +83,7 @@ async def see_through(
                 continue
             if found is None:
                 raise turn_deleted()
-            if found.status not in UNFINISHED:
+            if not found.is_under_way:
                 return found
             if found.status == "running":
                 job.running.set()

@@ -21,7 +21,8 @@ and goes on with those of its type:
     stream_chunk      delta: more of what it says
     stream_end        dropped: the text is complete; or, if dropped is true, forget this text
     reasoning         delta: more of what the model thinks aloud; no part of the reply
-    feedback_request  feedback_id, kind, question, expires_at: the user is asked
+    feedback_request  feedback_id, expires_at, kind, question, choices, calls: the user is asked
+    feedback_response feedback_id, status, answer, comment: answered, or over without an answer
     assistant         message_id, content: the whole reply
     turn_completed    result: the JSON answer with ?messages=turn          (the last event, or)
     error             error_code, error, request_id, details: how it ended (the last event)
@@ -38,6 +39,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_json
 
+from taskchat.feedback.schemas import FeedbackKind, FeedbackStatus
 from taskchat.principal import ChannelName
 from taskchat.turns.schemas import ChatAnswer, ErrorBody, VersionAnswer
 from taskchat.turns.states import TurnRef
@@ -144,14 +146,35 @@ class Reasoning(EventBase):
     delta: str
 
 
+class WaitingCall(BaseModel):
+    """A call that waits for its user."""
+
+    tool_call_id: UUID
+    tool_name: str
+    arguments: dict[str, Any]
+    subject: str | None
+
+
 class FeedbackRequest(EventBase):
     """The user is asked for an approval, or a question."""
 
     type: Literal["feedback_request"] = "feedback_request"
     feedback_id: UUID
-    kind: Literal["approval", "question"]
-    question: str
     expires_at: datetime
+    kind: FeedbackKind
+    question: str
+    choices: list[str]
+    calls: list[WaitingCall]
+
+
+class FeedbackResponse(EventBase):
+    """The user has answered, or their answer is no longer waited for."""
+
+    type: Literal["feedback_response"] = "feedback_response"
+    feedback_id: UUID
+    status: FeedbackStatus
+    answer: str | None
+    comment: str | None
 
 
 class AssistantReply(EventBase):
@@ -191,6 +214,7 @@ Event = Annotated[
     | StreamEnd
     | Reasoning
     | FeedbackRequest
+    | FeedbackResponse
     | AssistantReply
     | TurnCompleted
     | TurnFailed,

@@ -1,4 +1,4 @@
-"""Takes up turns whose owners are lost, and stops runs that lost their turns."""
+"""Takes up turns whose owners are lost or that have waited long enough, and stops lost runs."""
 
 import asyncio
 
@@ -8,6 +8,7 @@ from taskchat.periodic import every
 from taskchat.turns import store
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.drive import adopt_turn
+from taskchat.turns.feedback import sweep_feedback
 
 log = structlog.get_logger()
 
@@ -24,8 +25,12 @@ def lease_jobs(deps: TurnDeps) -> list[asyncio.Task[None]]:
     async def sweep() -> None:
         await sweep_lost_turns(deps)
 
+    async def sweep_asked() -> None:
+        await sweep_feedback(deps)
+
     return [
         asyncio.create_task(every(deps.lease.seconds / 3, look_after), name="lease: look after"),
+        asyncio.create_task(every(deps.lease.seconds / 3, sweep_asked), name="feedback: sweep"),
         asyncio.create_task(every(deps.lease.beat_s, sweep), name="lease: sweep"),
     ]
 

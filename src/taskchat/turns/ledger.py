@@ -5,15 +5,20 @@ turn to another one writes nothing more into it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
-from taskchat.assistant.record import Answer
+from taskchat.assistant.approvals import ApprovalRule, Called, needing_approval
+from taskchat.assistant.asking_user import ASK_USER, problem_with
+from taskchat.assistant.models.soundness import calls_in
+from taskchat.assistant.record import Answer, AwaitsUser
 from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut
 from taskchat.errors import ModelError
+from taskchat.feedback.decisions import Decisions
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 from taskchat.tasks.effects import TaskEffect
@@ -43,6 +48,8 @@ class TurnLedger:
         answers_kept: Answers on record from earlier attempts, with what they cost.
         events: The writer of its events.
         calls: Executed calls from earlier attempts, by the model's ids.
+        approvals: Which calls need the user's yes.
+        decisions: What they have decided so far.
         manner: How the offline model should behave, if the request says so.
         tool_calls_max: The most tool calls of one turn.
     """
@@ -55,6 +62,8 @@ class TurnLedger:
         *,
         answers_kept: Sequence[Answer] = (),
         calls: Sequence[tuple[str, ToolCallOut]] = (),
+        approvals: Sequence[ApprovalRule] = (),
+        decisions: Decisions = MappingProxyType({}),
         manner: str | None = None,
         tool_calls_max: int,
     ) -> None:
@@ -65,9 +74,11 @@ class TurnLedger:
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
         self.manner = manner
+        self.decisions = decisions
         self.asked: str | None = self.answers[-1].model if self.answers else None
         self._database = database
         self._kept = len(self.answers)
+        self._approvals = approvals
         self._tool_calls_max = tool_calls_max
 
     @property
@@ -111,18 +122,51 @@ class TurnLedger:
 
         Raises:
             ModelError: the turn has made as many as it may.
+            AwaitsUser: its user has to be asked first.
         """
         if call_id not in self.calls and len(self.calls) >= self._tool_calls_max:
             raise ModelError(
                 f"The language model wanted more than {self._tool_calls_max} tool calls for one "
                 "message. What was done is kept; ask for the rest in another message."
             )
+        if call_id not in self.calls and call_id not in self.decisions:
+            self._check_unasked((call_id, tool_name, arguments))
         call = LedgerCall(self, call_id, tool_name, arguments)
         if not call.recorded:
             self.events.tell(
-                ToolCallEvent, tool_call_id=call.id, tool_name=tool_name, arguments=arguments
+                ToolCallEvent, tool_call_id=call.id, tool_name=tool_name, arguments=call.arguments
             )
         return call
+
+    def _check_unasked(self, call: Called) -> None:
+        """Check that a call may be made without asking.
+
+        Raises:
+            AwaitsUser: it may not.
+        """
+        call_id, tool_name, arguments = call
+        if tool_name == ASK_USER.name:
+            if problem_with(arguments) is None:
+                raise AwaitsUser(
+                    "question",
+                    [call],
+                    question=arguments["question"],
+                    choices=arguments.get("choices", ()),
+                )
+            return
+        made = [
+            (id_, done.tool_name, done.parameters)
+            for id_, done in self.calls.items()
+            if done.status == "completed"
+        ]
+        waiting = [
+            one
+            for one in calls_in(self.answers[-1].items if self.answers else ())
+            if one[0] not in self.calls and one[0] not in self.decisions
+        ]
+        asked = needing_approval(self._approvals, made, waiting)
+        if call_id in asked:
+            raise AwaitsUser("approval", [one for one in waiting if one[0] in asked])
 
     async def perform(
         self, call: "LedgerCall", effect: TaskEffect, result_type: type[Result]
@@ -143,9 +187,19 @@ class TurnLedger:
         """Record a call that failed before any tool ran."""
         await self._record(call, TaskEffect(None, refusal=text))
 
-    async def _record(self, call: "LedgerCall", effect: TaskEffect) -> ToolCallOut:
+    async def give(self, call: "LedgerCall", result: dict[str, Any]) -> None:
+        """Record a call that no tool had to run for."""
+        await self._record(call, TaskEffect(None), given=result)
+
+    @property
+    def unkept(self) -> list[tuple[int, Answer]]:
+        """What the model has answered since the last commit, by number in the turn."""
+        return list(enumerate(self.answers, 1))[self._kept :]
+
+    async def _record(
+        self, call: "LedgerCall", effect: TaskEffect, *, given: dict[str, Any] | None = None
+    ) -> ToolCallOut:
         """Commit an effect with its record, what the model decided before it, and the events."""
-        answers = list(enumerate(self.answers, 1))[self._kept :]
         async with self.events.carried() as events:
             told = events.next(
                 ToolResultEvent,
@@ -165,7 +219,8 @@ class TurnLedger:
                 tool_name=call.tool_name,
                 arguments=call.arguments,
                 effect=effect,
-                answers=answers,
+                given=given,
+                answers=self.unkept,
                 events=events.pending(),
                 result_seq=told.seq,
                 result_head=around(told, "result", "{}")[0],
@@ -176,7 +231,7 @@ class TurnLedger:
         done = ToolCallOut(
             id=call.id,
             tool_name=call.tool_name,
-            parameters=call.arguments,
+            parameters=dict(call.arguments),
             result=json.loads(recorded.result),
             status=recorded.status,
             executed_at=recorded.executed_at,
@@ -189,17 +244,23 @@ class TurnLedger:
         self.calls[call.call_id] = done
 
 
+def told_id(turn_id: UUID, call_id: str) -> UUID:
+    """The id by which a call is told: the same in every attempt, so that readers see one call."""
+    return uuid5(turn_id, call_id)
+
+
 class LedgerCall:
     """One tool call of the turn: who acts, and where its outcome is recorded."""
 
     def __init__(
         self, ledger: TurnLedger, call_id: str, tool_name: str, arguments: dict[str, Any]
     ) -> None:
-        # The same in every attempt, so that whoever follows the turn sees one call, not two.
-        self.id = uuid5(ledger.held.turn.id, call_id)
+        self.id = told_id(ledger.held.turn.id, call_id)
         self.call_id = call_id
         self.tool_name = tool_name
-        self.arguments = arguments
+        self.decision = ledger.decisions.get(call_id)
+        edited = self.decision.arguments if self.decision else None
+        self.arguments: Mapping[str, Any] = arguments if edited is None else edited
         self._ledger = ledger
 
     @property
@@ -217,5 +278,9 @@ class LedgerCall:
         return await self._ledger.perform(self, effect, result_type)
 
     async def record_refusal(self, text: str) -> None:
-        """Record a call that the server refused before any tool ran."""
+        """Record a call that was refused before any tool ran."""
         await self._ledger.refuse(self, text)
+
+    async def record_result(self, result: dict[str, Any]) -> None:
+        """Record a call that no tool had to run for."""
+        await self._ledger.give(self, result)

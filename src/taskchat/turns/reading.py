@@ -7,6 +7,8 @@ from uuid import UUID
 from taskchat.conversations.repository import find_conversation
 from taskchat.conversations.service import no_conversation
 from taskchat.errors import NotFound
+from taskchat.feedback import repository as feedback
+from taskchat.feedback.schemas import feedback_out
 from taskchat.postgres.database import AnyRow, Database
 from taskchat.principal import Principal
 from taskchat.turns import store
@@ -61,7 +63,8 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         calls = await store.record.recorded_calls(
             connection, TurnRef(principal, row.id, row.conversation_id, row.number)
         )
-        asked = await calls_of(connection, principal, row.id)
+        made = await calls_of(connection, principal, row.id)
+        requests = await feedback.of_turn(connection, principal, row.id)
     failed = row.status in ("failed", "cancelled")
     return TurnOut(
         id=row.id,
@@ -73,6 +76,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         message=texts[0],
         reply=texts[1] if len(texts) > 1 else None,
         tool_calls=[call for _, call in calls],
+        feedback=[feedback_out(request) for request in requests],
         error=ErrorBody.model_validate_json(row.result) if failed else None,
         model=row.model,
         usage=Usage(
@@ -80,16 +84,16 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
         ),
-        model_calls=[ModelCallOut.model_validate(call, from_attributes=True) for call in asked],
-        cost=_cost(row, asked),
+        model_calls=[ModelCallOut.model_validate(call, from_attributes=True) for call in made],
+        cost=_cost(row, made),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
 
 
-def _cost(turn: AnyRow, asked: Sequence[AnyRow]) -> Decimal | None:
-    costs = [call.cost for call in asked if call.cost is not None]
+def _cost(turn: AnyRow, made: Sequence[AnyRow]) -> Decimal | None:
+    costs = [call.cost for call in made if call.cost is not None]
     if turn.finished_at is None or len(costs) != turn.model_calls:
         return None
     return sum(costs, Decimal(0))

@@ -19,6 +19,8 @@ from taskchat.conversations.history import (
 )
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.errors import NotFound
+from taskchat.feedback import repository as feedback
+from taskchat.feedback.decisions import Decisions
 from taskchat.postgres.database import Connection, Database
 from taskchat.postgres.line import Precedence
 from taskchat.processes.repository import Lease
@@ -45,6 +47,7 @@ class StartedTurn:
         status: The agent status that was last reported, if it is known.
         answers: The model's answers on record.
         calls: The executed calls, by the model's ids.
+        decisions: What its user has decided so far.
     """
 
     held: Claim
@@ -56,6 +59,7 @@ class StartedTurn:
     status: AgentState | None = None
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
+    decisions: Decisions = field(default_factory=dict)
 
     @property
     def facts(self) -> PromptFacts:
@@ -82,7 +86,7 @@ class StartedTurn:
         )
         executed = dict(self.calls)
         for answer in self.answers:
-            recorded.add(answer, executed, last=answer is self.answers[-1])
+            recorded.add(answer, executed, self.decisions, last=answer is self.answers[-1])
         return recorded
 
 
@@ -100,7 +104,14 @@ class RunInput:
     items: list[InputItem]
     pending: list[PendingCall] = field(default_factory=list)
 
-    def add(self, answer: Answer, executed: dict[str, ToolCallOut], *, last: bool) -> None:
+    def add(
+        self,
+        answer: Answer,
+        executed: dict[str, ToolCallOut],
+        decisions: Decisions,
+        *,
+        last: bool,
+    ) -> None:
         """Append an answer and an output for each of its calls.
 
         Only the last answer can have calls that nobody executed. An earlier one was followed by
@@ -115,7 +126,9 @@ class RunInput:
             done = executed.get(call_id)
             arguments = arguments_in(str(item.get("arguments") or ""))
             if done is not None:
-                self.items.append(output_item(call_id, done.result, done.status))
+                decided = decisions.get(call_id)
+                note = decided.note if decided else None
+                self.items.append(output_item(call_id, done.result, done.status, note=note))
             elif last and arguments is not None:
                 self.pending.append(PendingCall(call_id, str(item["name"]), arguments))
             else:
@@ -183,9 +196,12 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
     background = await read_background(connection, turn, needs, is_version=said.is_version)
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
+    decisions: Decisions = {}
     if held.attempt > 1:
         answers = await store.record.recorded_answers(connection, turn)
         calls = await store.record.recorded_calls(connection, turn)
+        asked = await feedback.of_turn(connection, turn.principal, turn.id)
+        decisions = {id_: one for request in asked for id_, one in request.decided.items()}
     message = MessageOut(
         id=said.id,
         turn_id=turn.id,
@@ -204,4 +220,5 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
         open_stream=type_ in STREAMING,
         answers=answers,
         calls=calls,
+        decisions=decisions,
     )

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
+from taskchat.feedback.schemas import FeedbackOut
 from taskchat.http.ids import PlainUUID
 from taskchat.principal import ChannelName
 from taskchat.texts import is_storable, is_visible
@@ -111,6 +112,15 @@ class VersionAnswer(ChatAnswer):
     version: VersionOut
 
 
+class AwaitingAnswer(BaseModel):
+    """A turn that waits for its user. It goes on once that is answered."""
+
+    status: Literal["awaiting_feedback"] = "awaiting_feedback"
+    conversation_id: UUID
+    turn_id: UUID
+    feedback: FeedbackOut
+
+
 class ErrorBody(BaseModel):
     """Every answer that is not a success."""
 
@@ -154,6 +164,7 @@ class TurnOut(BaseModel):
     message: str
     reply: str | None
     tool_calls: list[ToolCallOut]
+    feedback: list[FeedbackOut] = Field(description="What it asks or has asked, in order.")
     error: ErrorBody | None
     model: str | None
     usage: Usage

@@ -9,15 +9,28 @@ from collections.abc import Sequence
 from taskchat.assistant.record import Answer
 from taskchat.conversations.schemas import MessageOut
 from taskchat.errors import InterruptedReply, ServiceError, TurnCancelled
+from taskchat.feedback import repository as feedback
+from taskchat.feedback.decisions import WITHDRAWN
+from taskchat.feedback.repository import Close
 from taskchat.limits.buckets import limiter_failed
 from taskchat.moments import new_id, utc_now
+from taskchat.postgres.database import Connection
 from taskchat.postgres.line import Precedence
 from taskchat.settings.prices import Prices, cost_of
 from taskchat.turns import store
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventLog
-from taskchat.turns.events import AssistantReply, completed, failed
+from taskchat.turns.events import (
+    AssistantReply,
+    FeedbackResponse,
+    StoredEvent,
+    ToolResultEvent,
+    completed,
+    failed,
+    stored,
+)
 from taskchat.turns.ledger import TurnLedger, TurnLost
+from taskchat.turns.models import UNFINISHED
 from taskchat.turns.outcome import failure_body
 from taskchat.turns.schemas import (
     MESSAGES_SHOWN_MAX,
@@ -143,28 +156,46 @@ async def _settle(
     return settled.page
 
 
-async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: str) -> bool:
+async def cancel(
+    log: EventLog,
+    prices: Prices,
+    turn: TurnRef,
+    *,
+    request_id: str,
+    message: str | None = None,
+    waiting_only: bool = False,
+) -> bool:
     """End an unfinished turn, whoever runs it; False if it is already over.
 
-    What readers were told of its reply is kept as a message.
+    What readers were told of its reply is kept as a message, and what it waited to do as calls that
+    were interrupted.
 
     Only the model calls on record are counted: the process that runs the turn may know of others,
     but can no longer report them.
 
+    Args:
+        log: The log of events.
+        prices: What models cost.
+        turn: The turn.
+        request_id: The request's id, for the error that the turn ends with.
+        message: What that error says, if not the usual.
+        waiting_only: Whether to end it only if it waits for its user.
+
     Raises:
         DatabaseError: the outcome is unknown; repeat the call.
     """
+    statuses = ("awaiting_feedback",) if waiting_only else UNFINISHED
     async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        if not await store.settle.cancel(connection, turn):
+        if not await store.settle.cancel(connection, turn, statuses=statuses):
             return False
         # Whoever ran it writes no more, so that its record and the last number can be read.
         text = await store.events.told_text(connection, turn)
-        error = TurnCancelled()
+        error = TurnCancelled(message)
         if text:
             reply_id = new_id()
             await store.settle.keep_interrupted(connection, turn, reply_id, text)
             error = TurnCancelled(
-                details=[InterruptedReply("reply", "was interrupted", reply_id, text)]
+                message, details=[InterruptedReply("reply", "was interrupted", reply_id, text)]
             )
         body = failure_body(error, turn, request_id=request_id)
         await store.settle.keep_result(connection, turn, body.model_dump_json())
@@ -172,10 +203,51 @@ async def cancel(log: EventLog, prices: Prices, turn: TurnRef, *, request_id: st
         if answers:
             await store.settle.keep_usage(connection, turn, priced(answers, prices))
         seq, _ = await store.events.last_event(connection, turn)
-        last = failed(turn, seq + 1, utc_now(), body=body)
+        told = await _withdrawn(connection, turn, seq)
+        if told:
+            await store.feedback.tell(connection, turn, told, process=log.process)
+        last = failed(turn, seq + len(told) + 1, utc_now(), body=body)
         await store.events.conclude(connection, turn, last, process=log.process)
-    log.publish(turn, [last])
+    log.publish(turn, [*told, last])
     return True
+
+
+async def _withdrawn(connection: Connection, turn: TurnRef, seq: int) -> list[StoredEvent]:
+    """Withdraw what a cancelled turn asks; returns the events that tell it, after that number."""
+    request = await feedback.open_of(connection, turn.principal, turn.id)
+    if request is None:
+        return []
+    how = Close("withdrawn")
+    await feedback.close(connection, turn.principal, request.id, how)
+    told = [
+        stored(
+            FeedbackResponse,
+            turn,
+            seq + 1,
+            utc_now(),
+            feedback_id=request.id,
+            status=how.status,
+            answer=None,
+            comment=None,
+        )
+    ]
+    result = {"error": WITHDRAWN}
+    for call in request.calls:
+        await store.feedback.interrupt(connection, turn, call, result)
+        told.append(
+            stored(
+                ToolResultEvent,
+                turn,
+                told[-1].seq + 1,
+                utc_now(),
+                tool_call_id=call.id,
+                tool_name=call.tool_name,
+                result=result,
+                duration_ms=0,
+                is_error=True,
+            )
+        )
+    return told
 
 
 def _usage(answers: Sequence[Answer]) -> Usage:

@@ -96,3 +96,13 @@ class TurnState:
     result: str | None
     fingerprint: bytes | None
     page: Page | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it goes on by itself: it waits in line, or runs."""
+        return self.status in ("queued", "running")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return not self.is_under_way and self.status != "awaiting_feedback"

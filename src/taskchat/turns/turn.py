@@ -28,8 +28,8 @@ from taskchat.turns import store
 from taskchat.turns.begin import NewMessage, begin
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.drive import see_through
+from taskchat.turns.feedback import check_unasked, withdraw_passed_over
 from taskchat.turns.jobs import Job
-from taskchat.turns.models import UNFINISHED
 from taskchat.turns.resume import started
 from taskchat.turns.settle import cancel
 from taskchat.turns.states import TurnRef, TurnState
@@ -43,7 +43,7 @@ class AcceptedTurn:
 
     Attributes:
         turn: The turn by its ids.
-        state: How it ended, if its key was used before and it is over.
+        state: How it ended, or that it waits for its user, if its key was used before.
         job: The job that sees it through here, if it is not over.
         replayed: Whether its key had been used before.
         rate: The tightest of the user's rate limits, if any was spent from.
@@ -73,7 +73,13 @@ async def accept_turn(
 
     Raises:
         ServiceError: as `begin`.
+        AwaitingFeedback: the agent waits for an answer in the conversation.
     """
+    on_question = deps.settings.feedback_new_message
+    if on_question == "refuse" and message.conversation_id is not None:
+        await check_unasked(
+            deps.database, principal, message.conversation_id, key=message.idempotency_key
+        )
     begun = await begin(
         deps.database,
         principal,
@@ -88,7 +94,7 @@ async def accept_turn(
         draining=lambda: deps.jobs.draining,
     )
     if isinstance(begun, TurnState):
-        job = None if begun.status not in UNFINISHED else _job_of(begun, deps)
+        job = _job_of(begun, deps) if begun.is_under_way else None
         over = begun if job is None else None
         accepted = AcceptedTurn(begun.turn, over, job, replayed=True, rate=None)
         if acknowledge is not None:
@@ -104,11 +110,13 @@ async def accept_turn(
     if acknowledge is not None:
         acknowledge(accepted)
     deps.events.publish(begun.turn, begun.events)
+    if start is None and on_question == "withdraw":
+        deps.jobs.run_errand(withdraw_passed_over(begun.turn, deps))
     return accepted
 
 
 async def ended_turn(accepted: AcceptedTurn, deps: TurnDeps) -> TurnState:
-    """Wait until an accepted turn ends; returns how it ended.
+    """Wait until an accepted turn ends, or waits for its user; returns how far it is.
 
     Raises:
         ServiceError: the wait ran out; the turn goes on.

@@ -165,6 +165,16 @@ def thought_in(output: Sequence[TResponseOutputItem]) -> str:
     )
 
 
+def calls_in(items: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The calls among the items that can be read: id, tool and arguments of each."""
+    return [
+        (str(item["call_id"]), str(item["name"]), arguments)
+        for item in items
+        if item.get("type") == "function_call"
+        and (arguments := arguments_in(str(item.get("arguments") or ""))) is not None
+    ]
+
+
 def call_ids_of(items: Iterable[TResponseInputItem]) -> set[str]:
     """The ids of the calls among the items."""
     return {str(item.get("call_id")) for item in items if item.get("type") == "function_call"}

@@ -9,6 +9,8 @@ from taskchat.app import create_app
 from taskchat.auth.dependencies import Authenticator
 from taskchat.commands.evaluation.cases import Call, Case, made_call, problem_of
 from taskchat.errors import ServiceError
+from taskchat.feedback import repository as feedback
+from taskchat.feedback.schemas import FeedbackAnswer
 from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id
 from taskchat.principal import Channel, Principal
@@ -16,8 +18,10 @@ from taskchat.settings import Settings
 from taskchat.tasks import service as tasks
 from taskchat.turns.begin import NewMessage
 from taskchat.turns.deps import TurnDeps
+from taskchat.turns.feedback import answer_feedback
 from taskchat.turns.outcome import answer_of
 from taskchat.turns.schemas import ChatAnswer
+from taskchat.turns.states import TurnRef
 from taskchat.turns.turn import accept_turn, ended_turn
 
 TASKS_MAX: Final = 1000
@@ -148,11 +152,20 @@ async def _run_case(case: Case, principal: Principal, deps: TurnDeps) -> Outcome
     models: set[str] = set()
     for turn in case.turns:
         titles = await _titles(principal, deps)
-        message = NewMessage(turn.say, conversation_id, Channel.REST, None, str(new_id()))
+        # With a key, so that it can be asked for again after an approval.
+        message = NewMessage(turn.say, conversation_id, Channel.REST, str(new_id()), str(new_id()))
         try:
             ended = await ended_turn(
                 await accept_turn(message, principal=principal, deps=deps), deps
             )
+            while ended.status == "awaiting_feedback":
+                asked = await _approved(ended.turn, principal, deps)
+                if asked is not None:
+                    miss = Miss(turn.say, "it asked a question", asked)
+                    return Outcome(case, miss, frozenset(models))
+                ended = await ended_turn(
+                    await accept_turn(message, principal=principal, deps=deps), deps
+                )
             answer = ChatAnswer.model_validate_json(await answer_of(deps.database, ended, "turn"))
         except ServiceError as error:
             miss = Miss(turn.say, f"{error.code}: {error.message}", "")
@@ -168,6 +181,29 @@ async def _run_case(case: Case, principal: Principal, deps: TurnDeps) -> Outcome
         if problem is not None:
             return Outcome(case, Miss(turn.say, problem, answer.response), frozenset(models))
     return Outcome(case, None, frozenset(models))
+
+
+async def _approved(turn: TurnRef, principal: Principal, deps: TurnDeps) -> str | None:
+    """Approve what a turn waits for: whoever wrote the case means it. A question can't be answered.
+
+    Returns:
+        The question, if it is one.
+    """
+    async with deps.database.transaction(principal) as connection:
+        request = await feedback.open_of(connection, principal, turn.id)
+    if request is None:
+        return None
+    if request.kind == "question":
+        return request.question
+    await answer_feedback(
+        request.id,
+        FeedbackAnswer(answer="approve"),
+        principal=principal,
+        channel=Channel.REST,
+        deps=deps,
+        request_id=str(new_id()),
+    )
+    return None
 
 
 async def _titles(principal: Principal, deps: TurnDeps) -> dict[int, str]:

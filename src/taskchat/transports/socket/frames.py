@@ -9,7 +9,7 @@ From the client, each with an optional `id` that answers echo as `reply_to`:
     get_rate_limit_status  answered with rate_limit_status
     resume                 turn_id, after_seq: send what followed, of this turn and of later ones
     cancel                 turn_id: stop a turn; what was done stays
-    feedback_response      feedback_id, answer: answer what the agent asked
+    feedback_response      feedback_id, answer, comment?, calls?: answer what the agent asked
 
 From the server, besides every event of `taskchat.turns.events`:
 
@@ -30,6 +30,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from taskchat.feedback.schemas import FeedbackAnswer
 from taskchat.http.ids import PlainUUID
 from taskchat.http.requests import has_unique_keys
 from taskchat.limits.schemas import RateLevelOut
@@ -99,12 +100,11 @@ class Cancel(ClientFrame):
     turn_id: PlainUUID
 
 
-class FeedbackResponse(ClientFrame):
+class FeedbackResponse(ClientFrame, FeedbackAnswer):
     """Answer what the agent asked: approve, reject, or a text."""
 
     type: Literal["feedback_response"]
     feedback_id: PlainUUID
-    answer: MessageText
 
 
 AnyClientFrame = Annotated[
@@ -143,7 +143,7 @@ class Connected(ServerFrame):
 
 
 class Acknowledgment(ServerFrame):
-    """A message is committed: whatever happens now, it will be answered."""
+    """A message or an answer is committed: whatever happens now, its turn will be seen through."""
 
     type: Literal["acknowledgment"] = "acknowledgment"
     turn_id: UUID

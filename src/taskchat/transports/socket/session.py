@@ -45,6 +45,7 @@ from taskchat.transports.socket.frames import (
     read_frame,
 )
 from taskchat.turns import store
+from taskchat.turns.feedback import answer_feedback
 from taskchat.turns.turn import AcceptedTurn, accept_turn, cancel_turn
 
 log = structlog.get_logger()
@@ -243,7 +244,22 @@ class Session:
         )
 
     async def _give_feedback(self, frame: FeedbackResponse) -> None:
-        raise NotFound("The agent asks nothing of that id.")
+        request = await answer_feedback(
+            frame.feedback_id,
+            frame,
+            principal=self._principal,
+            channel=Channel.WEBSOCKET,
+            deps=self._live.turns,
+            request_id=str(new_id()),
+        )
+        self.connection.send(
+            Acknowledgment(
+                turn_id=request.turn_id,
+                conversation_id=request.conversation_id,
+                replayed=False,
+                reply_to=frame.id,
+            )
+        )
 
     _HANDLERS: Final[dict[type[ClientFrame], Callable[[Any, Any], Awaitable[None]]]] = {
         SayMessage: _say,

@@ -1,5 +1,5 @@
 """The SQL of a turn, one file a step. Every statement names the owner."""
 
-from taskchat.turns.store import begin, claim, events, find, record, settle, versions
+from taskchat.turns.store import begin, claim, events, feedback, find, record, settle, versions
 
-__all__ = ["begin", "claim", "events", "find", "record", "settle", "versions"]
+__all__ = ["begin", "claim", "events", "feedback", "find", "record", "settle", "versions"]

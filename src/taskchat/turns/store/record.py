@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,7 +27,7 @@ _answers = table_of(ModelAnswer)
 _calls = table_of(ToolCall)
 
 TURN_CALL: Final = Function(
-    "turn_call_1",
+    "turn_call_2",
     "turn",
     "attempt",
     "process",
@@ -44,6 +44,7 @@ TURN_CALL: Final = Function(
     "completed",
     "listed_max",
     "refusal",
+    "given",
     "answers",
     "answer_models",
     "answer_items",
@@ -110,14 +111,15 @@ async def call_tool(
     call_id: str,
     position: int,
     tool_name: str,
-    arguments: dict[str, Any],
+    arguments: Mapping[str, Any],
     effect: TaskEffect,
+    given: dict[str, Any] | None,
     answers: Sequence[tuple[int, Answer]],
     events: Sequence[StoredEvent],
     result_seq: int,
     result_head: str,
 ) -> Recorded | None:
-    """Carry out a tool call and record it, once, in one transaction: turn_call_1.sql.
+    """Carry out a tool call and record it, once, in one transaction: turn_call_2.sql.
 
     Args:
         database: Where it is stored.
@@ -129,6 +131,7 @@ async def call_tool(
         tool_name: The tool that the model named.
         arguments: What it wrote.
         effect: What the tool does.
+        given: The result of a call that no tool has to run for.
         answers: What the model has answered since the last commit, by number in the turn.
         events: What is to be told before the result.
         result_seq: The number of the event that tells the result.
@@ -151,15 +154,10 @@ async def call_tool(
             "call_id": call_id,
             "position": position,
             "tool": tool_name,
-            "parameters": json.dumps(arguments),
+            "parameters": json.dumps(dict(arguments)),
             **effect.values(),
-            "answers": [number for number, _ in answers],
-            "answer_models": [answer.model for _, answer in answers],
-            "answer_items": [json.dumps(list(answer.items)) for _, answer in answers],
-            "answer_inputs": [answer.input_tokens for _, answer in answers],
-            "answer_cached": [answer.cached_input_tokens for _, answer in answers],
-            "answer_outputs": [answer.output_tokens for _, answer in answers],
-            "answer_durations": [answer.duration_ms for _, answer in answers],
+            "given": None if given is None else json.dumps(given),
+            **answer_values(answers),
             **event_values(events),
             "result_seq": result_seq,
             "result_head": result_head,
@@ -168,6 +166,19 @@ async def call_tool(
     if not row.held:
         return None
     return Recorded(row.status, row.result, row.executed_at, row.result_event)
+
+
+def answer_values(answers: Sequence[tuple[int, Answer]]) -> dict[str, Any]:
+    """The parameters of functions that keep what models have answered, by number in the turn."""
+    return {
+        "answers": [number for number, _ in answers],
+        "answer_models": [answer.model for _, answer in answers],
+        "answer_items": [json.dumps(list(answer.items)) for _, answer in answers],
+        "answer_inputs": [answer.input_tokens for _, answer in answers],
+        "answer_cached": [answer.cached_input_tokens for _, answer in answers],
+        "answer_outputs": [answer.output_tokens for _, answer in answers],
+        "answer_durations": [answer.duration_ms for _, answer in answers],
+    }
 
 
 async def user_message(connection: Connection, turn: TurnRef) -> AnyRow | None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from taskchat.conversations.schemas import MessageOut
 from taskchat.postgres.database import Connection, Database, Function
 from taskchat.turns.events import StoredEvent
-from taskchat.turns.models import UNFINISHED, one_of
+from taskchat.turns.models import UNFINISHED
 from taskchat.turns.states import Claim, Page, TurnRef
 from taskchat.turns.store.events import event_values
 from taskchat.usage.repository import Call, record_usage, usage_values
@@ -56,7 +56,7 @@ TURN_SETTLE: Final = Function(
 _CANCEL = text(
     "UPDATE turns AS t SET status = 'cancelled', finished_at = now(), lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn"
-    f" AND {one_of('t.status', UNFINISHED)}"
+    " AND t.status = ANY (CAST(:statuses AS text[]))"
     " RETURNING wake_next_1(t.user_id, t.conversation_id, t.id, t.number, true)"
 )
 _KEEP_TEXT = text(
@@ -156,12 +156,14 @@ def _sums(calls: Sequence[Call]) -> dict[str, int]:
     }
 
 
-async def cancel(connection: Connection, turn: TurnRef) -> bool:
-    """End an unfinished turn, whoever runs it; False if it is already over.
+async def cancel(
+    connection: Connection, turn: TurnRef, *, statuses: Sequence[str] = UNFINISHED
+) -> bool:
+    """End an unfinished turn, whoever runs it; False if it has none of these statuses.
 
     From then on nobody else writes anything of it. Its result is still to be kept.
     """
-    values = {"owner": turn.principal.user_id, "turn": turn.id}
+    values = {"owner": turn.principal.user_id, "turn": turn.id, "statuses": list(statuses)}
     return (await connection.execute(_CANCEL, values)).one_or_none() is not None
 
 
