@@ -1,7 +1,7 @@
 """One run of the agent: the SDK's loop within our limits, its errors turned into ours."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from agents.exceptions import AgentsException, MaxTurnsExceeded
 from agents.run_config import ToolErrorFormatterArgs, ToolExecutionConfig
 from agents.tool_context import ToolContext
 
-from taskchat.assistant.approvals import ApprovalRule
+from taskchat.assistant.approvals import ApprovalRule, needing_approval
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.mcp_bridge import TaskServerBridge
 from taskchat.assistant.models.asking import NamedModel
@@ -29,6 +29,7 @@ from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_task
 from taskchat.assistant.record import ModelRecord, RunRecord, models_recorded_in, recorded_in
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
+from taskchat.feedback.decisions import question_about
 from taskchat.settings import Settings
 from taskchat.tasks.tools import no_such_tool
 from taskchat.texts import is_visible
@@ -162,6 +163,12 @@ class Assistant:
     def approvals(self) -> Sequence[ApprovalRule]:
         """Which calls need the user's yes."""
         return self._configured.config.approvals
+
+    def question_about(self, tool_name: str, arguments: Mapping[str, Any]) -> str | None:
+        """What a client of the tool server is to ask its user before a single call, if anything."""
+        if not needing_approval(self.approvals, [], [("", tool_name, arguments)]):
+            return None
+        return question_about([(tool_name, arguments, None)])
 
     @property
     def needs(self) -> Needs:

@@ -1,6 +1,6 @@
 """What was decided on the calls of a request, and what the model is told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -74,17 +74,18 @@ Decisions = Mapping[str, Decision]
 """By the model's ids of the calls."""
 
 
-def question_about(calls: Sequence[AskedCall]) -> str:
-    """The question whether some calls may be made, for people who read no JSON."""
-    listed = "; ".join(_shown(call) for call in calls)
-    return f"May I do this? {listed}"
+def question_about(calls: Iterable[tuple[str, Mapping[str, Any], str | None]]) -> str:
+    """The question whether some calls may be made, for people who read no JSON.
+
+    Args:
+        calls: Tool, arguments, and the title of the task that it is about, if there is one.
+    """
+    return f"May I do this? {'; '.join(_shown(*call) for call in calls)}"
 
 
-def _shown(call: AskedCall) -> str:
+def _shown(tool_name: str, arguments: Mapping[str, Any], subject: str | None) -> str:
     given = [
-        f"{call.arguments[name]} “{call.subject}”"
-        if name == "task_id" and call.subject
-        else f"{name} “{call.arguments[name]}”"
-        for name in call.arguments
+        f"{value} “{subject}”" if name == "task_id" and subject else f"{name} “{value}”"
+        for name, value in arguments.items()
     ]
-    return " ".join([call.tool_name.replace("_", " "), ", ".join(given)])
+    return " ".join([tool_name.replace("_", " "), ", ".join(given)])

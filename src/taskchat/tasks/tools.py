@@ -6,12 +6,19 @@ that runs or by a verified request; a model, a header or an argument can't name 
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import (
+    AcceptedElicitation,
+    Context,
+    Elicit,
+    ElicitationResult,
+    MCPServer,
+    Resolve,
+)
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
@@ -60,12 +67,20 @@ class ToolFailure(Exception):
     """A tool refused. Its text is one sentence that tells the model what to do next."""
 
 
+Asks = Callable[[str, Mapping[str, Any]], str | None]
+"""From a tool and arguments, what its user is to be asked before; None if nothing."""
+
+
 class ToolCaller(Protocol):
     """Who calls a tool, and what else is committed with its effect."""
 
     @property
     def principal(self) -> Principal:
         """Whose tasks these are."""
+        ...
+
+    def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
+        """What the user is to be asked before a call; None if they need not be asked."""
         ...
 
     async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
@@ -84,11 +99,19 @@ class DirectCaller:
     Args:
         database: Where the tasks are stored.
         principal: Whose tasks these are.
+        asks: What they are to be asked before a call with such arguments; nothing by default.
     """
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, asks: Asks = lambda _name, _arguments: None
+    ) -> None:
         self.principal = principal
         self._database = database
+        self._asks = asks
+
+    def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
+        """What the user is to be asked before a call."""
+        return self._asks(name, arguments)
 
     async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
         """Carry out the effect, in a transaction of its own."""
@@ -112,7 +135,34 @@ def calling_as(caller: ToolCaller) -> Iterator[None]:
         _caller.reset(token)
 
 
-async def _perform(effect: TaskEffect, result_type: type[Result]) -> Result:
+class Approval(BaseModel):
+    """What a client shows its user, as the protocol has it, before a call that needs their yes."""
+
+    approve: bool = Field(description="Whether this may be done.")
+
+
+_called: ContextVar[tuple[str, Mapping[str, Any]]] = ContextVar("tool_called")
+
+
+async def _approval() -> Approval | Elicit[Approval]:
+    """Ask the client's user, if this call has to be asked about.
+
+    The SDK does it in the way of the protocol that the client speaks, and refuses the call of one
+    that can't ask anybody.
+    """
+    question = _caller.get().question_about(*_called.get())
+    return Approval(approve=True) if question is None else Elicit(question, Approval)
+
+
+Approved = Annotated[ElicitationResult[Approval], Resolve(_approval)]
+"""What the user has said to a call, if they were asked. No argument of the tool's."""
+
+
+async def _perform(
+    effect: TaskEffect, result_type: type[Result], approved: ElicitationResult[Approval]
+) -> Result:
+    if not isinstance(approved, AcceptedElicitation) or not approved.data.approve:
+        raise ToolError("The person refused this, so nothing was done. Do not try another way.")
     try:
         return await _caller.get().perform(effect, result_type)
     except ToolFailure as failure:
@@ -175,7 +225,9 @@ Description = Annotated[
 ]
 
 
-async def add_task(title: Title, description: Description = None) -> TaskDone:
+async def add_task(
+    title: Title, description: Description = None, *, approved: Approved
+) -> TaskDone:
     """Add a task to the list. Returns its number."""
     effect = TaskEffect(
         "add",
@@ -183,7 +235,7 @@ async def add_task(title: Title, description: Description = None) -> TaskDone:
         title=_checked(service.checked_title, title),
         description=_checked(service.checked_description, description or ""),
     )
-    return await _perform(effect, TaskDone)
+    return await _perform(effect, TaskDone, approved)
 
 
 async def list_tasks(
@@ -191,30 +243,34 @@ async def list_tasks(
         TaskFilter,
         Field(description="Which tasks: pending ones, completed ones, or all of them."),
     ] = "all",
+    *,
+    approved: Approved,
 ) -> TaskList:
     """Show the tasks with their numbers, oldest first."""
     shown = None if status == "all" else status == "completed"
-    return await _perform(TaskEffect("list", completed=shown), TaskList)
+    return await _perform(TaskEffect("list", completed=shown), TaskList, approved)
 
 
-async def complete_task(task_id: TaskId) -> TaskDone:
+async def complete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
     """Mark a task as done."""
     effect = TaskEffect(
         "change", done="completed", task=task_id, completed=True, refusal=_unknown(task_id)
     )
-    return await _perform(effect, TaskDone)
+    return await _perform(effect, TaskDone, approved)
 
 
-async def delete_task(task_id: TaskId) -> TaskDone:
+async def delete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
     """Remove a task from the list for good."""
     effect = TaskEffect("delete", done="deleted", task=task_id, refusal=_unknown(task_id))
-    return await _perform(effect, TaskDone)
+    return await _perform(effect, TaskDone, approved)
 
 
 async def update_task(
     task_id: TaskId,
     title: Annotated[str | None, Field(max_length=TITLE_CHARS_MAX)] = None,
     description: Description = None,
+    *,
+    approved: Approved,
 ) -> TaskDone:
     """Change a task's title, its description, or both. What is not given stays."""
     if title is None and description is None:
@@ -229,7 +285,7 @@ async def update_task(
         else _checked(service.checked_description, description),
         refusal=_unknown(task_id),
     )
-    return await _perform(effect, TaskDone)
+    return await _perform(effect, TaskDone, approved)
 
 
 TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
@@ -289,12 +345,15 @@ class TaskServer(MCPServer[Any]):
             arguments = dict(arguments)
             if arguments.pop("user_id") != _caller.get().principal.user_id:
                 raise ToolError("Leave user_id out: a tool only ever acts for its caller.")
+        token = _called.set((name, arguments))
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError:
             raise
         except ToolError as error:
             raise ToolError(_sentence(error, name)) from error.__cause__
+        finally:
+            _called.reset(token)
 
 
 _READ: Final = {function.__name__: _tool(function, hints) for function, hints in TOOLS}

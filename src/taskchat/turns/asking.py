@@ -27,7 +27,9 @@ async def ask_user(ledger: TurnLedger, asked: AwaitsUser, *, deps: TurnDeps) -> 
     """
     turn = ledger.held.turn
     calls = await _calls(ledger, asked, deps)
-    question = asked.question or question_about(calls)
+    question = asked.question or question_about(
+        (call.tool_name, call.arguments, call.subject) for call in calls
+    )
     feedback_id = new_id()
     ledger.events.end_stream()
     async with ledger.events.carried() as events:

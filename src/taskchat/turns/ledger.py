@@ -273,6 +273,10 @@ class LedgerCall:
         """Whether the call's outcome is on record."""
         return self.call_id in self._ledger.calls
 
+    def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
+        """Nothing: whatever has to be asked was asked before the call."""
+        return None
+
     async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
         """Carry out the effect and record it, in one transaction."""
         return await self._ledger.perform(self, effect, result_type)
