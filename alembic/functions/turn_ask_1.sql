@@ -49,8 +49,9 @@ BEGIN
         FROM unnest(_event_seqs || _asked_seq, _event_types || 'feedback_request'::text,
             _event_data || asked_event) AS e(seq, type, data)
         ON CONFLICT DO NOTHING;
-    -- Whoever waits for the turn elsewhere need not wait any longer.
-    PERFORM pg_notify('taskchat_turns', _conversation || ' ' || _number || ' 0');
+    -- Whoever waits for the turn elsewhere need not wait any longer. It is not told as one that is
+    -- over: by the time that is heard, it may have been answered, and run again.
+    PERFORM pg_notify('taskchat_turns', _conversation || ' 0 ' || _number);
     PERFORM tell_followers_1(_bound_to, _conversation, _process);
 END
 $$;

@@ -186,7 +186,8 @@ def outcome(steps: Sequence[Step], known: Sequence[Task]) -> str:
             sentences.append(_updated(group[0], before))
         else:
             sentences.append(f"That didn't work: {clipped_error(group[0].error)}")
-    return " ".join(sentences)
+    # What is wrong with several calls alike is told once.
+    return " ".join(dict.fromkeys(sentences))
 
 
 def _completed(steps: Sequence[Step], before: dict[int, Task]) -> str:

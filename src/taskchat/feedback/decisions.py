@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-EXPIRED: Final = (
-    "The person did not answer in time, so nothing was done. Say so, and do not try another way."
-)
+EXPIRED: Final = "The person was asked and did not answer in time, so nothing was done."
 WITHDRAWN: Final = "The person went on without answering, so nothing was done."
 
 
@@ -54,10 +52,7 @@ class Decision:
         if self.answer != "reject":
             return None
         said = f" They said: {self.comment}" if self.comment else ""
-        return (
-            f"The person refused this, so nothing was done.{said} Say so, and do not try another "
-            "way."
-        )
+        return f"The person was asked and refused this, so nothing was done.{said}"
 
     @property
     def note(self) -> str | None:

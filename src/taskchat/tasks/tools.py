@@ -162,7 +162,7 @@ async def _perform(
     effect: TaskEffect, result_type: type[Result], approved: ElicitationResult[Approval]
 ) -> Result:
     if not isinstance(approved, AcceptedElicitation) or not approved.data.approve:
-        raise ToolError("The person refused this, so nothing was done. Do not try another way.")
+        raise ToolError("The person was asked and refused this, so nothing was done.")
     try:
         return await _caller.get().perform(effect, result_type)
     except ToolFailure as failure:
