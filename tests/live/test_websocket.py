@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -14,8 +15,10 @@ from tests.factories import Person
 from tests.house import do_chores
 from tests.live.served import PATIENCE_S, Socket, Speaker, served, socket
 
+from taskchat.errors import DatabaseError
 from taskchat.transports.socket import session
 from taskchat.transports.socket.frames import Ping
+from taskchat.turns import store
 
 EVENT_TYPES_OF_A_CHAT = [
     "turn_started",
@@ -158,6 +161,71 @@ async def test_every_socket_of_a_conversation_sees_its_turns_on_every_process(
             assert (await answering).status_code == 200
         await other.send("ping")
         assert (await other.next())["type"] == "pong"
+
+
+async def test_a_message_is_acknowledged_before_its_events_are_told(
+    url: str, offline_app: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, committed, go_on = Person(), asyncio.Event(), asyncio.Event()
+    commit = store.begin.begin
+
+    async def heard_of_late(*args: Any, **kwargs: Any) -> Any:
+        begun = await commit(*args, **kwargs)
+        committed.set()
+        await go_on.wait()
+        return begun
+
+    async with begun(url, person) as one:
+        conversation = await conversation_of(person, offline_app)
+        async with socket(url, person, conversation) as tab:
+            assert (await tab.next())["type"] == "connection"
+            monkeypatch.setattr(store.begin, "begin", heard_of_late)
+            await one.send("message", content="and again", id="m")
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+            # As a notification does that overtakes the answer to the commit.
+            offline_app.live.feed.look_at(UUID(conversation))
+            seen = await tab.until("turn_started")
+            go_on.set()
+            acknowledged, *frames = await one.until("turn_completed")
+            seen += await tab.until("turn_completed")
+    assert (acknowledged["type"], acknowledged["reply_to"]) == ("acknowledgment", "m")
+    assert frames == seen
+    assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
+
+
+async def test_a_message_that_is_refused_holds_nothing_back(
+    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, speaker, refuse = Person(), Speaker("One, ", "two."), asyncio.Event()
+    asked = asyncio.Event()
+
+    async def refused(*_args: object, **_kwargs: object) -> None:
+        asked.set()
+        await refuse.wait()
+        raise DatabaseError(retry_after_s=1)
+
+    async with running_app(chain=speaker.chain) as running, served(running) as url:
+        async with socket(url, person) as one:
+            await one.send("message", content="count")
+            speaker.let(1)
+            seen = (await one.until("stream_chunk"))[3:]
+            async with socket(url, person, seen[-1]["conversation_id"]) as tab:
+                assert (await tab.next())["type"] == "connection"
+                monkeypatch.setattr(store.begin, "begin", refused)
+                await one.send("message", content="one more", id="m")
+                await asyncio.wait_for(asked.wait(), PATIENCE_S)
+                speaker.let()
+                await tab.until("turn_completed")
+                refuse.set()
+                seen += await one.until("turn_completed")
+                told = await one.next()
+                monkeypatch.undo()
+                speaker.let()
+                await tab.send("message", content="go on")
+                later = await one.until("turn_completed")
+    assert (told["code"], told["reply_to"]) == ("DATABASE_ERROR", "m")
+    for frames in (seen, later):
+        assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
 
 
 async def test_a_socket_that_comes_back_misses_nothing(running_app: AppMaker) -> None:

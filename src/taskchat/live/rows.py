@@ -48,6 +48,10 @@ class Place:
         first = min(seen, default=last_turn + 1)
         return cls(first, seen, set(range(first, last_turn + 1)) - seen.keys())
 
+    def knows(self, number: int) -> bool:
+        """Whether anything of this turn has been seen."""
+        return number < self.first or number in self.over or number in self.seen
+
     def take(self, events: Sequence[StoredEvent]) -> list[StoredEvent] | None:
         """Note events of one turn; returns the new ones, or None if some are missing."""
         number = events[0].number

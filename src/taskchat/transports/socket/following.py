@@ -50,6 +50,8 @@ class Following:
         self._behind, self._missed = True, False
         self._catching_up = asyncio.Lock()
         self._settled = asyncio.Event()
+        self._may_begin = asyncio.Event()
+        self._may_begin.set()
         self._jobs: set[asyncio.Task[None]] = set()
         self.told_at = float("-inf")
 
@@ -76,6 +78,17 @@ class Following:
     def settle(self) -> None:
         """Note that the client has spoken: if it wanted to go back, it has said so."""
         self._settled.set()
+
+    def hold_new_turns(self) -> None:
+        """Tell nothing of turns that are not known yet: one of the client's is being committed.
+
+        A notification may overtake the answer to the commit, and events the acknowledgment.
+        """
+        self._may_begin.clear()
+
+    def let_new_turns(self) -> None:
+        """Tell of new turns again: the client knows its own one, or there is none."""
+        self._may_begin.set()
 
     async def begin_at(self, conversation_id: UUID, turn_number: int) -> None:
         """Follow a conversation from the beginning of one of its turns."""
@@ -125,7 +138,8 @@ class Following:
         if self._behind:
             self._missed = True
             return
-        fresh = self._place.take(events)
+        is_held = not (self._may_begin.is_set() or self._place.knows(events[0].number))
+        fresh = None if is_held else self._place.take(events)
         if fresh is None:
             self._behind = True
             self._start(self._catch_up())
@@ -161,6 +175,8 @@ class Following:
                     self._missed = True
                     continue
                 for event in events:
+                    if not self._place.knows(event.number):
+                        await self._may_begin.wait()
                     await self._connection.room()
                     self._connection.send_text(event.data)
                 self._place.note(events)

@@ -128,21 +128,25 @@ class Session:
 
     async def _say(self, frame: SayMessage) -> None:
         has_none = self.connection.conversation_id is None
-        accepted = await accept_turn(
-            new_message(
-                frame.content,
-                Channel.WEBSOCKET,
-                settings=self._live.settings,
-                conversation_id=self.connection.conversation_id,
-                idempotency_key=frame.idempotency_key,
-                request_id=str(new_id()),
-                circumstances=self._circumstances,
-                conversation_held=True,
-            ),
-            principal=self._principal,
-            deps=self._live.turns,
-            acknowledge=functools.partial(self._acknowledge, frame, starts=has_none),
-        )
+        self._following.hold_new_turns()
+        try:
+            accepted = await accept_turn(
+                new_message(
+                    frame.content,
+                    Channel.WEBSOCKET,
+                    settings=self._live.settings,
+                    conversation_id=self.connection.conversation_id,
+                    idempotency_key=frame.idempotency_key,
+                    request_id=str(new_id()),
+                    circumstances=self._circumstances,
+                    conversation_held=True,
+                ),
+                principal=self._principal,
+                deps=self._live.turns,
+                acknowledge=functools.partial(self._acknowledge, frame, starts=has_none),
+            )
+        finally:
+            self._following.let_new_turns()
         turn = accepted.turn
         if has_none:
             await self._bind(turn.conversation_id, turn.number)
@@ -162,6 +166,7 @@ class Session:
                 reply_to=frame.id,
             )
         )
+        self._following.let_new_turns()
 
     async def _bind(self, conversation_id: UUID, turn_number: int) -> None:
         """Follow this conversation from now on."""
