@@ -168,13 +168,22 @@ class Held(Passwords):
         super().__init__(**options)
         self.go_on = threading.Event()
         self.at_once = self.most_at_once = 0
+        self._counting = threading.Lock()
 
     def _compare(self, password: str, password_hash: str) -> tuple[bool, str | None]:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        with self._counting:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
         self.go_on.wait(30)
-        self.at_once -= 1
+        with self._counting:
+            self.at_once -= 1
         return True, None
+
+    async def under_way(self, count: int) -> None:
+        """Wait until the threads have begun with so many."""
+        async with asyncio.timeout(30):
+            while self.at_once < count:
+                await asyncio.sleep(0.001)
 
 
 async def verified(passwords: Passwords) -> tuple[bool, str | None]:
@@ -190,6 +199,7 @@ async def test_only_so_many_passwords_are_hashed_at_once_and_only_so_many_wait()
         with pytest.raises(SignInsBusy) as refused:
             await verified(passwords)
         assert refused.value.retry_after_s
+    await passwords.under_way(2)
     passwords.go_on.set()
     assert await asyncio.gather(*served) == [(True, None)] * 5
     assert passwords.most_at_once == 2
@@ -233,9 +243,7 @@ async def test_a_flood_of_sign_ins_is_refused_and_costs_nobody_an_attempt(
         assert isinstance(passwords, Held)
         email = an_email()
         first = asyncio.create_task(attempt(running.client, email))
-        async with asyncio.timeout(30):
-            while not passwords.at_once:
-                await asyncio.sleep(0.001)
+        await passwords.under_way(1)
         for _ in range(5):
             answer = await attempt(running.client, email)
             assert (answer.status_code, answer.json()["error_code"]) == (503, "overloaded")
