@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
+from uuid import UUID
 
 import structlog
 from fastapi import FastAPI
@@ -71,6 +72,7 @@ from taskchat.turns.jobs import TurnJobs
 from taskchat.turns.lease import lease_jobs, release_turns
 from taskchat.turns.rehearsal import rehearse
 from taskchat.turns.store.settle import WAKE_CHANNEL
+from taskchat.turns.store.steering import STEERING_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
 
@@ -233,6 +235,7 @@ async def _at_work(
         live.feed.look_at(conversation_id)
 
     listener.on(WAKE_CHANNEL, woken)
+    listener.on(STEERING_CHANNEL, lambda payload: turns.jobs.steered(UUID(payload)))
     listener.on(EVENTS_CHANNEL, live.feed.notified)
     listener.on(PLACES_CHANNEL, live.ghosts.asked)
     listener.on(SESSIONS_CHANNEL, functools.partial(session_ended, live))

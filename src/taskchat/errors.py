@@ -190,6 +190,14 @@ class TooManyVersions(ServiceError):
     default = "This message has as many versions as it may; go on from one of them."
 
 
+class TooManySteering(ServiceError):
+    """The turn was told as much as it may be while it is unfinished; nothing was stored."""
+
+    status = 409
+    code = "too_many_steering"
+    default = "This turn was told as much as it may be; wait for its reply, or cancel it."
+
+
 class TooManyShares(ServiceError):
     """The conversation has as many links as it may."""
 

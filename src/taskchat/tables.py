@@ -16,7 +16,7 @@ from taskchat.processes.models import Process
 from taskchat.ratings.models import Rating
 from taskchat.sharing.models import Share
 from taskchat.tasks.models import Task
-from taskchat.turns.models import ModelAnswer, Turn, TurnEvent, TurnTakeover
+from taskchat.turns.models import ModelAnswer, Steering, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Share",
     "SignInBucket",
     "SigningKey",
+    "Steering",
     "Task",
     "ToolCall",
     "Turn",

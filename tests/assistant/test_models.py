@@ -34,6 +34,7 @@ class Record:
         self.history = history
         self.answers: list[Answer] = []
         self.asked: list[str] = []
+        self.steering: list[list[str]] = []
         self.pieces: list[str] = []
         self.thoughts: list[str] = []
         self.broken_off = 0
@@ -51,6 +52,9 @@ class Record:
 
     def broke_off(self) -> None:
         self.broken_off += 1
+
+    async def steered(self) -> Sequence[str]:
+        return self.steering.pop(0) if self.steering else ()
 
     def answered(self, answer: Answer) -> None:
         self.answers.append(answer)

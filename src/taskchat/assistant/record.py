@@ -124,6 +124,10 @@ class ModelRecord(Protocol):
         """Note that a model's text so far is void: it failed, or turned out to think aloud."""
         return
 
+    async def steered(self) -> Sequence[str]:
+        """What the user has said since the turn began, as far as no model call of it knows."""
+        return ()
+
     def answered(self, answer: Answer) -> None:
         """Note an answer; it is kept with the first tool commit that follows from it."""
         ...

@@ -59,9 +59,15 @@ def output_item(
 
 
 def turn_items(turn: PastTurn) -> list[InputItem]:
-    """One finished turn: the message, its finished pairs, the reply or a note."""
+    """One finished turn: the message, its finished pairs, the reply or a note.
+
+    What was said while it ran stands where it was read; before the reply if it never was.
+    """
     items = [user_item(turn.said)]
-    for call in turn.calls:
+    steered = list(turn.steered)
+    for made, call in enumerate(turn.calls):
+        while steered and steered[0][1] is not None and steered[0][1] <= made:
+            items.append(user_item(steered.pop(0)[0]))
         items.append(
             {
                 "type": "function_call",
@@ -71,6 +77,7 @@ def turn_items(turn: PastTurn) -> list[InputItem]:
             }
         )
         items.append(output_item(call["call_id"], call["result"], call["status"]))
+    items += [user_item(content) for content, _ in steered]
     reply = turn.reply or UNANSWERED
     if turn.interrupted:
         reply = f"{reply}\n\n{INTERRUPTED}"

@@ -75,7 +75,7 @@ _FOLLOWING: Final = _page(
     # Where the index is entered; then what was not there when it was passed.
     "turn_number >= least(CAST(:turn AS int), CAST(:unanswered AS int))"
     f" AND ((turn_number, position) > {_PLACE}"
-    " OR (position = 1 AND turn_number >= CAST(:unanswered AS int)))",
+    " OR (role = 'assistant' AND turn_number >= CAST(:unanswered AS int)))",
     "ASC",
 )
 
@@ -86,7 +86,7 @@ class Place:
 
     A message that waits stands behind one that is not answered yet, whose reply will come to stand
     between the two. So a place is not only a message: replies of turns from `unanswered` on are
-    still to come, also where they stand before it.
+    still to come, also where they stand before it. What is said to a turn that was passed is not.
 
     Attributes:
         turn: The number of the turn whose message was read last.
@@ -107,7 +107,10 @@ def _versions(row: AnyRow) -> Iterator[UUID]:
     """The turns that hold the versions of a message, in order; none if there is only one.
 
     A reply's are the turns in which the same was said; a user's message has one for each wording.
+    What was said while a turn ran has none.
     """
+    if row.role == "user" and row.position > 0:
+        return iter(())
     turns = [(UUID(id_), wording) for id_, wording in json.loads(row.versions or "[]")]
     own = dict(turns).get(row.turn_id)
     if row.role == "assistant":

@@ -67,7 +67,10 @@ class Conversation(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """What was said: position 0 of a turn is the user's, position 1 the assistant's.
+    """What was said: position 0 of a turn is the message that began it.
+
+    What its user said while it ran stands at 2, 3 …, and the reply behind the last of these; at 1
+    if there are none. So messages are in order by turn number and position.
 
     A reply that was interrupted is what its readers had seen of it when its turn was cancelled.
     """
@@ -85,7 +88,8 @@ class Message(SQLModel, table=True):
         UniqueConstraint("user_id", "conversation_id", "turn_number", "position"),
         UniqueConstraint("user_id", "turn_id", "position"),
         CheckConstraint(
-            "(position = 0 AND role = 'user') OR (position = 1 AND role = 'assistant')",
+            "(position = 0 AND role = 'user') OR (position = 1 AND role = 'assistant')"
+            " OR (position >= 2 AND role IN ('user', 'assistant'))",
             name="role",
         ),
         # For searching; its words stand behind their owner's key.

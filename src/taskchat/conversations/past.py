@@ -22,6 +22,8 @@ class PastTurn:
         calls: Its executed tool calls in order: call_id, tool_name, parameters, result, status.
         reply: What was answered; None if the turn failed, or was cancelled before anything was.
         interrupted: Whether the reply was stopped in the middle.
+        steered: What the user said while it ran, each with how many calls had been executed when it
+            was read; None if it never was.
     """
 
     number: int
@@ -29,6 +31,7 @@ class PastTurn:
     calls: Sequence[dict[str, Any]]
     reply: str | None
     interrupted: bool = False
+    steered: Sequence[tuple[str, int | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ _KEEP_SUMMARY: Final = text(
     " AND CASE WHEN summary_turn <@ branch THEN summary_turn ELSE 0 END = :after END"
 )
 _FIND_SUMMARY: Final = text("SELECT summary, summary_turn FROM turn_summary_1(:owner, :turn)")
-_HISTORY: Final = text("SELECT turn_history_2(:owner, :turn, :before, :turns_max)")
+_HISTORY: Final = text("SELECT turn_history_3(:owner, :turn, :before, :turns_max)")
 _OLDEST: Final = text(
     "SELECT max(oldest.number) FROM (SELECT t.number FROM turns AS t, turns AS last"
     " WHERE last.user_id = :owner AND last.id = :turn"
@@ -119,10 +122,17 @@ async def turns_between(
 
 
 def past_turns_in(history: str | None) -> list[PastTurn]:
-    """The turns in what the function `turn_history_2` returned."""
+    """The turns in what the function `turn_history_3` returned."""
     return [
-        PastTurn(number, said, calls or (), reply, bool(interrupted))
-        for number, said, calls, reply, interrupted in (json.loads(history) if history else ())
+        PastTurn(
+            number,
+            said,
+            calls or (),
+            reply,
+            bool(interrupted),
+            [(content, after_calls) for content, after_calls in steered or ()],
+        )
+        for number, said, calls, reply, interrupted, steered in json.loads(history or "[]")
     ]
 
 

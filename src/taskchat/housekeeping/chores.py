@@ -49,6 +49,7 @@ def chores_of(settings: Settings) -> Sequence[Chore]:
     keys_h, events_h = settings.idempotency_retention_h, settings.event_retention_h
     chores = [
         Chore("idempotency_keys", every_s, partial(store.claim.forget_keys, retention_h=keys_h)),
+        Chore("steering_keys", every_s, partial(store.steering.forget_keys, retention_h=keys_h)),
         Chore("turn_events", every_s, partial(store.events.prune, retention_h=events_h)),
         Chore("rate_buckets", every_s, limits.forget_idle),
         Chore("shares", every_s, sharing.forget_expired),

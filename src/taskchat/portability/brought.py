@@ -6,7 +6,7 @@ from uuid import UUID
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.errors import InternalError, InterruptedReply
 from taskchat.moments import utc_now
-from taskchat.portability.lines import TurnLine
+from taskchat.portability.lines import Said, SteeredLine, TurnLine
 from taskchat.portability.origins import derived_id
 from taskchat.portability.store.bring import BroughtCall, BroughtMessage, BroughtTurn
 from taskchat.principal import Principal
@@ -24,15 +24,16 @@ def brought(
     """
     user_id, number = principal.user_id, line.number
     turn_id = derived_id(user_id, line.created_at, "turn", str(origin), number)
-    said = [line.message] if line.reply is None else [line.message, line.reply]
     messages = [
         BroughtMessage(
             derived_id(user_id, one.created_at, "message", str(origin), number, position),
             position,
+            "assistant" if one is line.reply else "user",
             one.content,
             one.created_at,
+            read_after_calls=one.read_after_calls if isinstance(one, SteeredLine) else None,
         )
-        for position, one in enumerate(said)
+        for position, one in _said(line)
     ]
     calls = [
         BroughtCall(
@@ -61,7 +62,7 @@ def brought(
         output_tokens=line.usage.output_tokens,
         result=_answer(line, turn_id, conversation_id, messages, calls)
         if status == "completed"
-        else _failure(line, turn_id, conversation_id, messages[1:]),
+        else _failure(line, turn_id, conversation_id, messages),
         created_at=line.created_at,
         started_at=line.started_at,
         finished_at=line.finished_at or utc_now(),
@@ -69,6 +70,14 @@ def brought(
         rating=line.rating,
         calls=calls,
     )
+
+
+def _said(line: TurnLine) -> list[tuple[int, Said]]:
+    """What was said in the turn, each with its position."""
+    said: list[tuple[int, Said]] = [(0, line.message), *enumerate(line.steered, 2)]
+    if line.reply is not None:
+        said.append((said[-1][0] + 1, line.reply))
+    return said
 
 
 def _answer(
@@ -91,7 +100,7 @@ def _answer(
         )
         for call, told in zip(calls, line.tool_calls, strict=True)
     ]
-    said, reply = messages
+    reply = messages[-1]
     return ChatAnswer(
         conversation_id=conversation_id,
         turn_id=turn_id,
@@ -101,19 +110,12 @@ def _answer(
             MessageOut(
                 id=said.id,
                 turn_id=turn_id,
-                role="user",
+                role=said.role,
                 content=said.content,
                 created_at=said.created_at,
-                tool_calls=[],
-            ),
-            MessageOut(
-                id=reply.id,
-                turn_id=turn_id,
-                role="assistant",
-                content=reply.content,
-                created_at=reply.created_at,
-                tool_calls=shown,
-            ),
+                tool_calls=shown if said is reply else [],
+            )
+            for said in messages
         ],
         has_more=line.number > 1 if line.follows is None else bool(line.follows),
         model=line.model,
@@ -122,7 +124,7 @@ def _answer(
 
 
 def _failure(
-    line: TurnLine, turn_id: UUID, conversation_id: UUID, replies: list[BroughtMessage]
+    line: TurnLine, turn_id: UUID, conversation_id: UUID, messages: list[BroughtMessage]
 ) -> str:
     error = line.error
     known = error is not None and error.error_code in STORED_FAILURES
@@ -134,7 +136,7 @@ def _failure(
         request_id=error.request_id if error else "",
         details=[
             InterruptedReply("reply", "was interrupted", reply.id, reply.content).shown()
-            for reply in replies
-            if line.status == "cancelled"
+            for reply in messages
+            if reply.role == "assistant" and line.status == "cancelled"
         ],
     ).model_dump_json()

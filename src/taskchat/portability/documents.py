@@ -14,6 +14,7 @@ from taskchat.portability.lines import (
     ExportLine,
     Line,
     ShareLine,
+    SteeredLine,
     TaskLine,
     TurnLine,
     UsageDayLine,
@@ -146,7 +147,9 @@ def _told(turn: TurnLine) -> list[str]:
     version = f" (another version of {turn.version_of})" if turn.version_of else ""
     parts = [f"\n### {turn.number}. User, {_time(turn.message.created_at)}{version}\n\n"]
     parts.append(_quote(turn.message.content))
-    parts += [_called(call) for call in turn.tool_calls]
+    for made, call in enumerate([*turn.tool_calls, None]):
+        parts += [_steered(turn, said) for said in turn.steered if _stands_before(said, made, turn)]
+        parts += [_called(call)] if call else []
     if turn.reply is not None:
         cut = " (interrupted)" if turn.status == "cancelled" else ""
         parts.append(f"\n### {turn.number}. Assistant, {_time(turn.reply.created_at)}{cut}\n\n")
@@ -158,6 +161,18 @@ def _told(turn: TurnLine) -> list[str]:
         why = f": {_plain(turn.error.error)}" if turn.error else ""
         parts.append(f"\nThis turn is {turn.status.replace('_', ' ')}{why}\n")
     return parts
+
+
+def _stands_before(said: SteeredLine, made: int, turn: TurnLine) -> bool:
+    """Whether the turn read it when it had made so many calls; at its end, if it never did."""
+    most = len(turn.tool_calls)
+    return min(most if said.read_after_calls is None else said.read_after_calls, most) == made
+
+
+def _steered(turn: TurnLine, said: SteeredLine) -> str:
+    return f"\n### {turn.number}. User, {_time(said.created_at)} (while it ran)\n\n" + _quote(
+        said.content
+    )
 
 
 def _called(call: Called) -> str:

@@ -28,6 +28,7 @@ from taskchat.portability.lines import (
     Rated,
     Said,
     ShareLine,
+    SteeredLine,
     TaskLine,
     TurnLine,
     UsageDayLine,
@@ -49,6 +50,7 @@ TURNS_AT_ONCE: Final = 100
 """Turns read in one transaction, each with two messages and its tool calls."""
 
 _CALLS: Final = TypeAdapter(list[Called])
+_STEERED: Final = TypeAdapter(list[SteeredLine])
 _CALLS_USED: Final = TypeAdapter(list[CallUsed])
 
 Pages = AsyncGenerator[Sequence[Line], None]
@@ -209,6 +211,7 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
         status=row.status,
         message=Said.model_validate_json(row.said),
         tool_calls=_CALLS.validate_json(row.calls or "[]"),
+        steered=_STEERED.validate_json(row.steered or "[]"),
         reply=Said.model_validate_json(row.reply) if row.reply else None,
         rating=Rated.model_validate_json(row.rating) if row.rating else None,
         error=Failure(

@@ -129,6 +129,14 @@ class Said(Part):
     created_at: Moment
 
 
+class SteeredLine(Said):
+    """A message to the turn while it was unfinished."""
+
+    read_after_calls: Count | None = Field(
+        description="How many calls had been executed when it was read; null if it never was."
+    )
+
+
 class Rated(Part):
     """What the user thinks of a reply."""
 
@@ -193,6 +201,9 @@ class TurnLine(Part):
     channel: ChannelName
     status: TurnStatus
     message: Said
+    steered: list[SteeredLine] = Field(
+        default_factory=list, description="What was said while it was unfinished, in order."
+    )
     tool_calls: list[Called]
     reply: Said | None
     rating: Rated | None = None

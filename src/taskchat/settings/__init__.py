@@ -197,6 +197,9 @@ class Settings(BaseSettings):
     """Characters of one message, after trimming."""
     rating_comment_chars_max: int = Field(2000, ge=1, le=100_000)
     """Characters of the comment of one rating, after trimming."""
+    steering_max: int = Field(20, ge=1, le=1000)
+    """The most messages that one turn may be told while it is unfinished: each of them can cost
+    one more model call, and a person who has more to say has another task in mind."""
     feedback_chars_max: int = Field(2000, ge=1, le=100_000)
     """Characters of what is answered to the agent, and of a comment on it, after trimming."""
     feedback_expires_s: int = Field(172_800, ge=1, le=31_536_000)

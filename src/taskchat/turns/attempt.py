@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -65,34 +66,40 @@ async def _run(
         calls=start.calls,
         approvals=deps.assistant.approvals,
         decisions=start.decisions,
+        steered=start.steered,
+        unread=job.unread,
         manner=start.circumstances.manner,
         tool_calls_max=deps.settings.tool_calls_max,
     )
-    try:
-        reply = await _reply(start, ledger, deps)
-    except (TurnLost, DatabaseError):
-        raise
-    except AwaitsUser as asked:
-        job.settling = True
-        ended = await ask_user(ledger, asked, deps=deps)
-        _note_end(ended, ledger, began)
-        return ended
-    except ServiceError as error:
-        ended = await _settle_failed(job, ledger, error, deps, request_id)
-    except Exception:
-        log.exception("turn.crashed", turn_id=str(job.turn.id))
-        ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
-    else:
-        job.settling = True
-        events.status("responding")
-        ended = await settle_completed(
-            ledger,
-            start.message,
-            reply,
-            deps=deps,
-            shows_conversation=job.shows_conversation,
-            version=start.background.version,
-        )
+    if start.has_unread:
+        job.unread.may_be = True
+    ended = None
+    while ended is None:
+        job.settling = False
+        try:
+            reply = await _reply(start, ledger, deps)
+        except (TurnLost, DatabaseError):
+            raise
+        except AwaitsUser as asked:
+            job.settling = True
+            ended = await ask_user(ledger, asked, deps=deps)
+            _note_end(ended, ledger, began)
+            return ended
+        except ServiceError as error:
+            ended = await _settle_failed(job, ledger, error, deps, request_id)
+        except Exception:
+            log.exception("turn.crashed", turn_id=str(job.turn.id))
+            ended = await _settle_failed(job, ledger, InternalError(), deps, request_id)
+        else:
+            job.settling = True
+            ended = await settle_completed(
+                ledger,
+                start.message,
+                reply,
+                deps=deps,
+                shows_conversation=job.shows_conversation,
+                version=start.background.version,
+            )
     if deps.settings.history_summary:
         deps.jobs.run_errand(_afterwards(sum_up, job.turn, deps))
     if deps.settings.conversation_titles and job.turn.number == 1 and ended.status == "completed":
@@ -119,10 +126,17 @@ async def _reply(start: StartedTurn, ledger: TurnLedger, deps: TurnDeps) -> str:
             "This message was taken up several times and could never be finished. What was done "
             "is kept; say it in another way."
         )
-    model_calls_left = deps.settings.model_calls_max - len(start.answers)
+    model_calls_left = deps.settings.model_calls_max - len(ledger.answers)
     if model_calls_left <= 0:
         raise ModelError
-    run = start.run_input(deps.assistant.needs)
+    # From the record in either case: after a takeover, and after a reply that was dropped.
+    so_far = replace(
+        start,
+        answers=ledger.answers,
+        calls=list(ledger.calls.items()),
+        steered=ledger.steering,
+    )
+    run = so_far.run_input(deps.assistant.needs)
     ledger.history = run.history
     return await deps.assistant.reply(
         run.items,

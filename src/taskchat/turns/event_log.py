@@ -237,6 +237,15 @@ class EventWriter:
         self._seq += 1
         self._pending.append(make(self.held.turn, self._seq, utc_now()))
 
+    def mark(self) -> tuple[int, int, list[str], bool, AgentState | None]:
+        """Where the events stand, for `undo`; inside `carried`."""
+        return self._seq, len(self._pending), list(self._thought), self._streaming, self._status
+
+    def undo(self, mark: tuple[int, int, list[str], bool, AgentState | None]) -> None:
+        """Take back the events since a mark: the commit that was to carry them did not happen."""
+        self._seq, kept, self._thought, self._streaming, self._status = mark
+        del self._pending[kept:]
+
     def next(self, event: type[EventBase], **fields: Any) -> StoredEvent:
         """The event that would come next, for a commit that will know more of it.
 

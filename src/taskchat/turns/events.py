@@ -21,6 +21,7 @@ and goes on with those of its type:
     stream_chunk      delta: more of what it says
     stream_end        dropped: the text is complete; or, if dropped is true, forget this text
     reasoning         delta: more of what the model thinks aloud; no part of the reply
+    user_message      message_id, content: the run reads what the user said since it began
     feedback_request  feedback_id, expires_at, kind, question, choices, calls: the user is asked
     feedback_response feedback_id, status, answer, comment: answered, or over without an answer
     assistant         message_id, content: the whole reply
@@ -146,6 +147,14 @@ class Reasoning(EventBase):
     delta: str
 
 
+class UserMessage(EventBase):
+    """The run reads what its user has said since the turn began; the next model call knows it."""
+
+    type: Literal["user_message"] = "user_message"
+    message_id: UUID
+    content: str
+
+
 class WaitingCall(BaseModel):
     """A call that waits for its user."""
 
@@ -213,6 +222,7 @@ Event = Annotated[
     | StreamChunk
     | StreamEnd
     | Reasoning
+    | UserMessage
     | FeedbackRequest
     | FeedbackResponse
     | AssistantReply

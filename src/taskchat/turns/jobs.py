@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from taskchat.errors import ServiceError
-from taskchat.turns.states import Claim, TurnRef, TurnState
+from taskchat.turns.states import Claim, TurnRef, TurnState, Unread
 
 log = structlog.get_logger()
 
@@ -22,6 +22,7 @@ class Job:
         running: Set once the turn runs, here or elsewhere.
         settling: Whether the run is over and its outcome is being written.
         shows_conversation: Whether whoever waits for it is to be shown the conversation.
+        unread: Whether its user may have said something that the run has not read.
         task: The task that sees the turn through; its result is how the turn ended.
     """
 
@@ -32,6 +33,7 @@ class Job:
         self.running = asyncio.Event()
         self.settling = False
         self.interrupted = False
+        self.unread = Unread()
         self.task: asyncio.Task[TurnState]
         self._run: asyncio.Task[TurnState] | None = None
 
@@ -111,6 +113,12 @@ class TurnJobs:
     def held(self) -> Iterable[tuple[TurnRef, int]]:
         """The turns that run here, and their attempts."""
         return [(job.turn, job.attempt) for job in self._jobs.values() if job.attempt is not None]
+
+    def steered(self, turn_id: UUID) -> None:
+        """Tell the run of a turn, if it is here, that there may be something to read."""
+        job = self._jobs.get(turn_id)
+        if job is not None:
+            job.unread.may_be = True
 
     def turn_over(self, conversation_id: UUID, number: int) -> None:
         """Stop a run whose turn has ended without it."""

@@ -17,9 +17,10 @@ from taskchat.assistant.models.soundness import calls_in
 from taskchat.assistant.record import Answer, AwaitsUser
 from taskchat.conversations.history import InputItem
 from taskchat.conversations.schemas import ToolCallOut
-from taskchat.errors import ModelError
+from taskchat.errors import DatabaseError, ModelError
 from taskchat.feedback.decisions import Decisions
 from taskchat.postgres.database import Database
+from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.tools import Result, ToolFailure
@@ -30,9 +31,10 @@ from taskchat.turns.events import (
     OpenAIResponse,
     ToolCallEvent,
     ToolResultEvent,
+    UserMessage,
     around,
 )
-from taskchat.turns.states import Claim
+from taskchat.turns.states import Claim, Steered, Unread
 
 
 class TurnLost(Exception):
@@ -50,6 +52,8 @@ class TurnLedger:
         calls: Executed calls from earlier attempts, by the model's ids.
         approvals: Which calls need the user's yes.
         decisions: What they have decided so far.
+        steered: What its user has said since the turn began, as far as it has been read.
+        unread: Whether there may be more of that.
         manner: How the offline model should behave, if the request says so.
         tool_calls_max: The most tool calls of one turn.
     """
@@ -64,6 +68,8 @@ class TurnLedger:
         calls: Sequence[tuple[str, ToolCallOut]] = (),
         approvals: Sequence[ApprovalRule] = (),
         decisions: Decisions = MappingProxyType({}),
+        steered: Sequence[Steered] = (),
+        unread: Unread | None = None,
         manner: str | None = None,
         tool_calls_max: int,
     ) -> None:
@@ -74,10 +80,14 @@ class TurnLedger:
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
         self.manner = manner
+        self.steering = list(steered)
         self.decisions = decisions
         self.asked: str | None = self.answers[-1].model if self.answers else None
         self._database = database
         self._kept = len(self.answers)
+        self._draft: Answer | None = None
+        self._unread = unread or Unread()
+        self._in_doubt = False
         self._approvals = approvals
         self._tool_calls_max = tool_calls_max
 
@@ -105,8 +115,21 @@ class TurnLedger:
         self.events.end_stream(dropped=True)
 
     def answered(self, answer: Answer) -> None:
-        """Note an answer of the model's."""
-        self.events.end_stream()
+        """Note an answer of the model's. One without calls is a draft of the reply."""
+        self.answers.append(answer)
+        if any(item.get("type") == "function_call" for item in answer.items):
+            self._tell_answer(answer, dropped=False)
+        else:
+            self._draft = answer
+
+    def end_draft(self, *, dropped: bool = False) -> None:
+        """Tell the draft of the reply, if there is one: as the reply, or as void."""
+        if self._draft is not None:
+            self._tell_answer(self._draft, dropped=dropped)
+            self._draft = None
+
+    def _tell_answer(self, answer: Answer, *, dropped: bool) -> None:
+        self.events.end_stream(dropped=dropped)
         self.events.tell(
             OpenAIResponse,
             model=answer.model,
@@ -115,7 +138,57 @@ class TurnLedger:
             total_tokens=answer.input_tokens + answer.output_tokens,
             duration_ms=answer.duration_ms,
         )
-        self.answers.append(answer)
+
+    async def steered(self) -> Sequence[str]:
+        """Read what the user has said since the turn began, as far as that is unread.
+
+        Raises:
+            TurnLost: another process runs the turn now.
+            DatabaseError: it is unknown what has been read; the record has to be read again.
+        """
+        if self._in_doubt:
+            raise DatabaseError
+        if not self._unread.may_be:
+            return ()
+        self._in_doubt = True
+        async with self.events.carried():
+            read = await self._read()
+        self._in_doubt = False
+        return [one.content for one in read]
+
+    async def drop_draft(self) -> None:
+        """Void the draft of the reply, and read what it did not know; inside `events.carried`.
+
+        What it cost stays, and its number, but no model is told of it again.
+
+        Raises:
+            TurnLost: another process runs the turn now.
+            DatabaseError: the outcome is unknown; the lease decides.
+        """
+        self._tell_answer(self.answers[-1], dropped=True)
+        self.answers[-1] = replace(self.answers[-1], items=())
+        await self._read()
+
+    async def _read(self) -> list[Steered]:
+        """Read, keep what was answered before, and tell of it, in one transaction."""
+        turn, events = self.held.turn, self.events
+        # Before the look: whatever is said after it gives a hint of its own.
+        self._unread.may_be = False
+        async with self._database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
+            read = await store.steering.read(
+                connection, self.held, answers=len(self.answers), calls=len(self.calls)
+            )
+            if read is None:
+                raise TurnLost
+            for one in read:
+                events.add(UserMessage, message_id=one.id, content=one.content)
+            if read:
+                await store.steering.keep_answers(connection, turn, self.unkept)
+            await store.feedback.tell(connection, turn, events.pending(), process=events.process)
+        if read:
+            self._kept = len(self.answers)
+            self.steering += read
+        return read
 
     def call(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> "LedgerCall":
         """A caller for one tool call.

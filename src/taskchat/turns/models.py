@@ -198,3 +198,37 @@ class ModelAnswer(SQLModel, table=True):
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )
+
+
+class Steering(SQLModel, table=True):
+    """A message that was said to a turn while that was unfinished; its text is among the messages.
+
+    It is read once: by the model call that follows so many answers and executed calls of the turn.
+    Until then both are null, and the turn can't be completed.
+    """
+
+    __tablename__ = "steering"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(
+            ["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"
+        ),
+        Index("steering_turn_idx", "user_id", "turn_id"),
+        Index(
+            "steering_user_id_idempotency_key_key",
+            "user_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    message_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    turn_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    idempotency_key: str | None = Field(default=None, sa_column=Column(String(255)))
+    fingerprint: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    read_after_answers: int | None = Field(default=None, sa_column=Column(Integer))
+    read_after_calls: int | None = Field(default=None, sa_column=Column(Integer))

@@ -12,7 +12,7 @@ from taskchat.feedback.schemas import feedback_out
 from taskchat.postgres.database import AnyRow, Database
 from taskchat.principal import Principal
 from taskchat.turns import store
-from taskchat.turns.schemas import ErrorBody, ListedTurn, TurnOut, TurnStatus, Usage
+from taskchat.turns.schemas import ErrorBody, ListedTurn, SteeredOut, TurnOut, TurnStatus, Usage
 from taskchat.turns.states import TurnRef
 from taskchat.usage.repository import calls_of
 from taskchat.usage.schemas import ModelCallOut
@@ -59,7 +59,7 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         row = await store.find.whole(connection, principal, turn_id)
         if row is None:
             raise NotFound(f"No turn {turn_id}.")
-        texts = await store.find.texts(connection, principal, turn_id)
+        first, *others = await store.find.said(connection, principal, turn_id)
         calls = await store.record.recorded_calls(
             connection, TurnRef(principal, row.id, row.conversation_id, row.number)
         )
@@ -73,8 +73,13 @@ async def read_turn(database: Database, principal: Principal, turn_id: UUID) -> 
         channel=row.channel,
         status=row.status,
         version_of=row.first_version,
-        message=texts[0],
-        reply=texts[1] if len(texts) > 1 else None,
+        message=first.content,
+        steered=[
+            SteeredOut(id=said.id, content=said.content, created_at=said.created_at)
+            for said in others
+            if said.role == "user"
+        ],
+        reply=next((said.content for said in others if said.role == "assistant"), None),
         tool_calls=[call for _, call in calls],
         feedback=[feedback_out(request) for request in requests],
         error=ErrorBody.model_validate_json(row.result) if failed else None,

@@ -28,7 +28,7 @@ from taskchat.turns import store
 from taskchat.turns.background import Background, read_background
 from taskchat.turns.begin import AT_ONCE, Begun
 from taskchat.turns.events import STREAMING, AgentState
-from taskchat.turns.states import Claim, TurnRef, TurnState
+from taskchat.turns.states import Claim, Steered, TurnRef, TurnState
 
 UNREADABLE = "The arguments were not valid JSON; call the tool again."
 
@@ -48,6 +48,8 @@ class StartedTurn:
         answers: The model's answers on record.
         calls: The executed calls, by the model's ids.
         decisions: What its user has decided so far.
+        steered: What they have said since it began, as far as that was read.
+        has_unread: Whether they have said more.
     """
 
     held: Claim
@@ -60,6 +62,8 @@ class StartedTurn:
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     decisions: Decisions = field(default_factory=dict)
+    steered: Sequence[Steered] = ()
+    has_unread: bool = False
 
     @property
     def facts(self) -> PromptFacts:
@@ -85,8 +89,14 @@ class StartedTurn:
             items=[user_item(self.message.content)],
         )
         executed = dict(self.calls)
-        for answer in self.answers:
-            recorded.add(answer, executed, self.decisions, last=answer is self.answers[-1])
+        steered = list(self.steered)
+        for number, answer in enumerate(self.answers, 1):
+            while steered and (steered[0].after_answers or 0) < number:
+                recorded.items.append(user_item(steered.pop(0).content))
+            # What was read after an answer was read once all its calls were done.
+            last = number == len(self.answers) and not steered
+            recorded.add(answer, executed, self.decisions, last=last)
+        recorded.items += [user_item(one.content) for one in steered]
         return recorded
 
 
@@ -197,6 +207,8 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
     answers: Sequence[Answer] = ()
     calls: Sequence[tuple[str, ToolCallOut]] = ()
     decisions: Decisions = {}
+    steered = await store.steering.of_turn(connection, turn) if said.is_steered else []
+    read = [one for one in steered if one.after_answers is not None]
     if held.attempt > 1:
         answers = await store.record.recorded_answers(connection, turn)
         calls = await store.record.recorded_calls(connection, turn)
@@ -221,4 +233,6 @@ async def _read(connection: Connection, held: Claim, needs: Needs) -> StartedTur
         answers=answers,
         calls=calls,
         decisions=decisions,
+        steered=read,
+        has_unread=len(read) < len(steered),
     )

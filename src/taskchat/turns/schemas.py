@@ -60,6 +60,14 @@ class EditRequest(BaseModel):
     message: MessageText = Field(description="1 to 5,000 characters after trimming.")
 
 
+class SteerRequest(BaseModel):
+    """A message to a turn that is unfinished."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: MessageText = Field(description="1 to 5,000 characters after trimming.")
+
+
 class Usage(BaseModel):
     """What the turn cost. `model_calls` counts answers, not retries."""
 
@@ -77,8 +85,8 @@ class ChatAnswer(BaseModel):
     response: str
     tool_calls: list[ToolCallOut]
     messages: list[MessageOut] = Field(
-        description="The conversation in order, the newest 100 at most; with ?messages=turn this "
-        "turn's two."
+        description="The conversation in order, the newest 100 at most; with ?messages=turn only "
+        "those of this turn."
     )
     has_more: bool = Field(description="Whether there are older messages than these.")
     model: str = Field(description="The one that wrote the reply.")
@@ -150,6 +158,27 @@ class ListedTurn(BaseModel):
     finished_at: datetime | None
 
 
+class SteeredOut(BaseModel):
+    """What the user said to a turn while it was unfinished."""
+
+    id: UUID
+    content: str
+    created_at: datetime
+
+
+class SteerAnswer(BaseModel):
+    """What became of a message to a turn."""
+
+    status: Literal["success"] = "success"
+    steered: bool = Field(
+        description="Whether the turn reads it. If not, the turn had ended: then the message began "
+        "one of its own, which turn_id names."
+    )
+    turn_id: UUID
+    message_id: UUID
+    conversation_id: UUID
+
+
 class TurnOut(BaseModel):
     """One turn and how far it is."""
 
@@ -162,6 +191,9 @@ class TurnOut(BaseModel):
         description="The turn with the first version of its message, if it is another one."
     )
     message: str
+    steered: list[SteeredOut] = Field(
+        description="What the user said to it while it was unfinished, in order."
+    )
     reply: str | None
     tool_calls: list[ToolCallOut]
     feedback: list[FeedbackOut] = Field(description="What it asks or has asked, in order.")

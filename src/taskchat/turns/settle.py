@@ -39,7 +39,7 @@ from taskchat.turns.schemas import (
     VersionAnswer,
     version_out,
 )
-from taskchat.turns.states import Page, TurnRef, TurnState, Version
+from taskchat.turns.states import Page, Steered, TurnRef, TurnState, Version
 from taskchat.usage.repository import Call
 
 
@@ -51,8 +51,11 @@ async def settle_completed(
     deps: TurnDeps,
     shows_conversation: bool,
     version: Version | None = None,
-) -> TurnState:
+) -> TurnState | None:
     """Store the reply and what it cost, and end the turn.
+
+    If the user has said something meanwhile that the reply does not know, it is no reply: it is
+    dropped, and what was said is read.
 
     Args:
         ledger: The record of this attempt.
@@ -61,6 +64,9 @@ async def settle_completed(
         deps: What a turn needs.
         shows_conversation: Whether whoever waits wants to see the conversation.
         version: What is told of it, if the message is another version of an earlier one.
+
+    Returns:
+        None if the run has to go on.
 
     Raises:
         TurnLost: another process runs the turn now.
@@ -81,7 +87,7 @@ async def settle_completed(
         turn_id=turn.id,
         response=reply,
         tool_calls=calls,
-        messages=[said, message],
+        messages=[said, *(_said_later(turn, one) for one in ledger.steering), message],
         has_more=turn.number > 1 if version is None else version.follows,
         model=ledger.answers[-1].model,
         usage=_usage(ledger.answers),
@@ -90,12 +96,31 @@ async def settle_completed(
         answer = VersionAnswer(**dict(answer), version=version_out(version))
     result = answer.model_dump_json()
     async with ledger.events.carried() as events:
+        mark = events.mark()
+        ledger.end_draft()
+        events.status("responding")
         events.add(AssistantReply, message_id=message.id, content=reply)
         events.add_made(functools.partial(completed, result=result))
-        # A first turn's two messages are the whole conversation.
+        # A first turn's messages are the whole conversation.
         shown = MESSAGES_SHOWN_MAX if shows_conversation and turn.number > 1 else None
-        page = await _settle(ledger, "completed", result, message, deps, messages_max=shown)
+        try:
+            page = await _settle(ledger, "completed", result, message, deps, messages_max=shown)
+        except store.settle.Unread:
+            events.undo(mark)
+            await ledger.drop_draft()
+            return None
     return TurnState(turn, "completed", result, None, page)
+
+
+def _said_later(turn: TurnRef, said: Steered) -> MessageOut:
+    return MessageOut(
+        id=said.id,
+        turn_id=turn.id,
+        role="user",
+        content=said.content,
+        created_at=said.created_at,
+        tool_calls=[],
+    )
 
 
 async def settle_failed(
@@ -110,6 +135,7 @@ async def settle_failed(
     turn = ledger.held.turn
     body = failure_body(error, turn, request_id=request_id)
     result = body.model_dump_json()
+    ledger.end_draft(dropped=True)
     ledger.events.end_stream(dropped=True)
     async with ledger.events.carried() as events:
         if events.closed:

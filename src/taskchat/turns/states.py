@@ -1,6 +1,7 @@
 """A turn's identity, its claim and its state. Nothing here touches the database."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from taskchat.principal import Channel, Principal
@@ -47,6 +48,34 @@ class Claim:
     deaths: int
     channel: Channel
     taken: Takeover | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What a user said to a turn while it was unfinished.
+
+    Attributes:
+        id: The message's id.
+        content: What was said.
+        created_at: When.
+        after_answers: After how many answers of models the turn read it; None if it has not.
+    """
+
+    id: UUID
+    content: str
+    created_at: datetime
+    after_answers: int | None
+
+
+@dataclass(slots=True)
+class Unread:
+    """Whether a turn may have something to read: a hint, which saves looking for nothing.
+
+    Attributes:
+        may_be: Whether it may. If a hint is lost, the end of the turn is refused and tells.
+    """
+
+    may_be: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ async def find_original(
 
     Raises:
         NotFound: the principal has no such message.
-        InvalidRequest: a reply is to be edited.
+        InvalidRequest: a reply is to be edited, or what was said while a turn ran.
     """
     async with database.transaction(principal) as connection:
         found = await store.versions.find_message(connection, principal, message_id)
@@ -50,6 +50,11 @@ async def find_original(
         raise NotFound(f"No message {message_id}. List the messages to see their ids.")
     if is_edited and found.role != "user":
         problem = "is the assistant's: edit what you said, or regenerate this reply"
+        raise InvalidRequest(
+            f"Message {message_id} {problem}.", details=[Detail("message_id", problem)]
+        )
+    if is_edited and found.position > 0:
+        problem = "was said while a turn ran: edit the message that began the turn"
         raise InvalidRequest(
             f"Message {message_id} {problem}.", details=[Detail("message_id", problem)]
         )

@@ -9,7 +9,7 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import structlog
@@ -30,7 +30,7 @@ from taskchat.assistant.models.counting import TokenCount, bytes_of_items, bytes
 from taskchat.assistant.models.repeats import wait_before_repeat
 from taskchat.assistant.models.said_before import SaidBefore
 from taskchat.assistant.record import Answer, model_record
-from taskchat.conversations.history import InputItem
+from taskchat.conversations.history import InputItem, user_item
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.settings import OFFLINE, Settings
 from taskchat.telemetry import metrics
@@ -58,6 +58,8 @@ class _Run:
         repeats: How often that model has been asked again for the current answer.
         attempt: What was asked last; None if nobody could be.
         failure: What the run fails with if nobody answers.
+        steered: What its user has said while it ran, each with the number of items of the turn that
+            it stands behind. The SDK knows nothing of it.
     """
 
     before: SaidBefore
@@ -65,6 +67,15 @@ class _Run:
     repeats: int = 0
     attempt: Attempt | None = None
     failure: ServiceError | None = None
+    steered: list[tuple[int, str]] = field(default_factory=list)
+
+    def with_steered(self, turn: list[TResponseInputItem]) -> list[TResponseInputItem]:
+        """The items of the turn, which only grow, with what was said in between."""
+        items, begin = [], 0
+        for end, content in self.steered:
+            items += [*turn[begin:end], cast("TResponseInputItem", user_item(content))]
+            begin = end
+        return [*items, *turn[begin:]]
 
 
 _run: ContextVar[_Run] = ContextVar("model_chain_run")
@@ -153,8 +164,15 @@ class ModelChain(Model):
             AllRest: none of those that are left may be asked.
         """
         run, record = _run.get(), model_record()
-        named, breaker = self._admitted(run)
         turn = _items_of(input)
+        try:
+            run.steered += [(len(turn), content) for content in await record.steered()]
+        except Exception:
+            # Whatever models have done before, this is none of their failures.
+            run.failure = None
+            raise
+        turn = run.with_steered(turn)
+        named, breaker = self._admitted(run)
         record.asking(named.name)
         run.attempt = Attempt(named, record, run.before)
         began = time.monotonic()

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy import text
@@ -59,12 +59,19 @@ _BRING_TURNS = text(
     " ON CONFLICT DO NOTHING RETURNING id, number, status),"
     " said AS (INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position,"
     " role, content, created_at, interrupted) SELECT :owner, m.id, :conversation, turn.id,"
-    " turn.number, m.position, CASE m.position WHEN 0 THEN 'user' ELSE 'assistant' END, m.content,"
-    " m.created_at, m.position = 1 AND turn.status = 'cancelled'"
+    " turn.number, m.position, m.role, m.content,"
+    " m.created_at, m.role = 'assistant' AND turn.status = 'cancelled'"
     " FROM unnest(CAST(:message_ids AS uuid[]), CAST(:message_turns AS uuid[]),"
-    " CAST(:message_positions AS int[]), CAST(:contents AS text[]),"
-    " CAST(:said AS timestamptz[])) AS m(id, turn_id, position, content, created_at)"
-    " JOIN turn ON turn.id = m.turn_id RETURNING id),"
+    " CAST(:message_positions AS int[]), CAST(:message_roles AS text[]),"
+    " CAST(:contents AS text[]), CAST(:said AS timestamptz[]))"
+    " AS m(id, turn_id, position, role, content, created_at)"
+    " JOIN turn ON turn.id = m.turn_id RETURNING id, turn_id),"
+    " steered AS (INSERT INTO steering (user_id, message_id, turn_id, read_after_answers,"
+    # The answers themselves are not part of an export.
+    " read_after_calls) SELECT :owner, said.id, said.turn_id,"
+    " CASE WHEN s.read_after_calls IS NOT NULL THEN 0 END, s.read_after_calls"
+    " FROM unnest(CAST(:steered_ids AS uuid[]), CAST(:read_after_calls AS int[]))"
+    " AS s(message_id, read_after_calls) JOIN said ON said.id = s.message_id),"
     " rated AS (INSERT INTO ratings (user_id, message_id, value, comment, rated_at)"
     " SELECT :owner, said.id, r.value, r.comment, r.rated_at"
     " FROM unnest(CAST(:rated_ids AS uuid[]), CAST(:ratings AS text[]), CAST(:comments AS text[]),"
@@ -85,12 +92,17 @@ _BRING_TURNS = text(
 
 @dataclass(frozen=True, slots=True)
 class BroughtMessage:
-    """A message of an imported turn, under its new id."""
+    """A message of an imported turn, under its new id.
+
+    `read_after_calls` is of one that was said while the turn ran: how many calls it had executed.
+    """
 
     id: UUID
     position: int
+    role: Literal["user", "assistant"]
     content: str
     created_at: datetime.datetime
+    read_after_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +196,7 @@ async def bring_turns(
         How many are new.
     """
     messages = [(turn.id, message) for turn in turns for message in turn.messages]
+    steered = [said for _, said in messages if said.role == "user" and said.position > 0]
     rated = [(turn.messages[-1].id, turn.rating) for turn in turns if turn.rating]
     calls = [(turn.id, place, c) for turn in turns for place, c in enumerate(turn.calls)]
     values = {
@@ -207,6 +220,9 @@ async def bring_turns(
         "message_ids": [message.id for _, message in messages],
         "message_turns": [turn_id for turn_id, _ in messages],
         "message_positions": [message.position for _, message in messages],
+        "message_roles": [message.role for _, message in messages],
+        "steered_ids": [message.id for message in steered],
+        "read_after_calls": [message.read_after_calls for message in steered],
         "contents": [message.content for _, message in messages],
         "said": [message.created_at for _, message in messages],
         "rated_ids": [message_id for message_id, _ in rated],

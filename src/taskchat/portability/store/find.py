@@ -34,8 +34,9 @@ _CONVERSATIONS = text(
 _SAID: Final = (
     "(SELECT json_build_object('id', m.id, 'content', m.content,"
     " 'created_at', moment_1(m.created_at)) FROM messages AS m"
-    " WHERE m.user_id = :owner AND m.turn_id = t.id AND m.position = {position})"
+    " WHERE m.user_id = :owner AND m.turn_id = t.id AND {which})"
 )
+_IS_REPLY: Final = "m.role = 'assistant'"
 _TURNS = text(
     f"SELECT t.id, t.number, {_RANGES.format(numbers='t.path')} AS follows, t.version_of,"
     " t.channel, t.status, t.model, t.model_calls, t.input_tokens,"
@@ -43,7 +44,13 @@ _TURNS = text(
     " CASE WHEN t.status IN ('failed', 'cancelled') THEN t.result END AS failure,"
     # Each of these is looked up turn by turn. As joins, a planner may read all that the user has
     # ever said, for each page.
-    f" {_SAID.format(position=0)} AS said, {_SAID.format(position=1)} AS reply,"
+    f" {_SAID.format(which='m.position = 0')} AS said,"
+    f" {_SAID.format(which=_IS_REPLY)} AS reply,"
+    " (SELECT json_agg(json_build_object('id', m.id, 'content', m.content,"
+    " 'created_at', moment_1(m.created_at), 'read_after_calls', s.read_after_calls)"
+    " ORDER BY m.position) FROM steering AS s"
+    " JOIN messages AS m ON m.user_id = :owner AND m.id = s.message_id"
+    " WHERE s.user_id = :owner AND s.turn_id = t.id) AS steered,"
     " (SELECT json_build_object('value', r.value, 'comment', r.comment,"
     " 'rated_at', moment_1(r.rated_at)) FROM ratings AS r JOIN messages AS m"
     " ON m.user_id = :owner AND m.id = r.message_id"

@@ -9,12 +9,15 @@ From the client, each with an optional `id` that answers echo as `reply_to`:
     get_rate_limit_status  answered with rate_limit_status
     resume                 turn_id, after_seq: send what followed, of this turn and of later ones
     cancel                 turn_id: stop a turn; what was done stays
+    steer                  turn_id, content, idempotency_key?: say something to an unfinished turn
     feedback_response      feedback_id, answer, comment?, calls?: answer what the agent asked
 
 From the server, besides every event of `taskchat.turns.events`:
 
     connection             status, user_id, conversation_id, unfinished_turns: the first frame
     acknowledgment         turn_id, conversation_id, replayed: the message is committed
+    steered                steered, turn_id, message_id, conversation_id: a message to a turn is
+                           committed; if the turn had ended, it began the one that is named
     session_started        conversation_id
     session_ended          conversation_id: told to all sockets of the conversation
     pong
@@ -51,14 +54,17 @@ class ClientFrame(BaseModel):
     )
 
 
+FrameKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
+
+
 class SayMessage(ClientFrame):
     """Say something in the conversation."""
 
     type: Literal["message"]
     content: MessageText
-    idempotency_key: (
-        Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")] | None
-    ) = Field(None, description="The same key is the same turn, as the HTTP header has it.")
+    idempotency_key: FrameKey | None = Field(
+        None, description="The same key is the same turn, as the HTTP header has it."
+    )
 
 
 class StartSession(ClientFrame):
@@ -100,6 +106,17 @@ class Cancel(ClientFrame):
     turn_id: PlainUUID
 
 
+class Steer(ClientFrame):
+    """Say something to a turn while it is unfinished."""
+
+    type: Literal["steer"]
+    turn_id: PlainUUID
+    content: MessageText
+    idempotency_key: FrameKey | None = Field(
+        None, description="The same key is the same message, as the HTTP header has it."
+    )
+
+
 class FeedbackResponse(ClientFrame, FeedbackAnswer):
     """Answer what the agent asked: approve, reject, or a text."""
 
@@ -115,6 +132,7 @@ AnyClientFrame = Annotated[
     | GetRateLimitStatus
     | Resume
     | Cancel
+    | Steer
     | FeedbackResponse,
     Field(discriminator="type"),
 ]
@@ -149,6 +167,16 @@ class Acknowledgment(ServerFrame):
     turn_id: UUID
     conversation_id: UUID
     replayed: bool
+
+
+class Steered(ServerFrame):
+    """A message to a turn is committed."""
+
+    type: Literal["steered"] = "steered"
+    steered: bool = Field(description="Whether the turn reads it; if not, it began one of its own.")
+    turn_id: UUID
+    message_id: UUID
+    conversation_id: UUID
 
 
 class SessionStarted(ServerFrame):
@@ -218,6 +246,7 @@ class StreamError(BaseModel):
 AnyServerFrame = Annotated[
     Connected
     | Acknowledgment
+    | Steered
     | SessionStarted
     | SessionEnded
     | Pong
@@ -282,7 +311,7 @@ def _refusal(problem: Any) -> RefusedFrame:
         return RefusedFrame(
             "INVALID_MESSAGE",
             "The frame is a JSON object whose type is one of message, start_session, end_session, "
-            "ping, get_rate_limit_status, resume, cancel and feedback_response.",
+            "ping, get_rate_limit_status, resume, cancel, steer and feedback_response.",
         )
     if kind == "extra_forbidden":
         return RefusedFrame("INVALID_MESSAGE", "The frame has a key that is not part of it.")

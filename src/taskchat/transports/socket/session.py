@@ -41,11 +41,14 @@ from taskchat.transports.socket.frames import (
     SessionEnded,
     SessionStarted,
     StartSession,
+    Steer,
+    Steered,
     id_in,
     read_frame,
 )
 from taskchat.turns import store
 from taskchat.turns.feedback import answer_feedback
+from taskchat.turns.steering import conversation_of, steer_turn
 from taskchat.turns.turn import AcceptedTurn, accept_turn, cancel_turn
 
 log = structlog.get_logger()
@@ -248,6 +251,28 @@ class Session:
             request_id=str(new_id()),
         )
 
+    async def _steer(self, frame: Steer) -> None:
+        turns = self._live.turns
+        message = new_message(
+            frame.content,
+            Channel.WEBSOCKET,
+            settings=self._live.settings,
+            conversation_id=await conversation_of(frame.turn_id, self._principal, turns),
+            idempotency_key=frame.idempotency_key,
+            request_id=str(new_id()),
+            circumstances=self._circumstances,
+        )
+        done = await steer_turn(frame.turn_id, message, principal=self._principal, deps=turns)
+        self.connection.send(
+            Steered(
+                steered=done.steered,
+                turn_id=done.turn_id,
+                message_id=done.message_id,
+                conversation_id=done.conversation_id,
+                reply_to=frame.id,
+            )
+        )
+
     async def _give_feedback(self, frame: FeedbackResponse) -> None:
         request = await answer_feedback(
             frame.feedback_id,
@@ -274,6 +299,7 @@ class Session:
         GetRateLimitStatus: _tell_limits,
         Resume: _resume,
         Cancel: _cancel,
+        Steer: _steer,
         FeedbackResponse: _give_feedback,
     }
 

@@ -1,5 +1,25 @@
 """The SQL of a turn, one file a step. Every statement names the owner."""
 
-from taskchat.turns.store import begin, claim, events, feedback, find, record, settle, versions
+from taskchat.turns.store import (
+    begin,
+    claim,
+    events,
+    feedback,
+    find,
+    record,
+    settle,
+    steering,
+    versions,
+)
 
-__all__ = ["begin", "claim", "events", "feedback", "find", "record", "settle", "versions"]
+__all__ = [
+    "begin",
+    "claim",
+    "events",
+    "feedback",
+    "find",
+    "record",
+    "settle",
+    "steering",
+    "versions",
+]

@@ -1,4 +1,4 @@
-"""The database's part of a turn's beginning: alembic/functions/turn_begin_2.sql."""
+"""The database's part of a turn's beginning: alembic/functions/turn_begin_3.sql."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from taskchat.tasks.tools import LOOKING
 from taskchat.turns.states import TurnRef, TurnState, Version
 
 TURN_BEGIN: Final = Function(
-    "turn_begin_2",
+    "turn_begin_3",
     "key",
     "fingerprint",
     "draining",

@@ -60,7 +60,10 @@ _TELL: Final = text(
     " told AS (INSERT INTO turn_events (user_id, turn_id, seq, type, data)"
     " SELECT t.user_id, t.id, e.seq, e.type, e.data FROM of_turn AS t,"
     " unnest(CAST(:event_seqs AS int[]), CAST(:event_types AS text[]),"
-    " CAST(:event_data AS text[])) AS e(seq, type, data))"
+    " CAST(:event_data AS text[])) AS e(seq, type, data)"
+    # Only the attempt that holds the turn can have written the same numbers, in a commit of
+    # unknown outcome.
+    " ON CONFLICT DO NOTHING)"
     " SELECT tell_followers_1(user_id, conversation_id, :process) FROM of_turn"
 )
 
@@ -184,7 +187,7 @@ async def interrupt(
 async def tell(
     connection: Connection, turn: TurnRef, events: Sequence[StoredEvent], *, process: UUID
 ) -> None:
-    """Write events of a turn that nobody runs, whose row this transaction has changed."""
+    """Write events of a turn whose row this transaction holds."""
     await connection.execute(
         _TELL,
         {

@@ -29,8 +29,8 @@ _first_version = (
 _WHOLE = select(_turns, _first_version.label("first_version")).where(
     _turns.c.user_id == bindparam("owner"), _turns.c.id == bindparam("turn")
 )
-_TEXTS = (
-    select(_messages.c.content)
+_SAID = (
+    select(_messages.c.id, _messages.c.role, _messages.c.content, _messages.c.created_at)
     .where(_messages.c.user_id == bindparam("owner"), _messages.c.turn_id == bindparam("turn"))
     .order_by(_messages.c.position)
 )
@@ -109,10 +109,10 @@ async def whole(connection: Connection, principal: Principal, turn_id: UUID) -> 
     return rows.one_or_none()
 
 
-async def texts(connection: Connection, principal: Principal, turn_id: UUID) -> list[str]:
-    """What was said in a turn: the user's message, and the reply if there is one."""
-    rows = await connection.execute(_TEXTS, {"owner": principal.user_id, "turn": turn_id})
-    return list(rows.scalars())
+async def said(connection: Connection, principal: Principal, turn_id: UUID) -> Sequence[AnyRow]:
+    """What was said in a turn, its message first: id, role, content, created_at."""
+    rows = await connection.execute(_SAID, {"owner": principal.user_id, "turn": turn_id})
+    return rows.all()
 
 
 async def of_conversation(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select
 
 from taskchat.assistant.record import Answer
 from taskchat.conversations.models import Message, ToolCall
@@ -17,7 +17,7 @@ from taskchat.postgres.database import AnyRow, Connection, Database, Function
 from taskchat.postgres.tables import table_of
 from taskchat.tasks.effects import TaskEffect
 from taskchat.turns.events import StoredEvent
-from taskchat.turns.models import ModelAnswer, Turn
+from taskchat.turns.models import ModelAnswer, Steering, Turn
 from taskchat.turns.states import Claim, TurnRef
 from taskchat.turns.store.events import event_values
 
@@ -25,6 +25,7 @@ _messages = table_of(Message)
 _turns = table_of(Turn)
 _answers = table_of(ModelAnswer)
 _calls = table_of(ToolCall)
+_steering = table_of(Steering)
 
 TURN_CALL: Final = Function(
     "turn_call_2",
@@ -65,6 +66,12 @@ _SAID = (
         _messages.c.created_at,
         _turns.c.circumstances,
         _turns.c.version_of.is_not(None).label("is_version"),
+        exists()
+        .where(
+            _steering.c.user_id == _messages.c.user_id,
+            _steering.c.turn_id == _messages.c.turn_id,
+        )
+        .label("is_steered"),
     )
     .join(_turns, (_turns.c.user_id == _messages.c.user_id) & (_turns.c.id == _messages.c.turn_id))
     .where(
@@ -185,7 +192,7 @@ async def user_message(connection: Connection, turn: TurnRef) -> AnyRow | None:
     """What the user said in a turn; None if it is gone.
 
     Returns:
-        content, id, created_at, circumstances, is_version.
+        content, id, created_at, circumstances, is_version, is_steered.
     """
     rows = await connection.execute(_SAID, {"owner": turn.principal.user_id, "turn": turn.id})
     return rows.one_or_none()

@@ -19,7 +19,7 @@ WAKE_CHANNEL: Final = "taskchat_turns"
 """Payload: conversation id, number of the turn that is over, number of the next one or 0."""
 
 TURN_SETTLE: Final = Function(
-    "turn_settle_1",
+    "turn_settle_2",
     "turn",
     "attempt",
     "process",
@@ -61,8 +61,9 @@ _CANCEL = text(
 )
 _KEEP_TEXT = text(
     "INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position, role,"
-    " content, interrupted) VALUES (:owner, :id, :conversation, :turn, :number, 1, 'assistant',"
-    " :content, true)"
+    " content, interrupted) SELECT :owner, :id, :conversation, :turn, :number,"
+    " max(m.position) + 1, 'assistant', :content, true"
+    " FROM messages AS m WHERE m.user_id = :owner AND m.turn_id = :turn"
 )
 _KEEP_RESULT = text("UPDATE turns SET result = :result WHERE user_id = :owner AND id = :turn")
 _KEEP_USAGE = text(
@@ -84,6 +85,10 @@ class Settled:
     page: Page | None
 
 
+class Unread(Exception):
+    """The turn can't be completed: its user has said something that its run has not read."""
+
+
 async def settle(
     database: Database,
     held: Claim,
@@ -99,7 +104,7 @@ async def settle(
     tokens_per_minute: int | None,
     messages_max: int | None,
 ) -> Settled | None:
-    """End a turn that this attempt runs, and wake the next: turn_settle_1.sql.
+    """End a turn that this attempt runs, and wake the next: turn_settle_2.sql.
 
     Args:
         database: Where it is stored.
@@ -119,6 +124,7 @@ async def settle(
         None if this attempt no longer runs the turn.
 
     Raises:
+        Unread: it would be completed with a message unread; nothing has changed.
         DatabaseError: the outcome is unknown.
     """
     row = await database.call(
@@ -142,6 +148,8 @@ async def settle(
             **usage_values(calls, counted_for),
         },
     )
+    if row.steered:
+        raise Unread
     if not row.settled:
         return None
     page = None if messages_max is None else Page(row.messages, row.has_more)

@@ -11,7 +11,7 @@ from taskchat.tasks.tools import LOOKING
 from taskchat.turns.states import TurnRef, Version
 
 _MESSAGE: Final = text(
-    "SELECT m.role, m.conversation_id, said.content,"
+    "SELECT m.role, m.position, m.conversation_id, said.content,"
     " CASE WHEN t.version_of IS NULL THEN t.id ELSE (SELECT first.id FROM turns AS first"
     " WHERE first.user_id = :owner AND first.conversation_id = t.conversation_id"
     " AND first.number = t.version_of) END AS first_version"
@@ -29,8 +29,8 @@ async def find_message(
     """A message of the principal's.
 
     Returns:
-        role; conversation_id; content, what the user said in its turn; first_version, the turn with
-        the first version of that. None if there is no such message.
+        role; position; conversation_id; content, what the user said in its turn; first_version, the
+        turn with the first version of that. None if there is no such message.
     """
     rows = await connection.execute(_MESSAGE, {"owner": principal.user_id, "message": message_id})
     return rows.one_or_none()
