@@ -32,6 +32,7 @@ CODES = {
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",
+        "too_many_steering",
         "feedback_closed",
         "awaiting_feedback",
         "already_registered",

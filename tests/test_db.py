@@ -76,6 +76,12 @@ async def fill(running: RunningApp) -> Person:
                 " 'answered', now() FROM turns"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO steering (user_id, message_id, turn_id)"
+                " SELECT user_id, id, turn_id FROM messages"
+            )
+        )
         for statement in ACCOUNT:
             await connection.execute(text(statement), {"owner": person.user_id})
         await connection.execute(

@@ -67,6 +67,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/feedback/{feedback_id}/respond": {"answer": "approve"},
     "/api/{user_id}/messages/{message_id}": {"message": "hello"},
     "/api/{user_id}/messages/{message_id}/rating": {"value": "up"},
+    "/api/{user_id}/turns/{turn_id}/messages": {"message": "hello"},
     "/api/{user_id}/tasks": {"title": "mine"},
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
     "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},

@@ -33,7 +33,7 @@ BEGIN
         -- goes on with the snapshot from before its wait, and would not see what it waited for.
         PERFORM FROM turns AS t
             WHERE t.user_id = _bound_to AND t.id = _turn AND t.attempt = _attempt
-                AND t.status = 'running' FOR NO KEY UPDATE;
+            AND t.status = 'running' FOR NO KEY UPDATE;
         settled := FOUND;
         IF NOT settled THEN
             RETURN;

@@ -179,7 +179,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
         functions={
-            "turn_call_1": (
+            "turn_call_2": (
                 "AND t.attempt = _attempt\n        AND t.status = 'running' FOR SHARE",
                 "FOR SHARE",
             )
@@ -191,7 +191,7 @@ MUTANTS: dict[str, Mutant] = {
         "a tool's effect and its record commit together",
         two_transactions,
         functions={
-            "turn_call_1": (
+            "turn_call_2": (
                 "result := task_effect_1(\n            _bound_to, _effect, _done, _task, _title,"
                 " _description, _completed, _listed_max);",
                 "result := nullif(_done, '');",
@@ -202,7 +202,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_queue": Mutant(
         "a turn waits for those before it",
         functions={
-            "turn_begin_2": (
+            "turn_begin_3": (
                 "IF NOT _is_new THEN\n            SELECT count(*) INTO waiting",
                 "IF false THEN\n            SELECT count(*) INTO waiting",
             )
@@ -211,7 +211,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_key": Mutant(
         "an Idempotency-Key is looked up",
         functions={
-            "turn_begin_2": (
+            "turn_begin_3": (
                 "    IF _key IS NOT NULL THEN",
                 "    _key := NULL;\n    IF _key IS NOT NULL THEN",
             )
@@ -221,12 +221,14 @@ MUTANTS: dict[str, Mutant] = {
         "a history is read after the lock is held",
         old_snapshot,
         functions={
-            "turn_begin_2": (
+            "turn_begin_3": (
                 "    waiting := 0;\n",
-                "    waiting := 0;\n    PERFORM set_config('taskchat.old', coalesce(turn_history_1("
-                "_bound_to, _conversation, 2147483647, 1000), ''), true);\n",
+                "    waiting := 0;\n    PERFORM set_config('taskchat.old', (SELECT json_agg("
+                "json_build_array(t -> 0, t -> 1, t -> 2, t -> 3, NULL, NULL))::text FROM"
+                " json_array_elements(coalesce(turn_history_1(_bound_to, _conversation,"
+                " 2147483647, 1000), '[]')::json) AS t), true);\n",
             ),
-            "turn_history_2": (
+            "turn_history_3": (
                 "BEGIN\n",
                 "BEGIN\n    IF coalesce(current_setting('taskchat.old', true), '') <> '' THEN\n"
                 "        RETURN current_setting('taskchat.old');\n    END IF;\n",
@@ -236,7 +238,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_branch": Mutant(
         "what a model reads is one branch",
         functions={
-            "turn_history_2": (
+            "turn_history_3": (
                 "AND (_path IS NULL OR m.turn_number <@ _path OR m.turn_number = _number)",
                 "",
             )
@@ -259,7 +261,7 @@ MUTANTS: dict[str, Mutant] = {
     "unfenced_settle": Mutant(
         "a turn is ended by the attempt that runs it",
         functions={
-            "turn_settle_1": (
+            "turn_settle_2": (
                 " AND t.attempt = _attempt\n            AND t.status = 'running'",
                 "",
             )

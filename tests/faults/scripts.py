@@ -74,16 +74,34 @@ def role_of(item: Item) -> str | None:
     return item.get("role") if item.get("type", "message") == "message" else None
 
 
+def beginnings(items: Sequence[Item]) -> list[int]:
+    """The places of the messages that began turns.
+
+    Between two of them stands a reply, or a note in its place; what was said to a running turn
+    follows its message without one.
+    """
+    places, before = [], None
+    for place, item in enumerate(items):
+        role = role_of(item)
+        if role == "user" and before != "user":
+            places.append(place)
+        before = role or before
+    return places
+
+
 def last_user(items: Sequence[Item]) -> int:
     """The place of the message that is to be answered.
 
     Raises:
-        ValueError: there is none.
+        IndexError: there is none.
     """
-    for place in range(len(items) - 1, -1, -1):
-        if role_of(items[place]) == "user":
-            return place
-    raise ValueError("no user message")
+    return beginnings(items)[-1]
+
+
+def steered_in(items: Sequence[Item]) -> list[str]:
+    """The ids of what was said to the turn that is to be answered, while it ran, in order."""
+    said = [text_of(item) for item in items[last_user(items) + 1 :] if role_of(item) == "user"]
+    return [script.id for text in said if (script := script_of(text)) is not None]
 
 
 def next_calls(script: Script, items: Sequence[Item], mark: str) -> list[Item]:
@@ -138,12 +156,14 @@ def _tasks(items: Sequence[Item]) -> list[int]:
 
 def reply_to(script: Script, items: Sequence[Item]) -> str:
     """The reply, which tells what was seen."""
-    users = [text_of(item) for item in items if role_of(item) == "user"]
+    users = [text_of(items[place]) for place in beginnings(items)]
+    steered = steered_in(items)
+    heard = f" Heard {' '.join(steered)}." if steered else ""
     replies = sum(role_of(item) == "assistant" for item in items)
     before = script_of(users[-2]) if len(users) > 1 else None
     return (
         f"Reply to {script.id}: {len(users)} messages and {replies} replies seen, "
-        f"the last one before was {before.id if before else 'none'}."
+        f"the last one before was {before.id if before else 'none'}.{heard}"
     )
 
 

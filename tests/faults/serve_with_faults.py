@@ -42,6 +42,7 @@ POINTS = {
     "tool.committed": Place("taskchat.turns.ledger:TurnLedger", "_committed"),
     "text.heard": Place("taskchat.turns.ledger:TurnLedger", "heard"),
     "events.under_way": Place("taskchat.turns.store.events", "append", "under_way"),
+    "steering.read": Place("taskchat.turns.ledger:TurnLedger", "_read"),
     "settle.before": Place("taskchat.turns.attempt", "settle_completed", "before"),
     "settle.under_way": Place("taskchat.turns.store.settle", "settle", "under_way"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),

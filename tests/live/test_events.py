@@ -112,7 +112,7 @@ async def test_a_failed_turn_ends_with_the_error_that_was_answered(
 def test_the_schema_tells_every_type_apart() -> None:
     schema = EVENT.json_schema()
     types = set(schema["discriminator"]["mapping"])
-    assert len(types) == len(schema["oneOf"]) == 15
+    assert len(types) == len(schema["oneOf"]) == 16
     assert types > TERMINAL
     for definition in schema["$defs"].values():
         if "seq" in definition.get("properties", {}):
@@ -171,6 +171,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "choices": [],
         "calls": [{"tool_call_id": new_id(), "tool_name": "a", "arguments": {}, "subject": None}],
     },
+    "user_message": {"message_id": new_id(), "content": "and eggs"},
     "feedback_response": {
         "feedback_id": new_id(),
         "status": "approved",
