@@ -1,6 +1,7 @@
 """Saying something to a turn that is unfinished: its run reads it once, with its next call."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,9 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says
+from tests.live.served import Speaker, posting, served, socket
+from tests.portability.data import exported, imported
+from tests.sharing.links import link_to, read_by
 from tests.turns.test_versions import UNKNOWN, UNLIMITED, heard
 
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.turns import store
 from taskchat.turns.events import EVENT
 
 ADDS = [calls_tool("add_task", {"title": "Milk"}, call_id="call_milk")]
@@ -487,3 +492,175 @@ async def test_a_run_that_never_heard_of_it_is_told_by_its_own_end(
         model.meanwhile[1] = unheard
         await talk.say("Hello")
         assert model.given == [["Hello"], ["Hello", "And eggs"]]
+
+
+async def test_on_a_stream_the_draft_is_dropped_before_it_is_told_to_be_whole(
+    running_app: AppMaker,
+) -> None:
+    model = Speaker("One, ", "two.")
+    async with running_app(chain=model.chain, **UNLIMITED) as running, served(running) as url:
+        talk = Talk(running)
+        async with posting(url, talk.person, "Count") as source:
+            model.let(1)
+            await model.speaking.wait()
+            assert (await talk.steer("And on")).json()["steered"] is True
+            model.let(2)
+            model.let()
+            events = await source.rest()
+        ends = [event.fields["dropped"] for event in events if event.type == "stream_end"]
+        assert ends == [True, False]
+        types = [event.type for event in events]
+        first = types.index("stream_end")
+        assert types[first : first + 3] == ["stream_end", "openai_response", "user_message"]
+        assert [event.fields["content"] for event in events if event.type == "assistant"] == [
+            "One, two."
+        ]
+        assert [event.id for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_a_socket_steers_too(running_app: AppMaker) -> None:
+    model = Speaker("One, ", "two.")
+    async with running_app(chain=model.chain, **UNLIMITED) as running, served(running) as url:
+        person = Person()
+        async with socket(url, person) as there:
+            await there.send("message", content="Count")
+            turn_id = (await there.until("stream_start"))[-1]["turn_id"]
+            await there.send("steer", id="s", turn_id=turn_id, content="And on")
+            told = (await there.until("steered"))[-1]
+            assert (told["reply_to"], told["steered"], told["turn_id"]) == ("s", True, turn_id)
+            model.let()
+            read = (await there.until("user_message"))[-1]
+            assert (read["content"], read["message_id"]) == ("And on", told["message_id"])
+            model.let()
+            await there.until("turn_completed")
+            # Now it is over: the next one begins a turn, which the socket is told of as of any.
+            late = {"turn_id": turn_id, "content": "Again", "idempotency_key": "k"}
+            model.let()
+            await there.send("steer", id="t", **late)
+            begun = (await there.until("steered"))[-1]
+            assert (begun["reply_to"], begun["steered"]) == ("t", False)
+            assert begun["turn_id"] != turn_id
+            done = (await there.until("turn_completed"))[-1]
+            assert done["turn_id"] == begun["turn_id"]
+            await there.send("steer", id="u", **{**late, "content": "Other"})
+            refused = (await there.until("error"))[-1]
+            assert (refused["code"], refused["reply_to"]) == ("IDEMPOTENCY_MISMATCH", "u")
+            await there.send("steer", id="v", turn_id=UNKNOWN, content="x")
+            assert (await there.until("error"))[-1]["code"] == "NOT_FOUND"
+
+
+async def test_it_is_exported_and_comes_back_where_it_was_read(running_app: AppMaker) -> None:
+    model = Scripted(ADDS, "Done.", "Hello.")
+    async with running_app(chain=model.chain, **UNLIMITED) as running:
+        talk = Talk(running)
+        model.meanwhile[1] = steering(talk, "And eggs")
+        await talk.say("Add milk")
+
+        async def cancelled() -> None:
+            await steering(talk, "Stop")()
+            turn_id = talk.answers[-1].json()["turn_id"]
+            await talk.client.post(
+                f"/api/{talk.person.user_id}/turns/{turn_id}/cancel", headers=talk.person.headers
+            )
+
+        model.meanwhile[3] = cancelled
+        await talk.person.say(talk.client, "More", conversation_id=talk.id)
+        lines = await exported(talk.client, talk.person)
+        turns = [line for line in lines if line["type"] == "turn"]
+        assert [
+            [(one["content"], one["read_after_calls"]) for one in turn["steered"]] for turn in turns
+        ] == [[("And eggs", 1)], [("Stop", None)]]
+        before = await talk.texts()
+        path = f"/api/{talk.person.user_id}"
+        shown = await talk.client.get(
+            f"{path}/export", params={"format": "md"}, headers=talk.person.headers
+        )
+        assert shown.text.count("(while it ran)") == 2
+        await talk.client.delete(path, headers=talk.person.headers)
+        await imported(talk.client, talk.person, lines)
+        await talk.turn_ids()
+        assert await talk.texts() == before == ["Add milk", "And eggs", "Done.", "More", "Stop"]
+        await talk.say("Thanks")
+        kinds = [item.get("call_id") or item["content"] for item in model.inputs[-1]]
+        assert kinds[:5] == ["Add milk", "call_milk", "call_milk", "And eggs", "Done."]
+        assert kinds[5:7] == ["More", "Stop"]
+        again = [
+            line for line in await exported(talk.client, talk.person) if line["type"] == "turn"
+        ]
+        assert [
+            [(one["content"], one["read_after_calls"]) for one in turn["steered"]]
+            for turn in again[:2]
+        ] == [[("And eggs", 1)], [("Stop", None)]]
+
+
+async def test_a_link_shows_it_in_its_place(running_app: AppMaker) -> None:
+    model = Scripted(ADDS)
+    async with running_app(chain=model.chain, **UNLIMITED) as running:
+        talk = Talk(running)
+        model.meanwhile[1] = steering(talk, "one", "two")
+        await talk.say("Hello")
+        link = await link_to(talk.client, talk.person, str(talk.id), with_tool_calls=True)
+        expected = ["Hello", "one", "two", "reply 2"]
+        token = link["token"]
+        whole = await read_by(talk.client, token)
+        assert [message["content"] for message in whole["data"]] == expected
+        assert [len(message["tool_calls"]) for message in whole["data"]] == [0, 0, 0, 1]
+        first = await read_by(talk.client, token, limit=2)
+        rest = await read_by(talk.client, token, limit=2, after=first["next_cursor"])
+        assert [message["content"] for message in (*first["data"], *rest["data"])] == expected
+
+
+async def test_the_key_is_forgotten_some_time_after_the_turn(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    model = Scripted()
+    async with running_app(chain=model.chain, **UNLIMITED) as running:
+        talk = Talk(running)
+
+        async def with_key() -> None:
+            await talk.steer("And eggs", key="k")
+
+        model.meanwhile[1] = with_key
+        turn_id = (await talk.say("Hello"))["turn_id"]
+        owner = {"owner": talk.person.user_id}
+        for hours, left in ((1, 1), (3, 0)):
+            async with superuser.begin() as connection:
+                await connection.execute(
+                    text(
+                        "UPDATE turns SET finished_at = now() - make_interval(hours => :hours)"
+                        " WHERE user_id = :owner"
+                    ),
+                    {**owner, "hours": hours},
+                )
+            async with running.live.database.system_transaction() as system:
+                await store.steering.forget_keys(system, retention_h=2, rows_max=1000)
+            async with superuser.connect() as connection:
+                kept = await connection.scalar(
+                    text(
+                        "SELECT count(*) FROM steering WHERE user_id = :owner"
+                        " AND idempotency_key IS NOT NULL AND fingerprint IS NOT NULL"
+                    ),
+                    owner,
+                )
+            assert kept == left
+        # So it may be used again.
+        again = await talk.steer("Other", key="k", turn_id=turn_id)
+        assert again.json()["steered"] is False
+
+
+async def test_the_release_before_is_told_of_it_as_of_one_text(
+    running_app: AppMaker, superuser: AsyncEngine
+) -> None:
+    model = Scripted(ADDS)
+    async with running_app(chain=model.chain, **UNLIMITED) as running:
+        talk = Talk(running)
+        model.meanwhile[1] = steering(talk, "And eggs", "And bread")
+        turn_id = (await talk.say("Add milk"))["turn_id"]
+        async with superuser.connect() as connection:
+            history = await connection.scalar(
+                text("SELECT turn_history_2(:owner, :turn, 99, 9)"),
+                {"owner": talk.person.user_id, "turn": turn_id},
+            )
+        [[number, said, calls, reply, interrupted]] = json.loads(history)
+        assert (number, said) == (1, "Add milk\n\nAnd eggs\n\nAnd bread")
+        assert (len(calls), reply, interrupted) == (1, "reply 2", False)
