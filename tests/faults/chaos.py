@@ -200,6 +200,7 @@ class Chaos:
         self._keeping: set[asyncio.Task[None]] = set()
         self._struck: set[str] = set()
         self._frozen: set[str] = set()
+        self._steered: set[str] = set()
 
     # --- processes ---
 
@@ -508,6 +509,8 @@ class Chaos:
             thread.count()
         if self.draw.random() < 0.03:
             await self._cancel_in_flight(thread, hears=hears)
+        if self.draw.random() < 0.1:
+            await self._steer_in_flight(thread, hears=hears)
         if key and accepted and self.draw.random() < 0.05:
             await self._send(
                 *("other_body", person, message, f"{text} list", conversation_id),
@@ -540,6 +543,60 @@ class Chaos:
             for row in rows:
                 await self._cancel(thread.person, message, str(row["id"]))
         await post
+
+    async def _steer_in_flight(self, thread: Thread, *, hears: bool) -> None:
+        """Begin a message, and say more to its turn while it runs, on whatever processes."""
+        message = self._message_id(thread.person)
+        text = f"[{message}] {self.draw.choice(SCRIPTS)}"
+        what = (thread.person, message, text, thread.id)
+        post = asyncio.create_task(
+            self._hear(*what, key=message, timeout_s=20)
+            if hears
+            else self._send("say", *what, key=message, timeout_s=20)
+        )
+        rows: Sequence[Any] = ()
+        while not rows and not post.done():
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(*DATABASE_FAULTS):
+                rows = await query(
+                    self.url,
+                    "SELECT id FROM turns WHERE user_id = $1 AND idempotency_key = $2",
+                    thread.person.user_id,
+                    message,
+                )
+        for row in rows:
+            said = [self._message_id(thread.person) for _ in range(self.draw.randint(1, 4))]
+            await asyncio.gather(*(self._steer(thread.person, str(row["id"]), one) for one in said))
+        if (await post).turn_id is not None:
+            thread.count()
+
+    async def _steer(self, person: Person, turn_id: str, message: str) -> None:
+        """Say something to a turn, again and again until it is acknowledged."""
+        await asyncio.sleep(self.draw.uniform(0, 0.3))
+        while time.monotonic() < self.deadline:
+            status, body, replayed = 0, b"", False
+            with contextlib.suppress(httpx.TransportError, httpx.UnsupportedProtocol):
+                answer = await self._http.post(
+                    f"{self._victim().url}/api/{person.user_id}/turns/{turn_id}/messages",
+                    json={"message": f"[{message}]"},
+                    headers=person.headers | {"Idempotency-Key": message},
+                    timeout=self.draw.choice((0.2, 2, 10)),
+                )
+                status, body = answer.status_code, answer.content
+                replayed = answer.headers.get("Idempotent-Replayed") == "true"
+            request = Request(
+                "steer", person.user_id, message, message, "turn", status, body, replayed
+            )
+            self.requests.append(request)
+            if status == 200 and request.facts["steered"]:
+                self._steered.add(message)
+            if status == 200 and self.draw.random() < 0.9:
+                return
+            if status not in (0, 200, 409, 503):
+                return
+            if self.draw.random() < 0.03:
+                return
+            await asyncio.sleep(self.draw.uniform(0, 0.2))
 
     async def _cancel(self, person: Person, message: str, turn_id: str) -> None:
         path = f"/api/{person.user_id}/turns/{turn_id}/cancel"
@@ -666,6 +723,7 @@ class Chaos:
             "fault_kinds": len(struck),
             "streams_whole": sum(stream.is_whole for stream in self.streams),
             "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
+            "steered": len(self._steered),
         }
 
     async def _settled(self) -> None:
@@ -808,6 +866,15 @@ class Chaos:
             "requests": len(self.requests),
             "replayed": sum(request.replayed for request in self.requests),
             "turns": len(turns),
+            "steered": len(self._steered),
+            "too_late_to_steer": len(
+                {
+                    request.message
+                    for request in self.requests
+                    if request.kind == "steer" and request.facts.get("steered") is False
+                }
+            ),
+            "replies_dropped": sum(answer["items"] == [] for answer in evidence.answers),
             "versions": sum(turn["version_of"] is not None for turn in turns),
             "by_status": dict(Counter(turn["status"] for turn in turns)),
             "failed_with": dict(
@@ -930,6 +997,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
         pause_s=arguments.pause,
         faults={kind: FAULTS[kind] for kind in arguments.only or FAULTS},
+        goals={"steered": arguments.steered},
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -963,6 +1031,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=60)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between faults, at most")
+    parser.add_argument(
+        "--steered", type=int, default=0, help="go on until so many messages steered turns"
+    )
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")
     sys.exit(asyncio.run(_main(parser.parse_args())))

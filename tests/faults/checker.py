@@ -20,6 +20,7 @@ from tests.faults.scripts import (
     last_user,
     role_of,
     script_of,
+    steered_in,
     text_of,
     unsound,
 )
@@ -48,7 +49,7 @@ class Request:
 
     Attributes:
         kind: A message; the same key with another body; a message to somebody else's conversation;
-            a cancellation; or a stream of a turn that was refused.
+            a cancellation; a stream of a turn that was refused; or a message to a running turn.
         user: Who sent it.
         message: The id of the message, or of the one whose key was used.
         key: Its Idempotency-Key, if it had one.
@@ -59,7 +60,7 @@ class Request:
         replayed: Whether it said that it was told again.
     """
 
-    kind: Literal["say", "other_body", "foreign", "cancel", "follow"]
+    kind: Literal["say", "other_body", "foreign", "cancel", "follow", "steer"]
     user: str
     message: str
     key: str | None
@@ -121,8 +122,8 @@ class Evidence:
     Attributes:
         requests: By clients, in order of their ends.
         streams: That clients heard.
-        turns, takeovers, messages, calls, answers, tasks, conversations, events, used, days: Rows
-            of the database at the end.
+        turns, takeovers, messages, steering, calls, answers, tasks, conversations, events, used,
+            days: Rows of the database at the end.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
@@ -134,6 +135,7 @@ class Evidence:
     turns: Sequence[Row] = ()
     takeovers: Sequence[Row] = ()
     messages: Sequence[Row] = ()
+    steering: Sequence[Row] = ()
     calls: Sequence[Row] = ()
     answers: Sequence[Row] = ()
     tasks: Sequence[Row] = ()
@@ -172,7 +174,17 @@ class Evidence:
     @cached_property
     def replies(self) -> dict[str, Row]:
         """The reply of each turn that has one."""
-        return {str(row["turn_id"]): row for row in self.messages if row["position"] == 1}
+        return {str(row["turn_id"]): row for row in self.messages if row["role"] == "assistant"}
+
+    @cached_property
+    def steered(self) -> dict[str, list[Row]]:
+        """What was said to each turn while it was unfinished, in order, with when it was read."""
+        read = {str(row["message_id"]): row for row in self.steering}
+        steered: dict[str, list[Row]] = defaultdict(list)
+        for row in sorted(self.messages, key=lambda row: int(row["position"])):
+            if row["role"] == "user" and row["position"] > 0:
+                steered[str(row["turn_id"])].append({**row, **read.get(str(row["id"]), {})})
+        return steered
 
     @cached_property
     def calls_of(self) -> dict[str, list[Row]]:
@@ -289,10 +301,10 @@ def acknowledged_messages_are_kept(evidence: Evidence) -> Found:
 
 def unacknowledged_messages_are_stored_at_most_once(evidence: Evidence) -> Found:
     """2: nothing that was sent is stored twice, and nothing is stored that was not sent."""
-    sent = {request.message for request in evidence.requests if request.kind == "say"}
+    sent = {request.message for request in evidence.requests if request.kind in ("say", "steer")}
     seen: Counter[str] = Counter()
     for row in evidence.messages:
-        if row["position"] != 0:
+        if row["role"] != "user":
             continue
         script = script_of(row["content"])
         if script is None or script.id not in sent:
@@ -366,8 +378,12 @@ def _told(turn: Row, evidence: Evidence) -> list[tuple[str, str]]:
     turn_id = str(turn["id"])
     said = evidence.said.get(turn_id)
     told = [("user", said["content"] if said else "")]
-    for call in evidence.calls_of[turn_id]:
+    steered = list(evidence.steered[turn_id])
+    for made, call in enumerate(evidence.calls_of[turn_id]):
+        while steered and steered[0]["read_after_calls"] in range(made + 1):
+            told.append(("user", steered.pop(0)["content"]))
         told += [("call", call["call_id"]), ("output", call["call_id"])]
+    told += [("user", row["content"]) for row in steered]
     reply = evidence.replies.get(turn_id)
     content = reply["content"] if reply else ""
     if reply is not None and reply.get("interrupted"):
@@ -619,9 +635,11 @@ def counters_are_within_limits(evidence: Evidence) -> Found:
                 12, f"turn {turn_id}: {turn['deaths']} deaths, and {evidence.deaths_of(turn)} died"
             )
         if script is not None and turn["status"] == "completed":
-            expected = len(script.steps) + 1
-            if turn["model_calls"] != expected or turn["input_tokens"] != 10 * expected:
-                yield Violation(12, f"{script.id} counts {turn['model_calls']}, not {expected}")
+            least, counted = len(script.steps) + 1, turn["model_calls"]
+            # Each thing that was said to it may have voided a reply.
+            most = least + len(evidence.steered[turn_id])
+            if not least <= counted <= most or turn["input_tokens"] != 10 * counted:
+                yield Violation(12, f"{script.id} counts {counted}, not {least} to {most}")
 
 
 def usage_is_counted_once(evidence: Evidence) -> Found:
@@ -787,6 +805,46 @@ def _heard_otherwise(stream: Stream, rows: Sequence[Row] | None) -> Iterator[str
         yield f"that nothing follows event {ids[-1] if ids else 0}"
 
 
+def what_is_said_to_a_turn_is_read_once(evidence: Evidence) -> Found:
+    """14: a message to a running turn is read by it exactly once, or is a turn of its own."""
+    stored = {str(row["id"]): row for row in evidence.messages}
+    told: dict[str, set[bytes]] = defaultdict(set)
+    for request in evidence.requests:
+        if request.kind != "steer" or request.status != 200:
+            continue
+        told[request.message].add(request.body)
+        row = stored.get(str(request.facts["message_id"]))
+        script = None if row is None else script_of(row["content"])
+        if row is None or script is None or script.id != request.message:
+            yield Violation(14, f"{request.message} was acknowledged and is not stored")
+        elif str(row["turn_id"]) != request.turn_id:
+            yield Violation(14, f"{request.message} is in another turn than was told")
+        elif request.facts["steered"] != (row["position"] > 0):
+            yield Violation(14, f"{request.message} is at {row['position']}: {request.body!r}")
+    for message, bodies in told.items():
+        if len(bodies) > 1:
+            yield Violation(14, f"{message} was told in {len(bodies)} ways")
+    last = {call.message: call for call in evidence.asked}
+    for turn in evidence.turns:
+        turn_id, script = str(turn["id"]), evidence.script(turn)
+        steered = evidence.steered[turn_id]
+        if script is None or not steered:
+            continue
+        said = [one.id for row in steered if (one := script_of(row["content"])) is not None]
+        if turn["status"] == "completed":
+            if any(row["read_after_answers"] is None for row in steered):
+                yield Violation(14, f"{script.id} is completed with something unread")
+            call = last.get(script.id)
+            read = steered_in(evidence.input_of(call)) if call else []
+            if read != said:
+                yield Violation(14, f"{script.id} was told {said} and its reply knows {read}")
+        events = [json.loads(row["data"]) for row in evidence.events_of[turn_id]]
+        heard = [event["content"] for event in events if event["type"] == "user_message"]
+        marked = [row["content"] for row in steered if row["read_after_answers"] is not None]
+        if heard != marked:
+            yield Violation(14, f"{script.id} has read {marked} and tells {heard}")
+
+
 CHECKS: Sequence[Callable[[Evidence], Found]] = (
     nothing_crashed,
     acknowledged_messages_are_kept,
@@ -803,6 +861,7 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     counters_are_within_limits,
     usage_is_counted_once,
     events_tell_the_turns,
+    what_is_said_to_a_turn_is_read_once,
 )
 """In the order of their numbers."""
 

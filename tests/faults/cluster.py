@@ -139,6 +139,7 @@ async def terminate_backends(url: str, chance: random.Random | None = None) -> i
 TABLES = {
     "turns": "turns",
     "messages": "messages",
+    "steering": "steering",
     "calls": "tool_calls",
     "takeovers": "takeovers",
     "answers": "model_answers",

@@ -129,6 +129,16 @@ def no_record() -> None:
     swap(store.record, recorded_answers=nothing, recorded_calls=nothing)
 
 
+def forgets_steering() -> None:
+    from taskchat.turns import resume, store
+
+    async def none(*_args: Any) -> list[Any]:
+        return []
+
+    steering = SimpleNamespace(**{**vars(store.steering), "of_turn": none})
+    swap(resume, store=SimpleNamespace(**{**vars(store), "steering": steering}))
+
+
 def counts_anew() -> None:
     from taskchat.turns import resume, store
 
@@ -274,6 +284,16 @@ MUTANTS: dict[str, Mutant] = {
         no_record,
         faults={"kill": 1, "crash_point": 1},
         points=("tool.committed",),
+    ),
+    "unread_is_over": Mutant(
+        "a turn with something unread is not completed",
+        functions={"turn_settle_2": ("steered := EXISTS (", "steered := false AND EXISTS (")},
+    ),
+    "forgets_steering": Mutant(
+        "a takeover knows what was said to its turn and read",
+        forgets_steering,
+        faults={"kill": 1, "crash_point": 1},
+        points=("steering.read",),
     ),
     "unfenced_events": Mutant(
         "events are written by the attempt that runs the turn",

@@ -25,6 +25,7 @@ STORM = Plan(
         "fault_kinds": 5,
         "streams_whole": 20,
         "reconnects": 3,
+        "steered": 10,
     },
 )
 """It ends when so much has happened, however long that takes."""

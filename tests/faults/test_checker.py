@@ -37,6 +37,7 @@ class World:
     used: list[dict[str, Any]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
+    steering: list[dict[str, Any]] = field(default_factory=list)
     inputs: list[tuple[str, list[Item]]] = field(default_factory=list)
     decided: dict[str, frozenset[str]] = field(default_factory=dict)
     crashes: list[str] = field(default_factory=list)
@@ -55,6 +56,7 @@ class World:
             requests=self.requests,
             turns=self.turns,
             messages=self.messages,
+            steering=self.steering,
             calls=self.calls,
             answers=self.answers,
             tasks=self.tasks,
@@ -206,8 +208,8 @@ def sound() -> World:
         )
         row = {"user_id": "u01", "turn_id": turn, "turn_number": number}
         world.messages += [
-            {**row, "position": 0, "content": text},
-            {**row, "position": 1, "content": reply, "id": f"m{number}"},
+            {**row, "position": 0, "role": "user", "content": text, "id": f"s{number}"},
+            {**row, "position": 1, "role": "assistant", "content": reply, "id": f"m{number}"},
         ]
         world.calls.append(
             {
@@ -241,6 +243,34 @@ def sound() -> World:
 
 def test_a_sound_history_violates_nothing() -> None:
     assert check(sound().evidence()) == []
+
+
+SAID: Item = {"role": "user", "content": "[u01.9]"}
+
+
+def steer(world: World) -> None:
+    """Have something said to the second turn while its tool ran."""
+    row = {"user_id": "u01", "turn_id": "t2", "turn_number": 2, "position": 2, "role": "user"}
+    world.messages.insert(3, {**row, "content": "[u01.9]", "id": "s9"})
+    world.messages[4]["position"] = 3
+    world.steering.append(
+        {"message_id": "s9", "turn_id": "t2", "read_after_answers": 1, "read_after_calls": 1}
+    )
+    told = happened(2)
+    told.insert(6, ("user_message", {"message_id": "s9", "content": "[u01.9]"}))
+    world.retell("t2", told)
+    world.streams.append(heard(world.events, "t2"))
+    message, items = world.inputs[-1]
+    world.inputs[-1] = (message, [*items, SAID])
+    body = {"steered": True, "turn_id": "t2", "message_id": "s9", "conversation_id": CONVERSATION}
+    request = Request("steer", "u01", "u01.9", "k9", "turn", 200, json.dumps(body).encode())
+    world.requests += [request] * 2
+
+
+def test_a_sound_history_in_which_a_turn_was_steered_violates_nothing() -> None:
+    world = sound()
+    steer(world)
+    assert check(world.evidence()) == []
 
 
 Spoiling = Callable[[World], None]
@@ -328,6 +358,7 @@ def a_past_changed_between_two_turns(world: World) -> None:
     world.retell("t3", [("turn_started", {}), ("error", {"error_code": "timeout"})])
     world.conversations[0]["last_turn"] = 3
     said = {"user_id": "u01", "turn_id": "t3", "turn_number": 3, "position": 0}
+    said |= {"role": "user", "id": "s3"}
     world.messages.append({**said, "content": "[u01.3] list"})
     world.requests.append(Request("say", "u01", "u01.3", None, "turn", 0, b""))
     _, past = world.inputs[-1]
@@ -680,6 +711,57 @@ def a_reader_was_sent_away_before_the_end(world: World) -> None:
 @spoils(13)
 def a_turn_could_not_be_followed(world: World) -> None:
     world.requests.append(Request("follow", "u01", "u01.2", None, "turn", 404, b"{}"))
+
+
+@spoils(14)
+def a_reply_did_not_know_what_was_said(world: World) -> None:
+    steer(world)
+    message, items = world.inputs[-1]
+    world.inputs[-1] = (message, items[:-1])
+
+
+@spoils(14)
+def what_was_said_was_read_twice(world: World) -> None:
+    steer(world)
+    message, items = world.inputs[-1]
+    world.inputs[-1] = (message, [*items, SAID])
+
+
+@spoils(14)
+def what_was_said_was_told_to_readers_twice(world: World) -> None:
+    steer(world)
+    told = happened(2)
+    told[6:6] = [("user_message", {"message_id": "s9", "content": "[u01.9]"})] * 2
+    world.retell("t2", told)
+
+
+@spoils(14)
+def a_turn_was_completed_with_something_unread(world: World) -> None:
+    steer(world)
+    world.steering[0] |= {"read_after_answers": None, "read_after_calls": None}
+    world.retell("t2", happened(2))
+
+
+@spoils(14)
+def what_was_acknowledged_to_be_said_to_a_turn_is_gone(world: World) -> None:
+    steer(world)
+    del world.messages[3], world.steering[0]
+    world.retell("t2", happened(2))
+    message, items = world.inputs[-1]
+    world.inputs[-1] = (message, items[:-1])
+
+
+@spoils(14)
+def a_message_of_a_turn_was_told_to_have_begun_one(world: World) -> None:
+    steer(world)
+    for place in (-1, -2):
+        world.answer(place, steered=False)
+
+
+@spoils(14)
+def a_repeat_was_told_of_another_message(world: World) -> None:
+    steer(world)
+    world.answer(-1, conversation_id="other")
 
 
 @pytest.mark.parametrize(
