@@ -53,8 +53,12 @@ class Record:
     def broke_off(self) -> None:
         self.broken_off += 1
 
+    @property
+    def has_unread(self) -> bool:
+        return bool(self.steering)
+
     async def steered(self) -> Sequence[str]:
-        return self.steering.pop(0) if self.steering else ()
+        return self.steering.pop(0)
 
     def answered(self, answer: Answer) -> None:
         self.answers.append(answer)

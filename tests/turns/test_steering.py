@@ -523,12 +523,13 @@ async def test_a_socket_steers_too(running_app: AppMaker) -> None:
     async with running_app(chain=model.chain, **UNLIMITED) as running, served(running) as url:
         person = Person()
         async with socket(url, person) as there:
+            model.let(1)
             await there.send("message", content="Count")
             turn_id = (await there.until("stream_start"))[-1]["turn_id"]
             await there.send("steer", id="s", turn_id=turn_id, content="And on")
             told = (await there.until("steered"))[-1]
             assert (told["reply_to"], told["steered"], told["turn_id"]) == ("s", True, turn_id)
-            model.let()
+            model.let(2)
             read = (await there.until("user_message"))[-1]
             assert (read["content"], read["message_id"]) == ("And on", told["message_id"])
             model.let()
@@ -573,7 +574,7 @@ async def test_it_is_exported_and_comes_back_where_it_was_read(running_app: AppM
         before = await talk.texts()
         path = f"/api/{talk.person.user_id}"
         shown = await talk.client.get(
-            f"{path}/export", params={"format": "md"}, headers=talk.person.headers
+            f"{path}/export", params={"format": "markdown"}, headers=talk.person.headers
         )
         assert shown.text.count("(while it ran)") == 2
         await talk.client.delete(path, headers=talk.person.headers)

@@ -124,8 +124,13 @@ class ModelRecord(Protocol):
         """Note that a model's text so far is void: it failed, or turned out to think aloud."""
         return
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether the user may have said something since the turn began that no model was told."""
+        return False
+
     async def steered(self) -> Sequence[str]:
-        """What the user has said since the turn began, as far as no model call of it knows."""
+        """Read what that is, in order; the model that is asked next is told."""
         return ()
 
     def answered(self, answer: Answer) -> None:

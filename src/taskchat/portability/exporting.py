@@ -47,7 +47,7 @@ ROWS_AT_ONCE: Final = 200
 """Rows read in one transaction, as in the longest page of a list."""
 
 TURNS_AT_ONCE: Final = 100
-"""Turns read in one transaction, each with two messages and its tool calls."""
+"""Turns read in one transaction, each with its messages and its tool calls."""
 
 _CALLS: Final = TypeAdapter(list[Called])
 _STEERED: Final = TypeAdapter(list[SteeredLine])

@@ -139,6 +139,11 @@ class TurnLedger:
             duration_ms=answer.duration_ms,
         )
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether the user may have said something that is unread, or was being read."""
+        return self._unread.may_be or self._in_doubt
+
     async def steered(self) -> Sequence[str]:
         """Read what the user has said since the turn began, as far as that is unread.
 
@@ -148,8 +153,6 @@ class TurnLedger:
         """
         if self._in_doubt:
             raise DatabaseError
-        if not self._unread.may_be:
-            return ()
         self._in_doubt = True
         async with self.events.carried():
             read = await self._read()

@@ -62,7 +62,7 @@ async def answer_of(database: Database, state: TurnState, scope: MessageScope) -
     if state.status != "completed":
         raise stored_failure(state.result)
     if scope == "turn" or state.turn.number == 1:
-        # A first turn's two messages are the whole conversation.
+        # A first turn's messages are the whole conversation.
         return state.result.encode()
     page = state.page or await _page(database, state.turn)
     return _showing(state.result, page)

@@ -165,12 +165,13 @@ class ModelChain(Model):
         """
         run, record = _run.get(), model_record()
         turn = _items_of(input)
-        try:
-            run.steered += [(len(turn), content) for content in await record.steered()]
-        except Exception:
-            # Whatever models have done before, this is none of their failures.
-            run.failure = None
-            raise
+        if record.has_unread:
+            try:
+                run.steered += [(len(turn), content) for content in await record.steered()]
+            except Exception:
+                # Whatever models have done before, this is none of their failures.
+                run.failure = None
+                raise
         turn = run.with_steered(turn)
         named, breaker = self._admitted(run)
         record.asking(named.name)
