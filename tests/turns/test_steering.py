@@ -518,6 +518,25 @@ async def test_on_a_stream_the_draft_is_dropped_before_it_is_told_to_be_whole(
         assert [event.id for event in events] == list(range(1, len(events) + 1))
 
 
+async def test_what_was_read_of_a_stopped_reply_stands_behind_what_was_said(
+    running_app: AppMaker,
+) -> None:
+    model = Speaker("One, ", "two.")
+    async with running_app(chain=model.chain, **UNLIMITED) as running, served(running) as url:
+        talk = Talk(running)
+        async with posting(url, talk.person, "Count") as source:
+            model.let(1)
+            seen = await source.until("stream_chunk")
+            await talk.steer("And on")
+            path = f"/api/{talk.person.user_id}/turns/{seen[0].fields['turn_id']}/cancel"
+            assert (await talk.client.post(path, headers=talk.person.headers)).status_code == 200
+            assert (await source.rest())[-1].type == "error"
+        assert await talk.texts() == ["Count", "And on", "One, "]
+        assert [message["interrupted"] for message in await talk.messages()] == [False, False, True]
+        turn = await talk.get(f"/turns/{seen[0].fields['turn_id']}")
+        assert (turn["reply"], turn["steered"][0]["content"]) == ("One, ", "And on")
+
+
 async def test_a_socket_steers_too(running_app: AppMaker) -> None:
     model = Speaker("One, ", "two.")
     async with running_app(chain=model.chain, **UNLIMITED) as running, served(running) as url:

@@ -63,7 +63,8 @@ _KEEP_TEXT = text(
     "INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position, role,"
     " content, interrupted) VALUES (:owner, :id, :conversation, :turn, :number,"
     " (SELECT max(m.position) + 1 FROM messages AS m"
-    " WHERE m.user_id = :owner AND m.turn_id = :turn), 'assistant', :content, true)"
+    " WHERE m.user_id = CAST(:owner AS varchar) AND m.turn_id = :turn),"
+    " 'assistant', :content, true)"
 )
 _KEEP_RESULT = text("UPDATE turns SET result = :result WHERE user_id = :owner AND id = :turn")
 _KEEP_USAGE = text(
