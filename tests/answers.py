@@ -29,6 +29,7 @@ CODES = {
         "conversation_ended",
         "too_many_active",
         "too_many_shares",
+        "too_many_webhooks",
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",

@@ -23,6 +23,7 @@ NOBODYS = {
     "sign_in_buckets": "id",
     "signing_keys": "id",
     "embedding_models": "id",
+    "operator_webhooks": "id",
 }
 """Tables in which nothing is any user's, by the name of their key."""
 
@@ -88,6 +89,19 @@ async def fill(running: RunningApp) -> Person:
             text(
                 "INSERT INTO message_embeddings (user_id, message_id, model)"
                 " SELECT user_id, id, 'm' FROM messages"
+            )
+        )
+        # Nobody is told: it is paused.
+        await connection.execute(
+            text(
+                "INSERT INTO webhooks (user_id, id, url, secret, paused_reason)"
+                " SELECT id, gen_random_uuid(), 'https://hooks.example.org/', '', 'user' FROM users"
+            )
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO webhook_deliveries (user_id, id, webhook_id, lane, event, data)"
+                " SELECT user_id, id, id, '', 'task.created', '{}' FROM webhooks"
             )
         )
     return person
@@ -219,6 +233,9 @@ async def test_the_system_role_reads_no_text_of_anybodys(database: Database) -> 
         "SELECT hash FROM refresh_tokens",
         "SELECT private_key FROM signing_keys",
         "SELECT embedding FROM message_embeddings",
+        "SELECT url FROM webhooks",
+        "SELECT secret FROM webhooks",
+        "SELECT data FROM webhook_deliveries",
     ):
         with pytest.raises(PostgresError, match="permission denied"):
             async with database.system_transaction() as connection:

@@ -416,6 +416,12 @@ HOSTILE_SEGMENTS = [
         ("DELETE", "/api/ME/conversations/{}/shares"),
         ("DELETE", "/api/ME/conversations/" + UNKNOWN + "/shares/{}"),
         ("GET", "/share/{}"),
+        ("GET", "/api/ME/webhooks/{}"),
+        ("PATCH", "/api/ME/webhooks/{}"),
+        ("DELETE", "/api/ME/webhooks/{}"),
+        ("POST", "/api/ME/webhooks/{}/secret"),
+        ("GET", "/api/ME/webhooks/{}/deliveries"),
+        ("POST", "/api/ME/webhooks/" + UNKNOWN + "/deliveries/{}/replay"),
         ("GET", "/api/ME/turns/{}"),
         ("POST", "/api/ME/turns/{}/cancel"),
         ("GET", "/{}"),
@@ -436,7 +442,10 @@ async def test_a_hostile_path_segment_gets_403_or_404(
     error_of(answer, 403 if answer.status == 403 else 404)
 
 
-BODIES = {"/api/ME/conversations/{}/shares": b"{}"}
+BODIES = {
+    "/api/ME/conversations/{}/shares": b"{}",
+    "/api/ME/webhooks/{}": b'{"status": "paused"}',
+}
 
 PROBER = Person()
 """One user for many requests that all fail."""
@@ -587,6 +596,10 @@ async def test_a_change_that_changes_nothing_known_gets_400(
         (f"conversations/{UNKNOWN}/shares", f"after={MARK}"),
         (f"conversations/{UNKNOWN}/shares", "after=WzEsMF0"),
         (f"conversations/{UNKNOWN}/shares", "after=WyJhIl0"),
+        ("webhooks", f"after={MARK}"),
+        ("webhooks", "limit=0"),
+        (f"webhooks/{UNKNOWN}/deliveries", f"status={MARK}"),
+        (f"webhooks/{UNKNOWN}/deliveries", "after=WyJhIl0"),
         ("usage", f"from={MARK}"),
         ("usage", "to=%00"),
         ("usage", "to=%ff"),

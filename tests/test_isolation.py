@@ -38,11 +38,28 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
         json={},
         headers=person.headers,
     )
+    webhook = await running.client.post(
+        f"/api/{person.user_id}/webhooks",
+        json={"url": "https://hooks.example.org/"},
+        headers=person.headers,
+    )
+    webhook_id = webhook.json()["id"]
     await running.client.post(
         f"/api/{person.user_id}/tasks", json={"title": "Another"}, headers=person.headers
     )
+    deliveries = await running.client.get(
+        f"/api/{person.user_id}/webhooks/{webhook_id}/deliveries", headers=person.headers
+    )
+    # What waits here would be looked up by name.
+    await running.client.patch(
+        f"/api/{person.user_id}/webhooks/{webhook_id}",
+        json={"status": "paused"},
+        headers=person.headers,
+    )
     asked = await person.say(running.client, "Delete tasks 1 and 2")
     return person, {
+        "webhook_id": webhook_id,
+        "delivery_id": deliveries.json()["data"][0]["id"],
         "conversation_id": conversation,
         "share_id": share.json()["id"],
         "turn_id": body["turn_id"],
@@ -72,6 +89,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/tasks/{task_id}": {"completed": True},
     "/api/{user_id}/conversations/{conversation_id}": {"title": "mine", "status": "ended"},
     "/api/{user_id}/conversations/{conversation_id}/shares": {"with_tool_calls": True},
+    "/api/{user_id}/webhooks": {"url": "https://hooks.example.org/"},
+    "/api/{user_id}/webhooks/{webhook_id}": {"url": "https://hooks.example.org/"},
 }
 
 

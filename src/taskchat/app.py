@@ -75,6 +75,9 @@ from taskchat.turns.store.settle import WAKE_CHANNEL
 from taskchat.turns.store.steering import STEERING_CHANNEL
 from taskchat.turns.wakeups import Wakeups
 from taskchat.usage import routes as usage_routes
+from taskchat.webhooks import routes as webhook_routes
+from taskchat.webhooks.sending import Sender
+from taskchat.webhooks.service import Webhooks
 
 log = structlog.get_logger()
 
@@ -121,6 +124,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(usage_routes.router)
     app.include_router(search_routes.router)
     app.include_router(portability_routes.router)
+    app.include_router(webhook_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
     return app
@@ -157,6 +161,8 @@ def _lifespan(
                 stack.push_async_callback(embedder.close)
             meaning = Meaning(database, embedder, settings) if embedder else None
             maker = EmbeddingMaker(database, embedder, settings) if embedder else None
+            sender = Sender(database, settings)
+            stack.push_async_callback(sender.close)
             process = new_id()
             lease = Lease(settings.lease_s, settings.lease_grace_s)
             wakeups = Wakeups()
@@ -198,16 +204,19 @@ def _lifespan(
             readiness = Readiness(lambda: turns.jobs.draining)
             parts: list[object] = [settings, database, live.authenticator, limits, turns, live]
             parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
-            parts.append(Search(database, meaning, settings))
+            parts += [Search(database, meaning, settings), Webhooks(database, settings)]
             if keys is not None:
                 accounts = account_deps(database, settings, keys)
                 stack.callback(accounts.passwords.close)
                 parts.append(accounts)
             provide(app, *parts)
             await rehearse(turns)
+            await sender.start()
             heartbeat.start()
             stack.push_async_callback(heartbeat.close)
-            await stack.enter_async_context(_at_work(live, listener, config_file, keys, maker))
+            await stack.enter_async_context(
+                _at_work(live, listener, config_file, keys, maker, sender)
+            )
             stack.enter_context(drained_on_signals(lambda: drain(live), turns.jobs.hurry))
             log.info("app.started", models=names, process=str(process))
             yield
@@ -223,6 +232,7 @@ async def _at_work(
     config_file: ConfigFile,
     keys: KeyRing | None,
     maker: EmbeddingMaker | None,
+    sender: Sender,
 ) -> AsyncIterator[None]:
     """The background work; when it ends, running turns are finished or handed over."""
     turns, settings = live.turns, live.settings
@@ -257,6 +267,7 @@ async def _at_work(
         asyncio.create_task(every(settings.lease_s / 3, renew_presence), name="presence"),
         asyncio.create_task(every(look_s, keeper.keep_house), name="housekeeping"),
         asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),
+        asyncio.create_task(every(settings.webhook_interval_s, sender.work), name="webhooks"),
     ]
     if keys is not None:
         jobs.append(asyncio.create_task(every(FRESH_S, keys.look), name="signing keys"))

@@ -15,6 +15,7 @@
     ├── TooManyActive 409           │   ├── Overloaded 503
     ├── TooManyShares 409           │   └── UserGone 503
     ├── TooManyVersions 409         ├── SignInsBusy 503
+    ├── TooManyWebhooks 409         │
     └── AlreadyRegistered 409       ├── ShuttingDown 503
                                     └── RunTimeout 504
 
@@ -220,6 +221,14 @@ class AwaitingFeedback(ServiceError):
     status = 409
     code = "awaiting_feedback"
     default = "The agent waits for your answer in this conversation; answer it first."
+
+
+class TooManyWebhooks(ServiceError):
+    """The user has as many hooks as they may."""
+
+    status = 409
+    code = "too_many_webhooks"
+    default = "You have as many webhooks as you may; delete one first."
 
 
 class AlreadyRegistered(ServiceError):

@@ -206,6 +206,8 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
         possible.append(errors.TurnNotCancellable)
     if path.endswith("/shares") and "requestBody" in operation:
         possible.append(errors.TooManyShares)
+    if path.endswith("/webhooks") and "requestBody" in operation:
+        possible.append(errors.TooManyWebhooks)
     _add_responses(operation, possible)
 
 

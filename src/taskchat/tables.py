@@ -18,6 +18,7 @@ from taskchat.sharing.models import Share
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Steering, Turn, TurnEvent, TurnTakeover
 from taskchat.usage.models import ModelCall, UsageDay
+from taskchat.webhooks.models import OperatorWebhook, Webhook, WebhookDelivery
 
 __all__ = [
     "Account",
@@ -31,6 +32,7 @@ __all__ = [
     "MessageEmbedding",
     "ModelAnswer",
     "ModelCall",
+    "OperatorWebhook",
     "Process",
     "RateBucket",
     "Rating",
@@ -46,5 +48,7 @@ __all__ = [
     "TurnTakeover",
     "UsageDay",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "metadata",
 ]

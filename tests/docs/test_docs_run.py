@@ -62,10 +62,10 @@ STOP_S = 120
 
 COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
-LANGUAGES = {"sh", "json", "python", "console", "text", "sql", "mermaid"}
+LANGUAGES = {"sh", "json", "python", "javascript", "console", "text", "sql", "mermaid"}
 
 VARIES = re.compile(
-    r"(\bid|_id|\.of|_at|_ms|_token|\.token|user_agent|\.day|\.next_cursor|\.response|\.reply|"
+    r"(\bid|_id|\.of|_at|_ms|_token|\.token|\.secret|user_agent|\.day|\.next_cursor|\.response|\.reply|"
     r"\.content)$"
 )
 """Values that are never the same twice, or that the model words as it likes."""
@@ -199,6 +199,8 @@ class Reader:
             return
         named = [("CONVERSATION", "conversation_id"), ("TURN", "turn_id"), ("LINK", "token")]
         named += [(name, name.lower()) for name in ("USER_ID", "ACCESS_TOKEN", "REFRESH_TOKEN")]
+        if "secret" in answer:
+            named.append(("WEBHOOK", "id"))
         if "token" in answer:
             named.append(("SHARE", "id"))
         for variable, key in named:

@@ -20,6 +20,7 @@ OUT_OF_REACH = {True: "greater_than", False: "greater_than_equal"}
 OTHER_BOUNDS = {
     "jwt_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
     "accounts_secret": f"at least {JWT_SECRET_BYTES_MIN} bytes",
+    "webhook_secret": "whsec_ and base64",
     "model_prices": "at least 0",
     "search_languages": "those that Postgres 15 knows",
 }

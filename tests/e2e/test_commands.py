@@ -54,6 +54,7 @@ async def test_a_database_of_ones_own_is_migrated_and_served(
             ["ok", "migrations"],
             ["ok", "clock"],
             ["ok", "chores"],
+            ["ok", "webhooks"],
             ["ok", "model"],
         ]
         token = taskchat("token", "ann", "--ttl", "5m", cwd=tmp_path, env=env).stdout.strip()

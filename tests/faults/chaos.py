@@ -25,11 +25,13 @@ from tests.factories import Person
 from tests.faults.checker import DEATHS_MAX, Evidence, Request, Stream, Violation, check
 from tests.faults.cluster import Cluster, all_rows, query, terminate_backends
 from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
+from tests.faults.hooked import Post
 from tests.faults.model_server import Manner, ModelServer
 from tests.faults.mutants import MUTANTS
 from tests.faults.processes import Fleet, Service
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
+from tests.webhooks.receiver import Got, Receiver, receiving, status
 
 from taskchat.postgres.faults import FAULTS as DATABASE_FAULTS
 
@@ -51,6 +53,11 @@ TIMES = {
     "TASKCHAT_QUEUE_TIMEOUT_S": "9",
     "TASKCHAT_RUN_TIMEOUT_S": str(RUN_TIMEOUT_S),
     "TASKCHAT_DRAIN_TIMEOUT_S": "13",
+    "TASKCHAT_WEBHOOK_INTERVAL_S": "0.2",
+    "TASKCHAT_WEBHOOK_TIMEOUT_S": "2",
+    "TASKCHAT_WEBHOOK_RETRY_S": "0.2",
+    "TASKCHAT_WEBHOOK_RETRY_MAX_S": "1",
+    "TASKCHAT_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 """All limits nested as by default, and short enough to be struck within a run."""
 
@@ -97,6 +104,9 @@ HEARD_AGAIN, HEARD_AGAIN_WITHIN_S = 60, 120
 
 LOOK_S = 0.5
 """Between two looks at whether enough is done."""
+
+REFUSED = 0.1
+"""Of what a webhook is told, so much it does not take."""
 
 GOALS_WITHIN_S, SETTLED_WITHIN_S = 600, 300
 """How long a storm may take to have done what it was to do, and its turns to end behind it: long
@@ -175,8 +185,15 @@ class Chaos:
     """One run: a world, its clients and its nemesis."""
 
     def __init__(
-        self, plan: Plan, cluster: Cluster, url: str, model: ModelServer, fleet: Fleet
+        self,
+        plan: Plan,
+        cluster: Cluster,
+        url: str,
+        model: ModelServer,
+        fleet: Fleet,
+        receiver: Receiver,
     ) -> None:
+        self.receiver = receiver
         self.plan = plan
         self.cluster = cluster
         self.url = url
@@ -654,6 +671,7 @@ class Chaos:
             settled_s = time.monotonic() - healed
             await self._ask_again(people)
             await self._hear_again(people)
+            await self._told()
             rows = await all_rows(self.url)
             log = [line for service in (*self.gone, *self.services) for line in crashes(service)]
             log += [f"exit code {code}" for code in self.exits if code not in EXPECTED_EXITS]
@@ -672,6 +690,7 @@ class Chaos:
                 for message, items in self.model.decided.items()
             },
             crashes=log,
+            posts=[Post(got.id, got.body) for got in self.receiver.got],
             died=frozenset(
                 line["process"]
                 for service in self.gone
@@ -734,6 +753,18 @@ class Chaos:
             return bool(rows[0]["count"] == 0)
 
         # Those that wait in line wait for the ones before them, each of which has its own time.
+        with contextlib.suppress(AssertionError):
+            await until(over, within_s=SETTLED_WITHIN_S)
+
+    async def _told(self) -> None:
+        """Give the webhook the time to be told of everything."""
+
+        async def over() -> bool:
+            rows = await query(
+                self.url, "SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'"
+            )
+            return bool(rows[0]["count"] == 0)
+
         with contextlib.suppress(AssertionError):
             await until(over, within_s=SETTLED_WITHIN_S)
 
@@ -885,6 +916,9 @@ class Chaos:
                 )
             ),
             "events": len(evidence.events),
+            "posts": len(evidence.posts or ()),
+            "posts_repeated": len(evidence.posts or ())
+            - len({post.id for post in evidence.posts or ()}),
             "streams": len(self.streams),
             "streams_whole": sum(stream.is_whole for stream in self.streams),
             "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
@@ -958,10 +992,16 @@ async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
     url = await cluster.make_database("chaos")
     if plan.mutant:
         await MUTANTS[plan.mutant].rewrite(url)
-    async with ModelServer() as model:
-        fleet = Fleet(folder, url, model.url, TIMES)
+    draw = random.Random(plan.seed)
+
+    async def answering(_: Got) -> bytes:
+        return status(503 if draw.random() < REFUSED else 204)
+
+    async with ModelServer() as model, receiving() as receiver:
+        receiver.answering = answering
+        fleet = Fleet(folder, url, model.url, TIMES | {"TASKCHAT_WEBHOOK_URL": receiver.url})
         try:
-            return await Chaos(plan, cluster, url, model, fleet).run()
+            return await Chaos(plan, cluster, url, model, fleet, receiver).run()
         finally:
             await fleet.close()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from tests.faults.hooked import Post, untruths
 from tests.faults.model_server import ModelCall
 from tests.faults.scripts import (
     CALL_ID,
@@ -129,6 +130,7 @@ class Evidence:
         decided: Ids of the calls that the model decided on, by message.
         crashes: Log lines that no fault excuses.
         died: Ids of processes that ended otherwise than in order, where that is known.
+        posts: What a webhook was told; None if there was none.
     """
 
     requests: Sequence[Request] = ()
@@ -149,6 +151,7 @@ class Evidence:
     decided: Mapping[str, frozenset[str]] = field(default_factory=dict)
     crashes: Sequence[str] = ()
     died: frozenset[str] | None = None
+    posts: Sequence[Post] | None = None
 
     def deaths_of(self, turn: Row) -> int:
         """How many of the processes that it was taken from died, as who killed them knows."""
@@ -696,6 +699,13 @@ def events_tell_the_turns(evidence: Evidence) -> Found:
             yield Violation(13, f"{request.user} could not follow a turn: {request.status}")
 
 
+def webhooks_tell_what_happened(evidence: Evidence) -> Found:
+    """15: a webhook is told of each event, in order; a repeat has the same id."""
+    if evidence.posts is not None:
+        for problem in untruths(evidence.posts, evidence.turns, evidence.tasks):
+            yield Violation(15, problem)
+
+
 def _miscounted(turn: Row, rows: Sequence[Row]) -> Iterator[str]:
     seqs = [row["seq"] for row in rows]
     over = turn["finished_at"] is not None
@@ -862,6 +872,7 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     usage_is_counted_once,
     events_tell_the_turns,
     what_is_said_to_a_turn_is_read_once,
+    webhooks_tell_what_happened,
 )
 """In the order of their numbers."""
 

@@ -262,6 +262,10 @@ MUTANTS: dict[str, Mutant] = {
             "task_effect_1": ("WHERE user_id = _owner AND (", "WHERE ("),
         },
     ),
+    "last_first": Mutant(
+        "a webhook is told what follows only after what precedes",
+        functions={"webhook_next_1": ("ORDER BY d.seq LIMIT 1", "ORDER BY d.seq DESC LIMIT 1")},
+    ),
     "new_ids": Mutant(
         "calls that were decided and did not run keep their ids",
         new_ids,

@@ -68,7 +68,13 @@ async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str)
 
 
 @pytest.mark.parametrize(
-    ("mutant", "invariants"), [("no_queue", {4, 5}), ("no_key", {1, 2, 8}), ("no_branch", {4, 5})]
+    ("mutant", "invariants"),
+    [
+        ("no_queue", {4, 5}),
+        ("no_key", {1, 2, 8}),
+        ("no_branch", {4, 5}),
+        ("last_first", {14}),
+    ],
 )
 async def test_a_mutant_is_caught(
     cluster: Cluster, folder: Path, mutant: str, invariants: set[int]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asyncpg import Range
 from tests.faults.checker import INVARIANTS, Evidence, Request, Stream, check
+from tests.faults.hooked import Post
 from tests.faults.model_server import ModelCall
 from tests.faults.scripts import Item
 from tests.live.served import Told
@@ -41,6 +42,7 @@ class World:
     inputs: list[tuple[str, list[Item]]] = field(default_factory=list)
     decided: dict[str, frozenset[str]] = field(default_factory=dict)
     crashes: list[str] = field(default_factory=list)
+    posts: list[Post] | None = None
 
     def evidence(self) -> Evidence:
         items: list[Item] = []
@@ -71,7 +73,21 @@ class World:
             crashes=self.crashes,
             takeovers=self.takeovers,
             died=frozenset({"p1"}),
+            posts=self.posts,
         )
+
+    def told(self) -> list[Post]:
+        """What a webhook is told of all this; without it, it is not looked at."""
+        self.posts = []
+        for turn in self.turns:
+            data = {"user_id": "u01", "conversation_id": CONVERSATION, "turn_id": turn["id"]}
+            data["turn_number"] = turn["number"]
+            told = {"type": "turn.completed", "data": data}
+            self.posts.append(Post(f"of {turn['id']}", json.dumps(told).encode()))
+        for task in self.tasks:
+            told = {"type": "task.created", "data": {"user_id": "u01", "task_id": task["id"]}}
+            self.posts.append(Post(f"of task {task['id']}", json.dumps(told).encode()))
+        return self.posts
 
     def found(self) -> set[int]:
         """The invariants that are violated."""
@@ -242,7 +258,12 @@ def sound() -> World:
 
 
 def test_a_sound_history_violates_nothing() -> None:
-    assert check(sound().evidence()) == []
+    world = sound()
+    assert check(world.evidence()) == []
+    posts = world.told()
+    # A repeat is none, however late.
+    posts.append(posts[0])
+    assert check(world.evidence()) == []
 
 
 SAID: Item = {"role": "user", "content": "[u01.9]"}
@@ -762,6 +783,40 @@ def a_message_of_a_turn_was_told_to_have_begun_one(world: World) -> None:
 def a_repeat_was_told_of_another_message(world: World) -> None:
     steer(world)
     world.answer(-1, conversation_id="other")
+
+
+@spoils(15)
+def a_webhook_is_not_told_of_a_turn(world: World) -> None:
+    del world.told()[1]
+
+
+@spoils(15)
+def a_webhook_is_not_told_of_a_task(world: World) -> None:
+    del world.told()[-1]
+
+
+@spoils(15)
+def a_webhook_is_told_of_turns_out_of_order(world: World) -> None:
+    world.told().reverse()
+
+
+@spoils(15)
+def a_repeat_has_another_id(world: World) -> None:
+    posts = world.told()
+    posts.append(replace(posts[0], id="another"))
+
+
+@spoils(15)
+def a_repeat_has_another_body(world: World) -> None:
+    posts = world.told()
+    posts.append(replace(posts[0], body=b"{}"))
+
+
+@spoils(15)
+def a_webhook_is_told_what_never_happened(world: World) -> None:
+    posts = world.told()
+    body = posts[0].body.replace(b"turn.completed", b"turn.cancelled")
+    posts.append(Post("another", body))
 
 
 @pytest.mark.parametrize(

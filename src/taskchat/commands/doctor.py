@@ -22,6 +22,7 @@ from taskchat.postgres.faults import FAULTS, reason_of
 from taskchat.postgres.migrations import schema_of
 from taskchat.refusals import refusal_of
 from taskchat.settings import OFFLINE, Settings
+from taskchat.webhooks.store.keeping import standing
 
 POSTGRES_MIN = 15
 """The oldest server that is tried."""
@@ -131,6 +132,7 @@ async def _found_in(database: Database, settings: Settings) -> list[Finding]:
     )
     if migrated:
         findings.append(await _chores(database, settings))
+        findings.append(await _webhooks(database))
     return findings
 
 
@@ -152,6 +154,17 @@ async def _chores(database: Database, settings: Settings) -> Finding:
         text = f"overdue: {', '.join(late)}; see that processes serve, and what they log of it"
         return Finding("chores", True, text, warns=True)
     return Finding("chores", True, ", ".join(f"{name} {ago}" for name, ago in done.items()))
+
+
+async def _webhooks(database: Database) -> Finding:
+    """What waits for hooks, and which of them nothing gets through to."""
+    async with database.spare_transaction() as connection:
+        found = await standing(connection)
+    text = (
+        f"{found.hooks:,} of users, {found.paused:,} paused by failures; {found.pending:,} events "
+        f"wait, {found.dead:,} dead"
+    )
+    return Finding("webhooks", True, text, warns=bool(found.paused or found.dead))
 
 
 def _span(seconds: float) -> str:

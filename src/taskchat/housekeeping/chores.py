@@ -19,6 +19,7 @@ from taskchat.processes import repository as processes
 from taskchat.settings import Settings
 from taskchat.sharing import repository as sharing
 from taskchat.turns import store
+from taskchat.webhooks.store import keeping as webhooks
 
 
 class Batch(Protocol):
@@ -60,6 +61,14 @@ def chores_of(settings: Settings) -> Sequence[Chore]:
         Chore("sign_in_buckets", every_s, attempts.forget_full),
         Chore("signing_keys", every_s, partial(keys.forget_keys, verifies_s=VERIFIES_S)),
     ]
+    forget = partial(
+        webhooks.forget_deliveries,
+        delivered_h=settings.webhook_delivered_retention_h,
+        dead_h=settings.webhook_dead_retention_h,
+    )
+    chores.append(Chore("webhook_deliveries", every_s, forget))
+    flooded = partial(webhooks.pause_flooded, pending_max=settings.webhook_pending_max)
+    chores.append(Chore("webhook_backlogs", every_s, flooded))
     if idle_h := settings.conversation_idle_h:
         pause = partial(conversations.pause_idle, idle_h=idle_h)
         chores.append(Chore("idle_conversations", every_s, pause))

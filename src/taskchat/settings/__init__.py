@@ -26,6 +26,7 @@ from taskchat.settings.kinds import (
 from taskchat.settings.languages import languages_of
 from taskchat.settings.origins import Origins, origins_of
 from taskchat.settings.prices import FREE, Prices, parse_prices
+from taskchat.settings.webhook_secrets import read_secret
 
 OFFLINE = "offline"
 """Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
@@ -352,6 +353,46 @@ class Settings(BaseSettings):
     """The longest one of its statements may take, if TASKCHAT_STATEMENT_TIMEOUT_S is not shorter
     still: a turn that comes meanwhile may find the connection taken."""
 
+    # --- webhooks ---
+    webhooks_max: int = Field(10, ge=0, le=1000)
+    """Webhooks of one user; one more is refused with 409. 0 means that none are made; those that
+    were made stay."""
+    webhook_url_chars_max: int = Field(2048, ge=20, le=8192)
+    """Characters of a webhook's address."""
+    webhook_url: OptionalAddress = None
+    """Where the events of all users are sent, too. It is whoever runs the service that names it:
+    it may be a private address, and http."""
+    webhook_secret: OptionalSecret = None
+    """What those are signed with: whsec_ and the base64 of 24 to 64 bytes."""
+    webhook_private_addresses: bool = False
+    """Whether users' webhooks may be at private addresses, this machine's included, and http. For
+    development: on a server it opens everything that the server can reach to its users."""
+    webhook_interval_s: Seconds = 1
+    """Seconds between looks for what is to be sent, halved at random."""
+    webhook_timeout_s: Seconds = 10
+    """The longest that one attempt may take, resolving and connecting included."""
+    webhook_concurrency: int = Field(8, ge=1, le=256)
+    """Attempts that one process makes at once."""
+    webhook_hook_concurrency: int = Field(4, ge=1, le=256)
+    """Attempts at one webhook at once, over all processes: a slow one leaves room for others."""
+    webhook_retry_s: Seconds = 5
+    """Seconds until an attempt that failed is repeated; twice as long each time."""
+    webhook_retry_max_s: Seconds = 3600
+    """The longest time between two attempts, and the most that a Retry-After is followed."""
+    webhook_retry_h: int = Field(24, ge=1, le=720)
+    """Hours for which an event is tried; then it is dead, and sent only if somebody replays it."""
+    webhook_pause_h: int = Field(24, ge=1, le=720)
+    """Hours without any success after which a webhook is paused: what waits for it is kept."""
+    webhook_pending_max: int = Field(10_000, ge=1, le=1_000_000)
+    """Events that may wait for one webhook. With more it is paused, and no more are noted for it
+    until it is made active again."""
+    webhook_secret_overlap_h: int = Field(24, ge=0, le=720)
+    """Hours for which the secret before signs, too, after it was replaced."""
+    webhook_delivered_retention_h: int = Field(72, ge=1, le=8760)
+    """Hours for which a delivery that arrived is listed."""
+    webhook_dead_retention_h: int = Field(720, ge=1, le=8760)
+    """Hours for which a dead one is listed, and can be replayed."""
+
     # --- running it ---
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written, to stderr."""
@@ -433,6 +474,7 @@ class Settings(BaseSettings):
             ("queue_timeout_s", "<", "run_timeout_s"),
             ("run_timeout_s", "<", "drain_timeout_s"),
             ("share_expiry_default_h", "<=", "share_expiry_max_h"),
+            ("webhook_retry_s", "<=", "webhook_retry_max_s"),
         ):
             low, high = getattr(self, smaller), getattr(self, larger)
             if low > high or (comparison == "<" and low == high):
@@ -458,6 +500,17 @@ class Settings(BaseSettings):
                 "TASKCHAT_EMBEDDING_MODEL needs TASKCHAT_EMBEDDING_API_KEY or OPENAI_API_KEY, or "
                 "TASKCHAT_EMBEDDING_BASE_URL for a server without keys"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _operators_webhook_can_be_signed(self) -> Self:
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("TASKCHAT_WEBHOOK_URL and TASKCHAT_WEBHOOK_SECRET need each other")
+        if self.webhook_secret is not None:
+            try:
+                read_secret(self.webhook_secret.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"TASKCHAT_WEBHOOK_SECRET {error}") from error
         return self
 
     @property

@@ -103,6 +103,17 @@ EMBEDDING_FAILURES: Final = Counter(
     "Times that the embedding model gave no vectors, by HTTP status, “timeout”, or kind of error.",
     ["reason"],
 )
+WEBHOOKS: Final = Counter(
+    "taskchat_webhook_attempts_total",
+    "Attempts at telling a webhook: sent, failed, or dead after the last one.",
+    ["outcome"],
+)
+WEBHOOKS_PAUSED: Final = Counter(
+    "taskchat_webhooks_paused_total", "Webhooks that were paused, by why.", ["reason"]
+)
+WEBHOOK_LAG: Final = Gauge(
+    "taskchat_webhook_lag_seconds", "For how long the longest due delivery has waited."
+)
 SEARCHES: Final = Counter(
     "taskchat_searches_total", "Pages of searches, by what was compared.", ["compared"]
 )

@@ -1,7 +1,7 @@
 """SQL that deletes what a user has, in steps."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -13,9 +13,9 @@ from taskchat.turns.models import UNFINISHED, one_of
 FORGOTTEN_CHANNEL: Final = "taskchat_forgotten"
 """Payload: the process that deleted a user's data, and the user's id."""
 
-Table = Literal["shares", "turns", "conversations", "tasks"]
+Table = Literal["shares", "webhook_deliveries", "webhooks", "turns", "conversations", "tasks"]
 
-TABLES: Final[tuple[Table, ...]] = ("shares", "turns", "conversations", "tasks")
+TABLES: Final[tuple[Table, ...]] = get_args(Table)
 """What may be too much for one statement, in the order in which it is deleted, each row with all
 that hangs on it: links first, so that nobody reads what is left."""
 
