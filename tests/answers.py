@@ -30,6 +30,7 @@ CODES = {
         "too_many_active",
         "too_many_shares",
         "too_many_webhooks",
+        "too_many_schedules",
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",

@@ -119,7 +119,8 @@ def settings(database_url: str) -> Settings:
     )
     # Nobody takes a turn up but who is told to: an app sweeps six times a lease, and those of the
     # session share a database with tests that let leases run out. Longer than a service may have.
-    return settings.model_copy(update={"lease_s": 1_000_000})
+    # Nor says anything that is due.
+    return settings.model_copy(update={"lease_s": 1_000_000, "schedule_look_s": 1_000_000})
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,12 @@ async def fill(running: RunningApp) -> Person:
                 " SELECT user_id, id, turn_id FROM messages"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO schedules (user_id, id, message, at, time_zone, status, end_reason)"
+                " SELECT id, gen_random_uuid(), 'Hello', now(), 'UTC', 'ended', 'done' FROM users"
+            )
+        )
         for statement in ACCOUNT:
             await connection.execute(text(statement), {"owner": person.user_id})
         await connection.execute(

@@ -57,11 +57,17 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
         headers=person.headers,
     )
     asked = await person.say(running.client, "Delete tasks 1 and 2")
+    schedule = await running.client.post(
+        f"/api/{person.user_id}/schedules",
+        json={"message": "What of the secret plan?", "rule": "FREQ=DAILY"},
+        headers=person.headers,
+    )
     return person, {
         "webhook_id": webhook_id,
         "delivery_id": deliveries.json()["data"][0]["id"],
         "conversation_id": conversation,
         "share_id": share.json()["id"],
+        "schedule_id": schedule.json()["id"],
         "turn_id": body["turn_id"],
         "message_id": body["messages"][0]["id"],
         "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
@@ -91,6 +97,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/{user_id}/conversations/{conversation_id}/shares": {"with_tool_calls": True},
     "/api/{user_id}/webhooks": {"url": "https://hooks.example.org/"},
     "/api/{user_id}/webhooks/{webhook_id}": {"url": "https://hooks.example.org/"},
+    "/api/{user_id}/schedules": {"message": "mine", "rule": "FREQ=DAILY"},
+    "/api/{user_id}/schedules/{schedule_id}": {"message": "mine"},
 }
 
 

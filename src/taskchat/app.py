@@ -48,6 +48,10 @@ from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
 from taskchat.ratings import routes as rating_routes
+from taskchat.schedules import routes as schedule_routes
+from taskchat.schedules.saying import Speaker
+from taskchat.schedules.service import Schedules
+from taskchat.schedules.tool import schedule_tool
 from taskchat.search import routes as search_routes
 from taskchat.search.meaning import Meaning
 from taskchat.search.service import Search
@@ -119,6 +123,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(managing_routes.router)
     app.include_router(rating_routes.router)
     app.include_router(sharing_routes.router)
+    app.include_router(schedule_routes.router)
     app.include_router(task_routes.router)
     app.include_router(limit_routes.router)
     app.include_router(usage_routes.router)
@@ -149,7 +154,7 @@ def _lifespan(
             stack.push_async_callback(verifier.close)
             bridge = await stack.enter_async_context(
                 task_server_bridge(
-                    TaskServer(),
+                    TaskServer([schedule_tool(settings)]),
                     tool_timeout_s=settings.tool_timeout_s,
                 )
             )
@@ -205,6 +210,7 @@ def _lifespan(
             parts: list[object] = [settings, database, live.authenticator, limits, turns, live]
             parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
             parts += [Search(database, meaning, settings), Webhooks(database, settings)]
+            parts += [Schedules(database, settings)]
             if keys is not None:
                 accounts = account_deps(database, settings, keys)
                 stack.callback(accounts.passwords.close)
@@ -262,8 +268,10 @@ async def _at_work(
         if not listener.listening.is_set():
             await live.ghosts.look()
 
+    speaker = Speaker(turns)
     jobs = [
         *lease_jobs(turns),
+        asyncio.create_task(every(settings.schedule_look_s, speaker.say_due), name="schedules"),
         asyncio.create_task(every(settings.lease_s / 3, renew_presence), name="presence"),
         asyncio.create_task(every(look_s, keeper.keep_house), name="housekeeping"),
         asyncio.create_task(every(LOOK_S, config_file.follow), name="agent config"),

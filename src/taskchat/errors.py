@@ -15,9 +15,9 @@
     ├── TooManyActive 409           │   ├── Overloaded 503
     ├── TooManyShares 409           │   └── UserGone 503
     ├── TooManyVersions 409         ├── SignInsBusy 503
-    ├── TooManyWebhooks 409         │
-    └── AlreadyRegistered 409       ├── ShuttingDown 503
-                                    └── RunTimeout 504
+    ├── TooManySchedules 409        ├── ShuttingDown 503
+    ├── TooManyWebhooks 409         └── RunTimeout 504
+    └── AlreadyRegistered 409
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
 secret, a path or what the caller sent.
@@ -229,6 +229,14 @@ class TooManyWebhooks(ServiceError):
     status = 409
     code = "too_many_webhooks"
     default = "You have as many webhooks as you may; delete one first."
+
+
+class TooManySchedules(ServiceError):
+    """The user has as many schedules as they may that have not ended."""
+
+    status = 409
+    code = "too_many_schedules"
+    default = "You have as many schedules as you may; withdraw one first."
 
 
 class AlreadyRegistered(ServiceError):

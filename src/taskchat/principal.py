@@ -40,12 +40,13 @@ class Channel(StrEnum):
     REST = "rest"
     SSE = "sse"
     WEBSOCKET = "websocket"
+    SCHEDULE = "schedule"
 
     @property
     def streams(self) -> bool:
         """Whether the sender reads along: then the model's text is wanted as it comes."""
-        return self is not Channel.REST
+        return self in (Channel.SSE, Channel.WEBSOCKET)
 
 
-ChannelName: TypeAlias = Literal["rest", "sse", "websocket"]
-"""The same three, as the schemas of answers name them."""
+ChannelName: TypeAlias = Literal["rest", "sse", "websocket", "schedule"]
+"""The same four, as the schemas of answers name them."""

@@ -14,6 +14,7 @@ from taskchat.postgres.tables import metadata
 from taskchat.presence.models import LiveConnection
 from taskchat.processes.models import Process
 from taskchat.ratings.models import Rating
+from taskchat.schedules.models import Schedule
 from taskchat.sharing.models import Share
 from taskchat.tasks.models import Task
 from taskchat.turns.models import ModelAnswer, Steering, Turn, TurnEvent, TurnTakeover
@@ -37,6 +38,7 @@ __all__ = [
     "RateBucket",
     "Rating",
     "RefreshToken",
+    "Schedule",
     "Share",
     "SignInBucket",
     "SigningKey",

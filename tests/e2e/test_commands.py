@@ -55,6 +55,7 @@ async def test_a_database_of_ones_own_is_migrated_and_served(
             ["ok", "clock"],
             ["ok", "chores"],
             ["ok", "webhooks"],
+            ["ok", "schedules"],
             ["ok", "model"],
         ]
         token = taskchat("token", "ann", "--ttl", "5m", cwd=tmp_path, env=env).stdout.strip()

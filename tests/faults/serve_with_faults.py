@@ -47,6 +47,8 @@ POINTS = {
     "settle.under_way": Place("taskchat.turns.store.settle", "settle", "under_way"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
     "chore.held": Place("taskchat.housekeeping.repository", "hold"),
+    "schedule.said": Place("taskchat.schedules.saying", "accept_turn"),
+    "schedule.moved": Place("taskchat.schedules.saying:Speaker", "_advance"),
     "adopted": Place("taskchat.turns.drive", "read_adopted", "before"),
 }
 """By name, the moments of a turn or a chore at which a process can be made to die."""

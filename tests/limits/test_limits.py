@@ -273,6 +273,7 @@ async def test_the_limits_can_be_read_and_reading_costs_nothing(
                 "channel:rest": 3,
                 "channel:sse": 4,
                 "channel:websocket": 4,
+                "channel:schedule": 4,
             }
         odd = await running.client.get(
             _path(person), headers=person.headers, params={"conversation_id": "{x}"}

@@ -109,8 +109,8 @@ async def test_a_user_with_nothing_has_a_whole_export(client: httpx.AsyncClient)
     person = Person()
     assert [line["type"] for line in await exported(client, person)] == ["export", "end"]
     whole = (await document(client, person, format="json")).json()
-    sections = ("conversations", "tasks", "usage_days", "shares")
-    assert [whole[section] for section in sections] == [[], [], [], []]
+    sections = ("conversations", "tasks", "usage_days", "shares", "schedules")
+    assert [whole[section] for section in sections] == [[], [], [], [], []]
     assert (await document(client, person, format="markdown")).text.startswith("# taskchat")
 
 
@@ -134,6 +134,35 @@ async def test_links_that_are_good_are_exported_without_their_tokens(
     assert read.text.count("\n- Link to Add task\\: Buy milk, 2 turns, with tool calls") == 1
     for answer in (whole, read):
         assert not [token for token in tokens if token in answer.text]
+
+
+async def test_schedules_are_exported_and_not_imported(client: httpx.AsyncClient) -> None:
+    person = Person()
+    made = await client.post(
+        f"/api/{person.user_id}/schedules",
+        json={"message": "> *Tea*?\nNow", "rule": "FREQ=DAILY", "time_zone": "Europe/Berlin"},
+        headers=person.headers,
+    )
+    schedule = made.json()
+    told = {name: schedule[name] for name in schedule.keys() - {"last_turn_id", "last_error"}}
+    lines = [line for line in await exported(client, person) if line["type"] == "schedule"]
+    assert lines == [{"type": "schedule", **told}]
+    assert (await document(client, person)).json()["schedules"] == [told]
+    read = await document(client, person, format="markdown")
+    assert (
+        "\n- To be said by FREQ\\=DAILY, Europe/Berlin, active\n  > > *Tea*?\n  > Now\n"
+        in read.text
+    )
+    file = (await document(client, person, format="jsonl")).content
+    other = Person()
+    brought = await client.post(
+        f"/api/{other.user_id}/import",
+        content=file,
+        headers=other.headers | {"Content-Type": "application/x-ndjson"},
+    )
+    assert [(one["type"], one["lines"]) for one in brought.json()["left_out"]] == [("schedule", 1)]
+    page = await client.get(f"/api/{other.user_id}/schedules", headers=other.headers)
+    assert page.json()["data"] == []
 
 
 async def test_one_conversation_is_exported_alone(client: httpx.AsyncClient) -> None:

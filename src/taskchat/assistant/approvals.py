@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from taskchat.tasks.tools import TOOL_NAMES
+from taskchat.tasks.tools import OPTIONAL_NAMES, TOOL_NAMES
 
 
 class ApprovalRule(BaseModel):
@@ -27,7 +27,7 @@ class ApprovalRule(BaseModel):
     @field_validator("tool")
     @classmethod
     def _exists(cls, value: str) -> str:
-        if value not in TOOL_NAMES:
+        if value not in TOOL_NAMES | OPTIONAL_NAMES:
             raise ValueError(f"there is no tool {value}")
         return value
 

@@ -14,7 +14,7 @@ from taskchat.assistant.asking_user import ASK_USER
 from taskchat.refusals import BadConfiguration
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
-from taskchat.tasks.tools import TOOL_NAMES
+from taskchat.tasks.tools import OPTIONAL_NAMES, TOOL_NAMES
 
 OURS: Final = frozenset({"timeout", "retry"})
 """Fields of ModelSettings that the service sets from its own settings."""
@@ -39,7 +39,7 @@ class ToolPermissions(_Section):
     @field_validator("allowed")
     @classmethod
     def _exist(cls, value: list[str]) -> list[str]:
-        if unknown := set(value) - TOOL_NAMES - {ASK_USER.name}:
+        if unknown := set(value) - TOOL_NAMES - OPTIONAL_NAMES - {ASK_USER.name}:
             raise ValueError(f"there is no tool {', '.join(sorted(unknown))}")
         return value
 

@@ -21,8 +21,9 @@ from taskchat.postgres.database import Database
 from taskchat.postgres.faults import FAULTS, reason_of
 from taskchat.postgres.migrations import schema_of
 from taskchat.refusals import refusal_of
+from taskchat.schedules import repository as schedules
 from taskchat.settings import OFFLINE, Settings
-from taskchat.webhooks.store.keeping import standing
+from taskchat.webhooks.store import keeping as webhooks
 
 POSTGRES_MIN = 15
 """The oldest server that is tried."""
@@ -133,6 +134,7 @@ async def _found_in(database: Database, settings: Settings) -> list[Finding]:
     if migrated:
         findings.append(await _chores(database, settings))
         findings.append(await _webhooks(database))
+        findings.append(await _schedules(database, settings))
     return findings
 
 
@@ -159,12 +161,22 @@ async def _chores(database: Database, settings: Settings) -> Finding:
 async def _webhooks(database: Database) -> Finding:
     """What waits for hooks, and which of them nothing gets through to."""
     async with database.spare_transaction() as connection:
-        found = await standing(connection)
+        found = await webhooks.standing(connection)
     text = (
         f"{found.hooks:,} of users, {found.paused:,} paused by failures; {found.pending:,} events "
         f"wait, {found.dead:,} dead"
     )
     return Finding("webhooks", True, text, warns=bool(found.paused or found.dead))
+
+
+async def _schedules(database: Database, settings: Settings) -> Finding:
+    """What is to be said, and what nobody could say in time."""
+    async with database.spare_transaction() as connection:
+        active, overdue = await schedules.standing(
+            connection, overdue_s=settings.schedule_late_after_s
+        )
+    text = f"{active:,} active" + (f", {overdue:,} overdue" if overdue else "")
+    return Finding("schedules", True, text, warns=overdue > 0)
 
 
 def _span(seconds: float) -> str:

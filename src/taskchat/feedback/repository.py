@@ -32,16 +32,17 @@ _DUE: Final = text(
     "SELECT user_id, id, turn_id FROM feedback_requests"
     " WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT :rows_max"
 )
+# A scheduled message was said by nobody who could have answered: it waits.
 _PASSED_OVER: Final = text(
     "SELECT f.user_id, f.turn_id FROM feedback_requests AS f WHERE f.status = 'open'"
     " AND EXISTS (SELECT FROM turns AS t WHERE t.user_id = f.user_id"
     " AND t.conversation_id = f.conversation_id AND t.status = 'queued'"
-    " AND t.created_at > f.asked_at) LIMIT :rows_max"
+    " AND t.created_at > f.asked_at AND t.channel <> 'schedule') LIMIT :rows_max"
 )
 _PASSED_OVER_BY: Final = text(
     "SELECT f.turn_id FROM feedback_requests AS f JOIN turns AS t ON t.user_id = :owner"
     " AND t.conversation_id = f.conversation_id AND t.created_at > f.asked_at"
-    " WHERE f.user_id = :owner AND f.status = 'open' AND t.id = :turn"
+    " WHERE f.user_id = :owner AND f.status = 'open' AND t.id = :turn AND t.channel <> 'schedule'"
 )
 
 

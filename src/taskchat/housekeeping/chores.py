@@ -16,6 +16,7 @@ from taskchat.limits import repository as limits
 from taskchat.postgres.database import Connection
 from taskchat.presence import repository as presence
 from taskchat.processes import repository as processes
+from taskchat.schedules import repository as schedules
 from taskchat.settings import Settings
 from taskchat.sharing import repository as sharing
 from taskchat.turns import store
@@ -48,11 +49,13 @@ def chores_of(settings: Settings) -> Sequence[Chore]:
     """Every chore that these settings ask for."""
     every_s, lease_s = settings.chore_interval_s, settings.lease_s
     keys_h, events_h = settings.idempotency_retention_h, settings.event_retention_h
+    ended_h = settings.schedule_retention_h
     chores = [
         Chore("idempotency_keys", every_s, partial(store.claim.forget_keys, retention_h=keys_h)),
         Chore("steering_keys", every_s, partial(store.steering.forget_keys, retention_h=keys_h)),
         Chore("turn_events", every_s, partial(store.events.prune, retention_h=events_h)),
         Chore("rate_buckets", every_s, limits.forget_idle),
+        Chore("schedules", every_s, partial(schedules.forget_ended, retention_h=ended_h)),
         Chore("shares", every_s, sharing.forget_expired),
         Chore("live_connections", every_s, partial(presence.forget_dead, lease_s=lease_s)),
         Chore("processes", every_s, processes.forget_dead),

@@ -9,8 +9,8 @@ class RateLevelOut(BaseModel):
     """What is left of one limit."""
 
     scope: str = Field(
-        description="user, channel:rest, channel:sse, channel:websocket, conversation:<id> (turns) "
-        "or tokens (model tokens)."
+        description="user, channel:rest, channel:sse, channel:websocket, channel:schedule, "
+        "conversation:<id> (turns) or tokens (model tokens)."
     )
     limit: int = Field(description="A minute's worth, and what a full bucket holds.")
     remaining: int

@@ -13,6 +13,7 @@ from taskchat.portability.lines import (
     EndLine,
     ExportLine,
     Line,
+    ScheduleLine,
     ShareLine,
     SteeredLine,
     TaskLine,
@@ -58,6 +59,7 @@ class JsonDocument:
         TaskLine: "tasks",
         UsageDayLine: "usage_days",
         ShareLine: "shares",
+        ScheduleLine: "schedules",
         AccountLine: "accounts",
     }
 
@@ -138,6 +140,10 @@ def markdown(line: Line) -> str:
             f" {'with' if line.with_tool_calls else 'without'} tool calls, until"
             f" {_time(line.expires_at)}\n"
         )
+    if isinstance(line, ScheduleLine):
+        when = _time(line.at) if line.at else f"by {_plain(line.rule or '')}"
+        facts = f"{when}, {_plain(line.time_zone)}, {line.status}"
+        return f"\n- To be said {facts}\n{_quote(line.message, '  ')}"
     if isinstance(line, AccountLine):
         return f"\nAccount of {_plain(line.email)}, made {_time(line.created_at)}.\n"
     return "\n---\n\nEnd of the export.\n"

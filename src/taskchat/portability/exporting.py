@@ -27,6 +27,7 @@ from taskchat.portability.lines import (
     Line,
     Rated,
     Said,
+    ScheduleLine,
     ShareLine,
     SteeredLine,
     TaskLine,
@@ -135,6 +136,8 @@ async def _everything(reading: _Reading) -> Pages:
         yield page
     async for page in _shares(reading):
         yield page
+    async for page in _schedules(reading):
+        yield page
     account = await reading.page(find.find_account)
     if account is not None:
         yield [AccountLine(**account)]
@@ -185,6 +188,17 @@ async def _shares(reading: _Reading) -> Pages:
         rows = await reading.page(find.shares_after, after, rows_max=ROWS_AT_ONCE)
         if rows:
             yield [ShareLine(**row) for row in rows]
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = rows[-1].id
+
+
+async def _schedules(reading: _Reading) -> Pages:
+    after = NOWHERE
+    while True:
+        rows = await reading.page(find.schedules_after, after, rows_max=ROWS_AT_ONCE)
+        if rows:
+            yield [ScheduleLine(**row) for row in rows]
         if len(rows) < ROWS_AT_ONCE:
             return
         after = rows[-1].id

@@ -41,6 +41,7 @@ BYTES_AT_ONCE: Final = 1_048_576
 NOT_IMPORTED: Final = {
     "usage_day": "usage is not imported",
     "share": "links are not imported; make new ones",
+    "schedule": "schedules are not imported, so that nothing is said twice; make them anew",
     "account": "an account is not imported; whoever imports has their own",
 }
 """Types that are known and left out, and why."""

@@ -6,6 +6,7 @@
     task          by number
     usage_day     one model on one day; exported and never imported
     share         a link that is good, without its token; exported and never imported
+    schedule      a message that is said later, or was; exported and never imported
     account       the built-in account; exported and never imported
     end           last: how many lines came before it
 
@@ -32,6 +33,7 @@ from taskchat.conversations.schemas import ConversationStatus, ToolCallStatus
 from taskchat.http.ids import PlainUUID
 from taskchat.principal import ChannelName
 from taskchat.ratings.schemas import RatingValue
+from taskchat.schedules.models import EndReason, ScheduleStatus
 from taskchat.texts import is_storable
 from taskchat.turns.schemas import TurnStatus
 from taskchat.usage.schemas import Dollars
@@ -270,6 +272,25 @@ class ShareLine(Part):
     expires_at: Moment
 
 
+class ScheduleLine(Part):
+    """A message that is said at a time, or by a rule; or was."""
+
+    type: Literal["schedule"] = "schedule"
+    id: UUID
+    conversation_id: UUID | None
+    message: str
+    at: Moment | None
+    rule: str | None
+    time_zone: str
+    start: datetime.datetime | None
+    status: ScheduleStatus
+    end_reason: EndReason | None
+    next_at: Moment | None
+    last_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+
+
 class AccountLine(Part):
     """The user's built-in account, if they have one. Nothing that proves anybody is in it."""
 
@@ -293,6 +314,7 @@ Line = (
     | TaskLine
     | UsageDayLine
     | ShareLine
+    | ScheduleLine
     | AccountLine
     | EndLine
 )

@@ -265,6 +265,22 @@ class Settings(BaseSettings):
     """Hours until a link expires, if whoever makes it does not say: a week."""
     share_expiry_max_h: int = Field(720, ge=1, le=87_600)
     """The most hours for which a link may be made; a link that is forgotten ends by itself."""
+    schedules_max: int = Field(100, ge=0, le=100_000)
+    """Schedules of one user that have not ended; one more is refused with 409. 0 means that none
+    are made; those that were made go on."""
+    schedule_interval_min_s: int = Field(60, ge=1, le=86_400)
+    """The least time between two occurrences of a rule: each is a turn, and costs one."""
+    schedule_horizon_d: int = Field(3660, ge=1, le=36_600)
+    """Days within which something has to be said first; ten years hold any 29th of February."""
+    schedule_late: Literal["say", "skip"] = "say"
+    """What becomes of an occurrence that nobody could say in time, because no process ran: it is
+    said late, once for all that were missed, or not at all."""
+    schedule_late_after_s: float = Field(300, ge=0, le=31_536_000)
+    """How long after its time an occurrence is still on time."""
+    schedule_look_s: Seconds = 5
+    """Seconds after which each process looks for what is due."""
+    schedule_retention_h: int = Field(720, ge=1, le=87_600)
+    """Hours for which a schedule that has ended can still be seen: a month."""
     queue_max: int = Field(200, ge=0, le=10_000)
     """Turns of one conversation that may wait; one more is refused with 409 and stored nowhere."""
     idempotency_retention_h: int = Field(24, ge=24, le=8760)
@@ -311,7 +327,7 @@ class Settings(BaseSettings):
     rate_conversation_per_minute: int = Field(10, ge=0, le=1_000_000)
     """Turns a minute in one conversation."""
     rate_channel_per_minute: int = Field(20, ge=0, le=1_000_000)
-    """Turns a minute by one channel: rest, sse or websocket."""
+    """Turns a minute by one channel: rest, sse, websocket or schedule."""
     rate_tokens_per_minute: int = Field(100_000, ge=0, le=1_000_000_000)
     """Model tokens a minute, input and output. They are counted when a turn is over; what was
     overdrawn has to be refilled before the next one begins."""

@@ -12,7 +12,8 @@ class TaskEffect:
     """One change of a user's tasks, or a look at them; checked before it comes here.
 
     Attributes:
-        effect: What to do; None for a call that was refused before.
+        effect: What to do; None for a call that was refused before. To schedule is to keep a
+            message: its text is the title, the rest is the description, as JSON.
         done: What its answer calls it.
         task: The task's number.
         title: The title that it gets.
@@ -21,7 +22,7 @@ class TaskEffect:
         refusal: The answer if there is no such task, or nothing to do.
     """
 
-    effect: Literal["add", "change", "delete", "list"] | None
+    effect: Literal["add", "change", "delete", "list", "schedule"] | None
     done: str = ""
     task: int | None = None
     title: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
+from uuid import UUID
 
 from mcp.server.mcpserver import (
     AcceptedElicitation,
@@ -79,6 +80,11 @@ class ToolCaller(Protocol):
         """Whose tasks these are."""
         ...
 
+    @property
+    def conversation_id(self) -> UUID | None:
+        """The conversation in which it is called; None if it is called outside of one."""
+        ...
+
     def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
         """What the user is to be asked before a call; None if they need not be asked."""
         ...
@@ -106,6 +112,7 @@ class DirectCaller:
         self, database: Database, principal: Principal, asks: Asks = lambda _name, _arguments: None
     ) -> None:
         self.principal = principal
+        self.conversation_id: UUID | None = None
         self._database = database
         self._asks = asks
 
@@ -135,6 +142,11 @@ def calling_as(caller: ToolCaller) -> Iterator[None]:
         _caller.reset(token)
 
 
+def current_caller() -> ToolCaller:
+    """Who calls the tool that runs."""
+    return _caller.get()
+
+
 class Approval(BaseModel):
     """What a client shows its user, as the protocol has it, before a call that needs their yes."""
 
@@ -158,9 +170,14 @@ Approved = Annotated[ElicitationResult[Approval], Resolve(_approval)]
 """What the user has said to a call, if they were asked. No argument of the tool's."""
 
 
-async def _perform(
+async def perform_effect(
     effect: TaskEffect, result_type: type[Result], approved: ElicitationResult[Approval]
 ) -> Result:
+    """Carry out a tool's effect for whoever calls it, unless their user has refused it.
+
+    Raises:
+        ToolError: with what the model is told.
+    """
     if not isinstance(approved, AcceptedElicitation) or not approved.data.approve:
         raise ToolError("The person was asked and refused this, so nothing was done.")
     try:
@@ -235,7 +252,7 @@ async def add_task(
         title=_checked(service.checked_title, title),
         description=_checked(service.checked_description, description or ""),
     )
-    return await _perform(effect, TaskDone, approved)
+    return await perform_effect(effect, TaskDone, approved)
 
 
 async def list_tasks(
@@ -248,7 +265,7 @@ async def list_tasks(
 ) -> TaskList:
     """Show the tasks with their numbers, oldest first."""
     shown = None if status == "all" else status == "completed"
-    return await _perform(TaskEffect("list", completed=shown), TaskList, approved)
+    return await perform_effect(TaskEffect("list", completed=shown), TaskList, approved)
 
 
 async def complete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
@@ -256,13 +273,13 @@ async def complete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
     effect = TaskEffect(
         "change", done="completed", task=task_id, completed=True, refusal=_unknown(task_id)
     )
-    return await _perform(effect, TaskDone, approved)
+    return await perform_effect(effect, TaskDone, approved)
 
 
 async def delete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
     """Remove a task from the list for good."""
     effect = TaskEffect("delete", done="deleted", task=task_id, refusal=_unknown(task_id))
-    return await _perform(effect, TaskDone, approved)
+    return await perform_effect(effect, TaskDone, approved)
 
 
 async def update_task(
@@ -285,10 +302,13 @@ async def update_task(
         else _checked(service.checked_description, description),
         refusal=_unknown(task_id),
     )
-    return await _perform(effect, TaskDone, approved)
+    return await perform_effect(effect, TaskDone, approved)
 
 
-TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
+ToolSpec = tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]
+"""A tool: its function, and what clients are told of it."""
+
+TOOLS: Sequence[ToolSpec] = (
     (add_task, ToolAnnotations(destructive_hint=False, open_world_hint=False)),
     (list_tasks, ToolAnnotations(read_only_hint=True, open_world_hint=False)),
     (complete_task, ToolAnnotations(destructive_hint=False, idempotent_hint=True)),
@@ -297,6 +317,9 @@ TOOLS: Sequence[tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]] = (
 )
 
 TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
+
+OPTIONAL_NAMES: Final = frozenset({"schedule_message"})
+"""Tools that the server is given by others; a model is offered those its configuration names."""
 
 LOOKING = frozenset(function.__name__ for function, hints in TOOLS if hints.read_only_hint)
 """Tools that change nothing."""
@@ -321,10 +344,14 @@ def _tool(function: Callable[..., Awaitable[BaseModel]], annotations: ToolAnnota
 
 
 class TaskServer(MCPServer[Any]):
-    """The MCP server of the five tools, with errors that a model can act on."""
+    """The MCP server of the five tools, with errors that a model can act on.
 
-    def __init__(self) -> None:
-        tools = [_tool(function, annotations) for function, annotations in TOOLS]
+    Args:
+        more: Further tools.
+    """
+
+    def __init__(self, more: Sequence[ToolSpec] = ()) -> None:
+        tools = [_tool(function, annotations) for function, annotations in (*TOOLS, *more)]
         super().__init__("taskchat", title="To-do list", log_level="WARNING", tools=tools)
 
     async def call_tool(
@@ -360,7 +387,12 @@ _READ: Final = {function.__name__: _tool(function, hints) for function, hints in
 
 
 def problem_with_arguments(name: str, arguments: dict[str, Any]) -> str | None:
-    """What is wrong with the arguments of a call, without their values; None if they fit."""
+    """What is wrong with the arguments of a call, without their values; None if they fit.
+
+    Those of tools that the server is given by others are checked when they are called.
+    """
+    if name not in _READ:
+        return None
     reads = _READ[name].fn_metadata.arg_model
     if unknown := arguments.keys() - reads.model_fields.keys():
         return f"{', '.join(sorted(unknown))}: no argument of {name}"

@@ -90,6 +90,12 @@ CHORE_FINISHED: Final = Gauge(
     "When a chore was last done, by whichever process, as this one last saw.",
     ["chore"],
 )
+SCHEDULES: Final = Counter(
+    "taskchat_schedules_total",
+    "What became of occurrences that were due: said, late (said all the same), skipped, failed (to "
+    "be tried again), or ended.",
+    ["outcome"],
+)
 SIGN_INS: Final = Counter(
     "taskchat_sign_ins_total", "What became of attempts to sign in to accounts.", ["outcome"]
 )

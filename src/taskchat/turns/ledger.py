@@ -345,6 +345,11 @@ class LedgerCall:
         return self._ledger.held.turn.principal
 
     @property
+    def conversation_id(self) -> UUID:
+        """The conversation whose turn it is."""
+        return self._ledger.held.turn.conversation_id
+
+    @property
     def recorded(self) -> bool:
         """Whether the call's outcome is on record."""
         return self.call_id in self._ledger.calls

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from taskchat.principal import Channel, Principal
+
+OWN_KEY: Final = "\n"
+"""What the idempotency keys begin with that this service makes itself: no client can send one."""
 
 
 @dataclass(frozen=True, slots=True)

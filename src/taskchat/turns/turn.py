@@ -22,7 +22,7 @@ from taskchat.errors import (
     TurnNotCancellable,
 )
 from taskchat.limits.buckets import RateLevel
-from taskchat.principal import Principal
+from taskchat.principal import Channel, Principal
 from taskchat.settings import Settings
 from taskchat.turns import store
 from taskchat.turns.begin import NewMessage, begin
@@ -76,6 +76,9 @@ async def accept_turn(
         AwaitingFeedback: the agent waits for an answer in the conversation.
     """
     on_question = deps.settings.feedback_new_message
+    if message.channel is Channel.SCHEDULE:
+        # Nobody has passed over the question: they may not even be there.
+        on_question = "refuse"
     if on_question == "refuse" and message.conversation_id is not None:
         await check_unasked(
             deps.database, principal, message.conversation_id, key=message.idempotency_key

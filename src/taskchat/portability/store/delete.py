@@ -13,11 +13,13 @@ from taskchat.turns.models import UNFINISHED, one_of
 FORGOTTEN_CHANNEL: Final = "taskchat_forgotten"
 """Payload: the process that deleted a user's data, and the user's id."""
 
-Table = Literal["shares", "webhook_deliveries", "webhooks", "turns", "conversations", "tasks"]
+Table = Literal[
+    "shares", "schedules", "webhook_deliveries", "webhooks", "turns", "conversations", "tasks"
+]
 
 TABLES: Final[tuple[Table, ...]] = get_args(Table)
 """What may be too much for one statement, in the order in which it is deleted, each row with all
-that hangs on it: links first, so that nobody reads what is left."""
+that hangs on it: links first, so that nobody reads what is left; then what would say more."""
 
 _UNFINISHED = text(
     "SELECT id, conversation_id, number FROM turns WHERE user_id = :owner"

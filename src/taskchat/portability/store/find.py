@@ -83,6 +83,11 @@ _SHARES = text(
     " WHERE user_id = :owner AND id > :after AND expires_at > now()"
     " ORDER BY id LIMIT :rows_max"
 )
+_SCHEDULES = text(
+    "SELECT id, conversation_id, message, at, rule, time_zone, starts_at AS start, status,"
+    " end_reason, next_at, last_at, created_at, updated_at FROM schedules"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
 _ACCOUNT = text(
     "SELECT email, created_at, password_changed_at FROM accounts WHERE user_id = :owner"
 )
@@ -151,6 +156,14 @@ async def shares_after(
     """The next links that are good, by id."""
     values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
     return (await connection.execute(_SHARES, values)).all()
+
+
+async def schedules_after(
+    connection: Connection, principal: Principal, after: UUID, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next schedules, by id."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_SCHEDULES, values)).all()
 
 
 async def find_account(connection: Connection, principal: Principal) -> AnyRow | None:
