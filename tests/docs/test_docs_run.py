@@ -638,16 +638,19 @@ def test_the_architecture_page_has_the_layers_that_imports_are_held_to() -> None
 
 def test_every_dependency_has_its_reason_on_record() -> None:
     project = tomllib.loads(read("pyproject.toml"))
-    wanted = [
+    serving = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["embedded"],
-        *project["dependency-groups"]["dev"],
     ]
-    names = [re.split(r"[\[<>=]", requirement)[0] for requirement in wanted]
-    record = read("docs/decisions/0004-dependencies.md")
-    assert not [
-        name for name in names if not name.startswith("types-") and f"`{name}`" not in record
-    ]
+    for page, wanted in (
+        ("0004-dependencies", serving),
+        ("0042-dependencies-of-tests-and-tools", project["dependency-groups"]["dev"]),
+    ):
+        names = [re.split(r"[\[<>=]", requirement)[0] for requirement in wanted]
+        record = read(f"docs/decisions/{page}.md")
+        assert not [
+            name for name in names if not name.startswith("types-") and f"`{name}`" not in record
+        ]
 
 
 def test_decisions_are_numbered_without_gaps_and_fit_on_a_screen() -> None:
