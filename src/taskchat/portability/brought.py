@@ -6,7 +6,7 @@ from uuid import UUID
 from taskchat.conversations.schemas import MessageOut, ToolCallOut
 from taskchat.errors import InternalError, InterruptedReply
 from taskchat.moments import utc_now
-from taskchat.portability.lines import Said, SteeredLine, TurnLine
+from taskchat.portability.lines import AskedCallLine, AskedLine, Said, SteeredLine, TurnLine
 from taskchat.portability.origins import derived_id
 from taskchat.portability.store.bring import BroughtCall, BroughtMessage, BroughtTurn
 from taskchat.principal import Principal
@@ -69,7 +69,35 @@ def brought(
         messages=messages,
         rating=line.rating,
         calls=calls,
+        asked=_asked(user_id, origin, line, calls),
     )
+
+
+def _asked(user_id: str, origin: UUID, line: TurnLine, made: list[BroughtCall]) -> list[AskedLine]:
+    """What the agent asked in the turn. Whatever is open here can't be answered any more."""
+    of_call = {call.call_id: call.id for call in made}
+
+    def id_of(call: AskedCallLine, asked: AskedLine) -> UUID:
+        others = derived_id(
+            user_id, asked.asked_at, "asked", str(origin), line.number, call.call_id
+        )
+        return of_call.get(call.call_id, others)
+
+    return [
+        asked.model_copy(
+            update={
+                "id": derived_id(
+                    user_id, asked.asked_at, "feedback", str(origin), line.number, place
+                ),
+                "calls": [
+                    call.model_copy(update={"id": id_of(call, asked)}) for call in asked.calls
+                ],
+                "status": "withdrawn" if asked.status == "open" else asked.status,
+                "closed_at": asked.closed_at or utc_now(),
+            }
+        )
+        for place, asked in enumerate(line.feedback)
+    ]
 
 
 def _said(line: TurnLine) -> list[tuple[int, Said]]:

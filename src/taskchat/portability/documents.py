@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from taskchat.portability.lines import (
     AccountLine,
+    AskedLine,
     Called,
     ConversationLine,
     EndLine,
@@ -156,6 +157,7 @@ def _told(turn: TurnLine) -> list[str]:
     for made, call in enumerate([*turn.tool_calls, None]):
         parts += [_steered(turn, said) for said in turn.steered if _stands_before(said, made, turn)]
         parts += [_called(call)] if call else []
+    parts += [_asked(asked) for asked in turn.feedback]
     if turn.reply is not None:
         cut = " (interrupted)" if turn.status == "cancelled" else ""
         parts.append(f"\n### {turn.number}. Assistant, {_time(turn.reply.created_at)}{cut}\n\n")
@@ -184,6 +186,12 @@ def _steered(turn: TurnLine, said: SteeredLine) -> str:
 def _called(call: Called) -> str:
     facts = f"{_plain(call.tool_name)}, {call.status}, {_time(call.executed_at)}"
     return f"\nTool call: {facts}\n\n{_code(call.parameters)}\n{_code(call.result)}"
+
+
+def _asked(asked: AskedLine) -> str:
+    said = [text for text in (asked.answer, asked.comment) if text]
+    answer = "\n" + "\n".join(_quote(text) for text in said) if said else ""
+    return f"\nAsked, {_time(asked.asked_at)}: {_plain(asked.question)} ({asked.status})\n{answer}"
 
 
 def _code(value: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from taskchat.moments import utc_now
 from taskchat.portability.lines import (
     NOWHERE,
     AccountLine,
+    AskedLine,
     Called,
     CallUsed,
     ConversationLine,
@@ -52,6 +53,7 @@ TURNS_AT_ONCE: Final = 100
 
 _CALLS: Final = TypeAdapter(list[Called])
 _STEERED: Final = TypeAdapter(list[SteeredLine])
+_FEEDBACK: Final = TypeAdapter(list[AskedLine])
 _CALLS_USED: Final = TypeAdapter(list[CallUsed])
 
 Pages = AsyncGenerator[Sequence[Line], None]
@@ -226,6 +228,7 @@ def _turn(conversation_id: UUID, row: AnyRow) -> TurnLine:
         message=Said.model_validate_json(row.said),
         tool_calls=_CALLS.validate_json(row.calls or "[]"),
         steered=_STEERED.validate_json(row.steered or "[]"),
+        feedback=_FEEDBACK.validate_json(row.feedback or "[]"),
         reply=Said.model_validate_json(row.reply) if row.reply else None,
         rating=Rated.model_validate_json(row.rating) if row.rating else None,
         error=Failure(

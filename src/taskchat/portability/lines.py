@@ -2,7 +2,8 @@
 
     export        first: version, scope, exported_at
     conversation  with its turns right behind it, in order
-    turn          what was said, the tool calls, the reply or the error, what models used
+    turn          what was said, the tool calls, the reply or the error, what was asked of the
+                  user, what models used
     task          by number
     usage_day     one model on one day; exported and never imported
     share         a link that is good, without its token; exported and never imported
@@ -30,6 +31,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from taskchat.conversations.schemas import ConversationStatus, ToolCallStatus
+from taskchat.feedback.schemas import FeedbackKind, FeedbackStatus
 from taskchat.http.ids import PlainUUID
 from taskchat.principal import ChannelName
 from taskchat.ratings.schemas import RatingValue
@@ -160,6 +162,42 @@ class Called(Part):
     executed_at: Moment
 
 
+class AskedCallLine(Part):
+    """A call that waited for its user."""
+
+    id: PlainUUID
+    call_id: Annotated[Text, Field(min_length=1, max_length=255)]
+    tool_name: Annotated[Text, Field(max_length=128)]
+    arguments: dict[str, Any]
+    subject: Text | None
+
+
+class DecisionLine(Part):
+    """What was decided on one call."""
+
+    answer: Literal["approve", "reject"]
+    comment: Text | None = None
+    arguments: dict[str, Any] | None = None
+
+
+class AskedLine(Part):
+    """What the agent asked of its user, and what became of it."""
+
+    id: PlainUUID
+    kind: FeedbackKind
+    question: Text
+    choices: list[Text]
+    calls: list[AskedCallLine]
+    status: FeedbackStatus
+    answer: Text | None
+    comment: Text | None
+    decisions: dict[Text, DecisionLine] | None = Field(description="By the calls' `call_id`.")
+    channel: ChannelName | None
+    asked_at: Moment
+    expires_at: Moment
+    closed_at: Moment | None
+
+
 class Failure(Part):
     """Why a turn has no reply."""
 
@@ -207,6 +245,9 @@ class TurnLine(Part):
         default_factory=list, description="What was said while it was unfinished, in order."
     )
     tool_calls: list[Called]
+    feedback: list[AskedLine] = Field(
+        default_factory=list, description="What the agent asked of its user, in order."
+    )
     reply: Said | None
     rating: Rated | None = None
     error: Failure | None

@@ -1,6 +1,7 @@
 """SQL that brings in what an export holds; what is there stays as it is."""
 
 import datetime
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from taskchat.portability.lines import ConversationLine, Rated, TaskLine
+from taskchat.portability.lines import AskedLine, ConversationLine, Rated, TaskLine
 from taskchat.postgres.database import AnyRow, Connection
 from taskchat.principal import Principal
 
@@ -85,7 +86,16 @@ _BRING_TURNS = text(
     " CAST(:tools AS text[]), CAST(:parameters AS text[]), CAST(:call_results AS text[]),"
     " CAST(:call_statuses AS text[]), CAST(:durations AS int[]),"
     " CAST(:executed AS timestamptz[])) AS c(id, turn_id, call_id, position, tool_name,"
-    " parameters, result, status, duration_ms, executed_at) JOIN turn ON turn.id = c.turn_id)"
+    " parameters, result, status, duration_ms, executed_at) JOIN turn ON turn.id = c.turn_id),"
+    " asked AS (INSERT INTO feedback_requests (user_id, id, turn_id, conversation_id, kind,"
+    " question, choices, calls, status, answer, comment, decisions, channel, asked_at, expires_at,"
+    " closed_at) SELECT :owner, CAST(f ->> 'id' AS uuid), turn.id, :conversation, f ->> 'kind',"
+    " f ->> 'question', f -> 'choices', f -> 'calls', f ->> 'status', f ->> 'answer',"
+    " f ->> 'comment', CASE json_typeof(f -> 'decisions') WHEN 'object' THEN f -> 'decisions' END,"
+    " f ->> 'channel', CAST(f ->> 'asked_at' AS timestamptz),"
+    " CAST(f ->> 'expires_at' AS timestamptz), CAST(f ->> 'closed_at' AS timestamptz)"
+    " FROM json_array_elements(CAST(:asked AS json)) AS f"
+    " JOIN turn ON turn.id = CAST(f ->> 'turn_id' AS uuid))"
     " SELECT count(*) FROM turn"
 )
 
@@ -140,6 +150,7 @@ class BroughtTurn:
     messages: Sequence[BroughtMessage]
     rating: Rated | None
     calls: Sequence[BroughtCall]
+    asked: Sequence[AskedLine]
 
 
 def _multirange(ranges: Sequence[tuple[int, int]] | None) -> str | None:
@@ -239,6 +250,13 @@ async def bring_turns(
         "call_statuses": [call.status for _, _, call in calls],
         "durations": [call.duration_ms for _, _, call in calls],
         "executed": [call.executed_at for _, _, call in calls],
+        "asked": json.dumps(
+            [
+                {**asked.model_dump(mode="json"), "turn_id": str(turn.id)}
+                for turn in turns
+                for asked in turn.asked
+            ]
+        ),
     }
     return int(await connection.scalar(_BRING_TURNS, values))
 
