@@ -20,9 +20,9 @@ from starlette.responses import Response, StreamingResponse
 
 from taskchat.errors import DatabaseError, Detail, InvalidRequest, NotFound, ServiceError
 from taskchat.http.requests import JSON, quality
-from taskchat.live.reader import TurnReader, read_after
 from taskchat.telemetry import metrics
 from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.reading import turn_events
 from taskchat.transports.socket.frames import StreamError
 from taskchat.turns.events import StoredEvent
 from taskchat.turns.states import TurnRef
@@ -76,31 +76,12 @@ def stream(
     headers: dict[str, str],
 ) -> Response:
     """A turn's events from a place on: as they come, or from the log if the turn is over."""
-    batches = _kept(live, turn, after) if is_over else _coming(live, turn, after)
+    batches = turn_events(live, turn, after=after, is_over=is_over)
     return StreamingResponse(
         _lines(batches, request_id),
         headers=HEADERS | headers,
         media_type=EVENT_STREAM,
     )
-
-
-async def _kept(
-    live: LiveDeps, turn: TurnRef, after: int
-) -> AsyncGenerator[Sequence[StoredEvent], None]:
-    while events := await read_after(live.database, turn, after):
-        yield events
-        after = events[-1].seq
-
-
-async def _coming(
-    live: LiveDeps, turn: TurnRef, after: int
-) -> AsyncGenerator[Sequence[StoredEvent], None]:
-    reader = TurnReader(live.database, live.feed, turn, after=after)
-    async with _noted(live, turn) as noted:
-        events = reader.events(silence_s=live.settings.sse_ping_s, noted=noted)
-        async with contextlib.aclosing(events):
-            async for batch in events:
-                yield batch
 
 
 async def _lines(
@@ -115,25 +96,6 @@ async def _lines(
         except (DatabaseError, NotFound) as error:
             # The turn goes on; this stream ends, and says why.
             yield _told(error, request_id)
-
-
-@contextlib.asynccontextmanager
-async def _noted(live: LiveDeps, turn: TurnRef) -> AsyncIterator[bool]:
-    """Let other processes know of this reader, if one of them may run the turn.
-
-    Yields:
-        Whether they know.
-    """
-    job = live.turns.jobs.get(turn.id)
-    if job is not None and job.attempt is not None:
-        yield False
-        return
-    joined = await live.presence.join(turn.principal, "sse", turn.conversation_id)
-    try:
-        yield True
-    finally:
-        if joined is not None:
-            await live.presence.leave(turn.principal, joined.id)
 
 
 def _encoded(events: Sequence[StoredEvent]) -> bytes:
