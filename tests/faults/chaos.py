@@ -6,6 +6,7 @@ Progress goes to stderr and a summary as JSON to stdout; the exit code is 1 when
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import random
 import signal
@@ -22,6 +23,7 @@ from typing import Any, ClassVar, Literal
 import asyncpg
 import httpx
 from tests.factories import Person
+from tests.faults.asked import Given, Shown
 from tests.faults.checker import DEATHS_MAX, Evidence, Request, Stream, Violation, check
 from tests.faults.cluster import Cluster, all_rows, query, terminate_backends
 from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
@@ -88,11 +90,20 @@ SCRIPTS = (
     *["think add:2"] * 3,
     *["add:1 add:1"] * 2,
     *["add:1 complete"] * 3,
+    *["add:3 delete:2"] * 3,
+    "think add:2 delete:2",
+    "add:2 delete:1",
     "add:3 list",
     "list",
     "think",
 )
-"""What messages ask for, by frequency."""
+"""What messages ask for, by frequency. Deleting two of them has to be approved."""
+
+EXPIRES_S = (5, 5, 3600)
+"""How long what a process asks may be answered: what nobody answers ends in the storm, or waits."""
+
+NOT_ANSWERED = 0.25
+"""Of what clients are asked directly, so much is left to others, or to nobody."""
 
 USERS, CONVERSATIONS = 15, 40
 
@@ -204,6 +215,8 @@ class Chaos:
         self.exits: Counter[int] = Counter()
         self.requests: list[Request] = []
         self.streams: list[Stream] = []
+        self.given: list[Given] = []
+        self.at_once = 0
         self.services: list[Service] = []
         self.gone: list[Service] = []
         self.ended: dict[str, datetime] = {}
@@ -222,7 +235,7 @@ class Chaos:
     # --- processes ---
 
     def _launch(self) -> Service:
-        environment = {}
+        environment = {"TASKCHAT_FEEDBACK_EXPIRES_S": str(self.draw.choice(EXPIRES_S))}
         if self.plan.mutant:
             environment["MUTANT"] = self.plan.mutant
         kinds = [kind for kind in AT_POINTS if kind in self.plan.faults]
@@ -412,7 +425,7 @@ class Chaos:
 
     def _note(
         self,
-        kind: Literal["say", "other_body", "foreign", "follow"],
+        kind: Literal["say", "other_body", "foreign", "follow", "asked"],
         person: Person,
         message: str,
         key: str | None,
@@ -436,13 +449,16 @@ class Chaos:
         timeout_s: float,
     ) -> Request:
         """Say something and hear it to its end, over as many connections as that takes."""
-        hearing = Hearing(self._http, person)
+        hearing = Hearing(self._http, person, asked=functools.partial(self._may_answer, person))
         refusal = await self._heard(
             hearing.say(self._victim().url, text, conversation_id, key), timeout_s
         )
         while hearing.told and not hearing.is_over and time.monotonic() < self.deadline:
-            if self.draw.random() < 0.05:
+            # Nobody hears one that waits for an hour to its end.
+            if self.draw.random() < (0.3 if hearing.waits else 0.05):
                 break
+            if self.draw.random() < 0.2 or self.calm.is_set():
+                await self._look(person, hearing.told[-1].fields["conversation_id"])
             await self._go_on(hearing, message, self.draw.choice((0.5, 2, 10, 20)))
         told = refusal or Answer()
         if hearing.told:
@@ -514,6 +530,13 @@ class Chaos:
                     said = answer.facts.get("messages", [])[-2:-1]
                     thread.editable += [one["id"] for one in said]
             ended = any(answer.is_final for answer in answers)
+            asked = [one for answer in answers if answer.status == 202 for one in shown_by(answer)]
+            if asked and self.draw.random() < NOT_ANSWERED:
+                break
+            if asked:
+                await self._answer(person, asked[0])
+            elif not ended and thread.id and self.draw.random() < 0.2:
+                await self._look(person, thread.id)
             if ended or key is None or self.draw.random() < 0.05:
                 break
             turn_id = next((answer.turn_id for answer in answers if answer.turn_id), None)
@@ -627,6 +650,75 @@ class Chaos:
             Request("cancel", person.user_id, message, message, "turn", status, body)
         )
 
+    def _may_answer(self, person: Person, asked: Shown) -> None:
+        """Whoever hears that something is asked goes on listening, and answers besides, or not."""
+        if self.draw.random() >= NOT_ANSWERED:
+            self._later(self._answer(person, asked))
+
+    async def _look(self, person: Person, conversation_id: str) -> None:
+        """Whoever waits for a reply looks what holds it up, and answers that."""
+        told = Answer()
+        with contextlib.suppress(httpx.TransportError, httpx.UnsupportedProtocol):
+            answer = await self._http.get(
+                f"{self._victim().url}/api/{person.user_id}/feedback",
+                params={"status": "open", "conversation_id": conversation_id},
+                headers=person.headers,
+                timeout=10,
+            )
+            told = Answer(answer.status_code, answer.content)
+        for asked in shown_by(self._note("asked", person, "", None, "turn", told)):
+            await self._answer(person, asked)
+
+    async def _answer(self, person: Person, asked: Shown) -> None:
+        """Answer what is asked on any process, now and then twice at once, until it is known."""
+        while True:
+            await asyncio.sleep(self.draw.uniform(0, 0.5))
+            at_once = self.draw.choice((1, 1, 2, 3))
+            answers = await asyncio.gather(
+                *(self._respond(person, asked, self._decision(asked)) for _ in range(at_once))
+            )
+            self.at_once += sum(answer.status in {200, 409} for answer in answers) > 1
+            if any(answer.status not in {0, 503} for answer in answers):
+                return
+            if self.draw.random() < 0.2 or time.monotonic() > self.deadline:
+                return
+
+    def _decision(self, asked: Shown) -> dict[str, Any]:
+        """An answer: mostly with a comment that no other one has."""
+        self._messages += 1
+        comment = f"As {asked.user}.{self._messages} says."
+        said = {"comment": comment} if self.draw.random() < 0.9 else {}
+        first, last = asked.calls[0], asked.calls[-1]
+        calls: dict[str, dict[str, Any]]
+        match self.draw.choice(("yes", "yes", "no", "other_tasks", "one_of_them")):
+            case "yes":
+                return {"answer": "approve", **said}
+            case "no":
+                return {"answer": "reject", **said}
+            case "one_of_them":
+                calls = {last["tool_call_id"]: {"answer": "reject", **said}}
+                return {"answer": "approve", "calls": calls, **said}
+        # Each the other's task, or both would want the same one.
+        calls = {
+            one["tool_call_id"]: {"arguments": dict(other["arguments"])}
+            for one, other in ((first, last), (last, first))
+        }
+        return {"answer": "approve", "calls": calls, **said}
+
+    async def _respond(self, person: Person, asked: Shown, sent: Mapping[str, Any]) -> Given:
+        status, body = 0, b""
+        with contextlib.suppress(httpx.TransportError, httpx.UnsupportedProtocol):
+            answer = await self._http.post(
+                f"{self._victim().url}/api/{person.user_id}/feedback/{asked.id}/respond",
+                json=sent,
+                headers=person.headers,
+                timeout=self.draw.choice((0.5, 2, 10)),
+            )
+            status, body = answer.status_code, answer.content
+        given = Given(person.user_id, asked.id, sent, status, body)
+        self.given.append(given)
+        return given
+
     async def _intrude(self, person: Person, other: Thread) -> None:
         """Speak in somebody else's conversation."""
         if other.id is not None:
@@ -662,16 +754,19 @@ class Chaos:
             await self._watch(begun, [nemesis, *talking])
             self.calm.set()
             await nemesis
-            for task in list(self._keeping):
-                await task
+            await self._kept()
             self.model.manner = Manner()
             healed = time.monotonic()
             await asyncio.gather(*talking)
-            await self._settled()
+            # Answers that hearers were still about to give.
+            await self._kept()
+            await self._leave_waiting(people)
+            await self._settled(people)
             settled_s = time.monotonic() - healed
             await self._ask_again(people)
             await self._hear_again(people)
             await self._told()
+            at = datetime.now(UTC)
             rows = await all_rows(self.url)
             log = [line for service in (*self.gone, *self.services) for line in crashes(service)]
             log += [f"exit code {code}" for code in self.exits if code not in EXPECTED_EXITS]
@@ -683,6 +778,8 @@ class Chaos:
         evidence = Evidence(
             requests=self.requests,
             streams=self.streams,
+            given=self.given,
+            at=at,
             asked=self.model.calls,
             items=self.model.items,
             decided={
@@ -701,6 +798,11 @@ class Chaos:
         )
         violations = check(evidence)
         return Outcome(self._summary(evidence, violations, settled_s), violations)
+
+    async def _kept(self) -> None:
+        """Wait for what was begun besides."""
+        while self._keeping:
+            await asyncio.gather(*self._keeping)
 
     async def _watch(self, begun: float, jobs: Sequence[asyncio.Task[None]]) -> None:
         """Let it go on until enough is done, and say how it goes."""
@@ -743,14 +845,35 @@ class Chaos:
             "streams_whole": sum(stream.is_whole for stream in self.streams),
             "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
             "steered": len(self._steered),
+            "answered": sum(given.status == 200 for given in self.given),
+            "answered_at_once": self.at_once,
         }
 
-    async def _settled(self) -> None:
-        """Give every turn the time within which it must end."""
+    async def _leave_waiting(self, people: Sequence[Person]) -> None:
+        """Say what nobody will answer when asked about it."""
+        for person in people:
+            message = self._message_id(person)
+            what = (person, message, f"[{message}] add:2 delete:2", None)
+            await self._send("say", *what, key=message, timeout_s=20)
+
+    async def _settled(self, people: Sequence[Person]) -> None:
+        """Give every turn the time within which it must end, or wait for its user.
+
+        Whoever waits behind one that waits for an hour answers what it asks.
+        """
+        of_user = {person.user_id: person for person in people}
 
         async def over() -> bool:
-            rows = await query(self.url, "SELECT count(*) FROM turns WHERE finished_at IS NULL")
-            return bool(rows[0]["count"] == 0)
+            rows = await query(
+                self.url,
+                "SELECT t.user_id, t.conversation_id FROM turns AS t WHERE t.finished_at IS NULL"
+                " AND NOT EXISTS (SELECT FROM feedback_requests AS f WHERE f.user_id = t.user_id"
+                " AND f.turn_id = t.id AND f.expires_at > now() + interval '15 minutes'"
+                " AND t.status = 'awaiting_feedback' AND f.status = 'open')",
+            )
+            for row in {(row["user_id"], str(row["conversation_id"])) for row in rows}:
+                await self._look(of_user[row[0]], row[1])
+            return not rows
 
         # Those that wait in line wait for the ones before them, each of which has its own time.
         with contextlib.suppress(AssertionError):
@@ -926,6 +1049,15 @@ class Chaos:
             "takeovers": sum(turn["attempt"] > 1 for turn in turns),
             "deaths": sum(turn["deaths"] for turn in turns),
             **self._takeovers(evidence),
+            "asked": len(evidence.feedback),
+            "asked_by_status": dict(Counter(row["status"] for row in evidence.feedback)),
+            "edited": sum(
+                bool(decision["arguments"])
+                for row in evidence.feedback
+                for decision in (row["decisions"] or {}).values()
+            ),
+            "answers": dict(Counter(str(given.status) for given in self.given)),
+            "answered_at_once": self.at_once,
             "tasks": len(evidence.tasks),
             "model_calls": len(evidence.asked),
             "faults": sum(kinds.values()),
@@ -939,6 +1071,11 @@ class Chaos:
                 Counter(violation.invariant for violation in violations)
             ),
         }
+
+
+def shown_by(request: Request) -> list[Shown]:
+    """What a client was told by an answer that the agent asks."""
+    return Evidence([request]).shown
 
 
 def _logged(service: Service, event: str) -> list[dict[str, Any]]:

@@ -9,9 +9,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
+from tests.faults.asked import (
+    Given,
+    Shown,
+    answered_otherwise,
+    done_otherwise,
+    held_otherwise,
+    told_otherwise,
+)
 from tests.faults.hooked import Post, untruths
 from tests.faults.model_server import ModelCall
 from tests.faults.scripts import (
@@ -50,7 +59,8 @@ class Request:
 
     Attributes:
         kind: A message; the same key with another body; a message to somebody else's conversation;
-            a cancellation; a stream of a turn that was refused; or a message to a running turn.
+            a cancellation; a stream of a turn that was refused; a message to a running turn; or a
+            look at what is asked.
         user: Who sent it.
         message: The id of the message, or of the one whose key was used.
         key: Its Idempotency-Key, if it had one.
@@ -61,7 +71,7 @@ class Request:
         replayed: Whether it said that it was told again.
     """
 
-    kind: Literal["say", "other_body", "foreign", "cancel", "follow", "steer"]
+    kind: Literal["say", "other_body", "foreign", "cancel", "follow", "steer", "asked"]
     user: str
     message: str
     key: str | None
@@ -124,7 +134,9 @@ class Evidence:
         requests: By clients, in order of their ends.
         streams: That clients heard.
         turns, takeovers, messages, steering, calls, answers, tasks, conversations, events, used,
-            days: Rows of the database at the end.
+            days, feedback: Rows of the database at the end.
+        at: When they were read.
+        given: What clients answered to what was asked.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
@@ -145,6 +157,9 @@ class Evidence:
     events: Sequence[Row] = ()
     used: Sequence[Row] = ()
     days: Sequence[Row] = ()
+    feedback: Sequence[Row] = ()
+    at: datetime | None = None
+    given: Sequence[Given] = ()
     streams: Sequence[Stream] = ()
     asked: Sequence[ModelCall] = ()
     items: Sequence[Item] = ()
@@ -204,6 +219,29 @@ class Evidence:
         for event in sorted(self.events, key=lambda event: int(event["seq"])):
             events[str(event["turn_id"])].append(event)
         return events
+
+    @cached_property
+    def feedback_of(self) -> dict[str, list[Row]]:
+        """What each turn has asked."""
+        feedback: dict[str, list[Row]] = defaultdict(list)
+        for row in self.feedback:
+            feedback[str(row["turn_id"])].append(row)
+        return feedback
+
+    @cached_property
+    def shown(self) -> list[Shown]:
+        """What clients were told that is asked: of a message or a turn, by lists and by events."""
+        listed = []
+        for request in self.requests:
+            told = request.facts.get("feedback") or request.facts.get("data") or []
+            for one in told if isinstance(told, list) else [told]:
+                listed.append((request.user, one))
+        shown = [Shown(user, one["turn_id"], one["id"], one["calls"]) for user, one in listed]
+        for stream in self.streams:
+            for event in (one.fields for one in stream.told if one.type == "feedback_request"):
+                named = (event["turn_id"], event["feedback_id"], event["calls"])
+                shown.append(Shown(stream.user, *named))
+        return shown
 
     @cached_property
     def turns_of(self) -> dict[str, list[Row]]:
@@ -270,6 +308,9 @@ def nothing_crashed(evidence: Evidence) -> Found:
     for request in evidence.requests:
         if request.status == 500 and request.turn_id is None:
             yield Violation(0, f"{request.message} was answered 500: {request.body[:200]!r}")
+    for given in evidence.given:
+        if given.status == 500:
+            yield Violation(0, f"an answer to {given.id} was answered 500: {given.body[:200]!r}")
     for turn in evidence.turns:
         if turn["status"] != "failed":
             continue
@@ -443,6 +484,7 @@ def effects_equal_records(evidence: Evidence) -> Found:
     """6: every effect has its record and every record its effect, one per call id."""
     added: dict[tuple[str, int], str] = {}
     completed: set[tuple[str, int]] = set()
+    deleted: Counter[tuple[str, int]] = Counter()
     ids: Counter[tuple[str, str]] = Counter()
     marks: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for call in evidence.calls:
@@ -460,6 +502,8 @@ def effects_equal_records(evidence: Evidence) -> Found:
             added[place] = result["title"]
         elif call["tool_name"] == "complete_task":
             completed.add((call["user_id"], result["task_id"]))
+        elif call["tool_name"] == "delete_task":
+            deleted[call["user_id"], result["task_id"]] += 1
     for (turn_id, call_id), count in ids.items():
         if count > 1:
             yield Violation(6, f"call {call_id} of turn {turn_id} is recorded {count} times")
@@ -472,11 +516,16 @@ def effects_equal_records(evidence: Evidence) -> Found:
             yield Violation(6, f"task {place} {task['title']!r} has no record")
         if task["completed"] != (place in completed):
             yield Violation(6, f"task {place} is completed or not against its record")
+        if place in deleted:
+            yield Violation(6, f"task {place} {task['title']!r} was deleted and is there")
     for place, title in added.items():
-        if place not in tasks:
+        if place not in tasks and place not in deleted:
             yield Violation(6, f"the record of task {place} {title!r} has no effect")
+    for place, count in deleted.items():
+        if count > 1 or place not in added:
+            yield Violation(6, f"task {place} was deleted by {count} calls")
     for (user, title), count in Counter(
-        (task["user_id"], task["title"]) for task in evidence.tasks
+        (user, title) for (user, _), title in added.items()
     ).items():
         if count > 1:
             yield Violation(6, f"task {title!r} of {user} was added {count} times")
@@ -499,7 +548,10 @@ def _nothing_is_done_after_the_end(evidence: Evidence) -> Found:
 
 
 def decisions_are_carried_out(evidence: Evidence) -> Found:
-    """7: a completed turn did all that its model decided, once, and nothing else."""
+    """7: a completed turn did all that its model decided, once, and nothing else.
+
+    What was refused is on record, too.
+    """
     kept: dict[str, set[str]] = defaultdict(set)
     for answer in evidence.answers:
         kept[str(answer["turn_id"])] |= {
@@ -587,6 +639,13 @@ def nothing_crosses_users(evidence: Evidence) -> Found:
         text = str(row.get("content", row.get("title", row.get("result"))))
         if others := foreign(text, row["user_id"]):
             yield Violation(9, f"a row of {row['user_id']} speaks of {sorted(others)}")
+    for row in evidence.feedback:
+        text = json.dumps([row[name] for name in ("question", "calls", "comment", "decisions")])
+        if others := foreign(text, row["user_id"]):
+            yield Violation(9, f"what is asked of {row['user_id']} speaks of {sorted(others)}")
+    for given in evidence.given:
+        if others := foreign(given.body.decode("utf-8", "replace"), given.user):
+            yield Violation(9, f"{given.user} answered and was told of {sorted(others)}")
     for event in evidence.events:
         if others := foreign(event["data"], event["user_id"]):
             yield Violation(9, f"an event of {event['user_id']} speaks of {sorted(others)}")
@@ -615,9 +674,14 @@ def inputs_are_sound(evidence: Evidence) -> Found:
 
 
 def nothing_stays_unfinished(evidence: Evidence) -> Found:
-    """11: when the faults are over, every turn ends in bounded time."""
+    """11: when the faults are over, every turn ends in bounded time, or waits for its user."""
     for turn in evidence.turns:
-        if turn["finished_at"] is None:
+        waits = turn["status"] == "awaiting_feedback" and all(
+            evidence.at is None or row["expires_at"] > evidence.at
+            for row in evidence.feedback_of[str(turn["id"])]
+            if row["status"] == "open"
+        )
+        if turn["finished_at"] is None and not waits:
             yield Violation(
                 11, f"turn {turn['id']} is {turn['status']} at attempt {turn['attempt']}"
             )
@@ -688,6 +752,7 @@ def events_tell_the_turns(evidence: Evidence) -> Found:
                 *_ended_otherwise(turn, rows, events),
                 *_other_tools(calls, events),
                 *_other_text(turn, reply, events),
+                *told_otherwise(evidence.feedback_of[turn_id], events),
             ]
         for problem in problems:
             yield Violation(13, f"turn {turn_id} ({turn['status']}): {problem}")
@@ -702,7 +767,13 @@ def events_tell_the_turns(evidence: Evidence) -> Found:
 def webhooks_tell_what_happened(evidence: Evidence) -> Found:
     """15: a webhook is told of each event, in order; a repeat has the same id."""
     if evidence.posts is not None:
-        for problem in untruths(evidence.posts, evidence.turns, evidence.tasks):
+        for problem in untruths(
+            evidence.posts,
+            turns=evidence.turns,
+            feedback=evidence.feedback,
+            tasks=evidence.tasks,
+            calls=evidence.calls,
+        ):
             yield Violation(15, problem)
 
 
@@ -855,6 +926,28 @@ def what_is_said_to_a_turn_is_read_once(evidence: Evidence) -> Found:
             yield Violation(14, f"{script.id} has read {marked} and tells {heard}")
 
 
+def one_answer_decides(evidence: Evidence) -> Found:
+    """16: what a client was told is asked is there, once, and one answer decides it."""
+    for problem in answered_otherwise(evidence.feedback, evidence.shown, evidence.given):
+        yield Violation(16, problem)
+
+
+def nothing_is_done_without_a_yes(evidence: Evidence) -> Found:
+    """17: what was approved is done once, as it was approved; what was not has no effect."""
+    for turn in evidence.turns:
+        turn_id = str(turn["id"])
+        asked, calls = evidence.feedback_of[turn_id], evidence.calls_of[turn_id]
+        for problem in done_otherwise(turn, asked, calls):
+            yield Violation(17, f"turn {turn_id} ({turn['status']}): {problem}")
+
+
+def who_waits_holds_nothing(evidence: Evidence) -> Found:
+    """18: a turn that waits for its user asks one thing and holds nothing; no other one asks."""
+    for turn in evidence.turns:
+        for problem in held_otherwise(turn, evidence.feedback_of[str(turn["id"])]):
+            yield Violation(18, f"turn {turn['id']}: {problem}")
+
+
 CHECKS: Sequence[Callable[[Evidence], Found]] = (
     nothing_crashed,
     acknowledged_messages_are_kept,
@@ -873,6 +966,9 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     events_tell_the_turns,
     what_is_said_to_a_turn_is_read_once,
     webhooks_tell_what_happened,
+    one_answer_decides,
+    nothing_is_done_without_a_yes,
+    who_waits_holds_nothing,
 )
 """In the order of their numbers."""
 

@@ -148,6 +148,7 @@ TABLES = {
     "events": "turn_events",
     "used": "model_calls",
     "days": "usage_days",
+    "feedback": "feedback_requests",
 }
 """What a checker compares, by its names for them."""
 
@@ -161,7 +162,7 @@ async def all_rows(url: str, user_id: str | None = None) -> dict[str, Any]:
         )
         found[name] = [dict(row) for row in rows]
         for row in found[name]:
-            for column in ("items", "result", "parameters"):
-                if table != "turns" and column in row:
+            for column in ("items", "result", "parameters", "calls", "choices", "decisions"):
+                if table != "turns" and row.get(column) is not None:
                     row[column] = json.loads(row[column])
     return found

@@ -1,10 +1,12 @@
 """A client of event streams: what it has heard by one process it goes on from at any other."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
 from tests.factories import Person
+from tests.faults.asked import Shown
 from tests.faults.checker import Stream
 from tests.live.served import EventSource, Told
 
@@ -45,6 +47,7 @@ class Hearing:
         closed: Whether it was told that there is nothing more.
         connections: On which something came.
         replayed: Whether the key had been used before.
+        asked: Called with what the agent asks.
     """
 
     http: httpx.AsyncClient
@@ -54,11 +57,17 @@ class Hearing:
     closed: bool = False
     connections: int = 0
     replayed: bool = False
+    asked: Callable[[Shown], None] = lambda _: None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be heard."""
         return self.closed or self.stream.is_whole
+
+    @property
+    def waits(self) -> bool:
+        """Whether the last that was heard is that the agent asks something."""
+        return bool(self.told) and self.told[-1].type == "feedback_request"
 
     @property
     def stream(self) -> Stream:
@@ -108,7 +117,11 @@ class Hearing:
                 # Why the stream ends, and nothing that happened in the turn.
                 return
             self.told.append(event)
-            self.turn_id = self.turn_id or event.fields["turn_id"]
+            fields = event.fields
+            self.turn_id = self.turn_id or fields["turn_id"]
+            if event.type == "feedback_request":
+                user = self.person.user_id
+                self.asked(Shown(user, self.turn_id, fields["feedback_id"], fields["calls"]))
 
     def answer(self) -> Answer:
         """What a plain request would have been answered by now: its end, or that it is accepted."""

@@ -185,6 +185,20 @@ def hasty() -> None:
         swap(store.claim, **{name: text(rash)})
 
 
+def two_answers() -> None:
+    from taskchat.feedback import repository
+    from taskchat.turns import store
+
+    for module, name, condition in (
+        (store.feedback, "_GO_ON", " AND status = 'awaiting_feedback'"),
+        (repository, "_CLOSE", " AND status = 'open'"),
+    ):
+        strict = str(getattr(module, name))
+        lax = strict.replace(condition, "")
+        assert lax != strict
+        swap(module, **{name: text(lax)})
+
+
 MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
@@ -340,5 +354,6 @@ MUTANTS: dict[str, Mutant] = {
         faults={"postgres_immediate": 1},
         model_delay_s=0.8,
     ),
+    "two_answers": Mutant("of two answers one decides", two_answers),
 }
 """By name."""

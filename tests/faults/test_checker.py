@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asyncpg import Range
+from tests.faults.asked import Given
 from tests.faults.checker import INVARIANTS, Evidence, Request, Stream, check
 from tests.faults.hooked import Post
 from tests.faults.model_server import ModelCall
@@ -37,6 +38,8 @@ class World:
     events: list[dict[str, Any]] = field(default_factory=list)
     used: list[dict[str, Any]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     steering: list[dict[str, Any]] = field(default_factory=list)
     inputs: list[tuple[str, list[Item]]] = field(default_factory=list)
@@ -66,6 +69,9 @@ class World:
             events=self.events,
             used=self.used,
             days=self.days,
+            feedback=self.feedback,
+            given=self.given,
+            at=MOMENT,
             streams=self.streams,
             asked=asked,
             items=items,
@@ -82,11 +88,17 @@ class World:
         for turn in self.turns:
             data = {"user_id": "u01", "conversation_id": CONVERSATION, "turn_id": turn["id"]}
             data["turn_number"] = turn["number"]
-            told = {"type": "turn.completed", "data": data}
-            self.posts.append(Post(f"of {turn['id']}", json.dumps(told).encode()))
-        for task in self.tasks:
-            told = {"type": "task.created", "data": {"user_id": "u01", "task_id": task["id"]}}
-            self.posts.append(Post(f"of task {task['id']}", json.dumps(told).encode()))
+            asked = [row for row in self.feedback if row["turn_id"] == turn["id"]]
+            ended = ["completed"] if turn["status"] == "completed" else []
+            for event in ["awaiting_feedback" for _ in asked] + ended:
+                told = {"type": f"turn.{event}", "data": data}
+                self.posts.append(Post(f"{event} {turn['id']}", json.dumps(told).encode()))
+        events = {"add_task": "created", "delete_task": "deleted"}
+        for call in self.calls:
+            if call["status"] == "completed":
+                task, event = call["result"]["task_id"], f"task.{events[call['tool_name']]}"
+                told = {"type": event, "data": {"user_id": "u01", "task_id": task}}
+                self.posts.append(Post(f"{event} {task}", json.dumps(told).encode()))
         return self.posts
 
     def found(self) -> set[int]:
@@ -106,11 +118,11 @@ class World:
             if row["id"] == turn:
                 row["last_seq"] = len(events)
 
-    def change(self, type_: str, **fields: Any) -> None:
-        """Change the second turn's last event of a type, for whoever reads it."""
-        row = self.event(type_)
+    def change(self, type_: str, turn: str = "t2", **fields: Any) -> None:
+        """Change a turn's last event of a type, for whoever reads it."""
+        row = self.event(type_, turn)
         row["data"] = json.dumps({**json.loads(row["data"]), **fields})
-        self.streams = [heard(self.events, "t2")]
+        self.streams = [heard(self.events, turn)]
 
     def answer(self, request: int, **changes: Any) -> None:
         """Change what a client was told."""
@@ -257,6 +269,171 @@ def sound() -> World:
     return world
 
 
+def asking(world: World) -> None:
+    """Add a third turn, which adds two tasks and may delete one of them: not the one it wanted to.
+
+    The user wanted the first call to delete the other task, and refused the second one.
+    """
+    message, turn, text = "u01.3", "t3", "[u01.3] add:2 delete:2"
+    reply = f"Reply to {message}."
+    said = {"comment": "As u01.8 says."}
+    ids = [f"call_{message}_s{step}_{place}_cd{step}" for step in (1, 2) for place in (1, 2)]
+    titles = [f"{message} task {place}" for place in (1, 2)]
+    made: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+        ("add_task", {"title": titles[0]}, {"task_id": 3, "title": titles[0]}, "completed"),
+        ("add_task", {"title": titles[1]}, {"task_id": 4, "title": titles[1]}, "completed"),
+        ("delete_task", {"task_id": 4}, {"task_id": 4, "title": titles[1]}, "completed"),
+        ("delete_task", {"task_id": 4}, {"error": "The person refused this."}, "failed"),
+    ]
+    row = {"user_id": "u01", "turn_id": turn, "turn_number": 3}
+    for place, (tool, given, result, status) in enumerate(made):
+        world.calls.append(
+            {
+                **row,
+                "id": f"k3{place}",
+                "call_id": ids[place],
+                "position": place,
+                "tool_name": tool,
+                "parameters": given,
+                "result": result,
+                "status": status,
+            }
+        )
+    asked = [
+        {"id": f"k3{place}", "tool_name": "delete_task", "arguments": {"task_id": place + 1}}
+        for place in (2, 3)
+    ]
+    told_calls = [{**call, "tool_call_id": call["id"]} for call in asked]
+    approved = {"answer": "approve", **said, "arguments": {"task_id": 4}}
+    rejected = {"answer": "reject", **said, "arguments": None}
+    end = {"status": "approved", "answer": "approve", **said}
+    world.feedback.append(
+        {
+            "user_id": "u01",
+            "turn_id": turn,
+            "id": "f1",
+            "kind": "approval",
+            "question": "May I do this?",
+            "calls": [{**call, "call_id": id_} for call, id_ in zip(asked, ids[2:], strict=True)],
+            "decisions": dict(zip(ids[2:], (approved, rejected), strict=True)),
+            **end,
+            "asked_at": MOMENT,
+            "expires_at": MOMENT + timedelta(hours=1),
+        }
+    )
+    of_calls = {
+        "k32": {"answer": "approve", "arguments": {"task_id": 4}},
+        "k33": {"answer": "reject"},
+    }
+    sent = {"answer": "approve", **said, "calls": of_calls}
+    late = {"answer": "reject", "comment": "As u01.9 says."}
+    world.given += [
+        Given("u01", "f1", sent, 200, json.dumps(end).encode()),
+        Given("u01", "f1", late, 409, b"{}"),
+        Given("u01", "f1", late, 0, b""),
+    ]
+    body = json.dumps(
+        {
+            "turn_id": turn,
+            "conversation_id": CONVERSATION,
+            "response": reply,
+            "tool_calls": [{"id": f"k3{place}"} for place in range(4)],
+        }
+    )
+    waiting = {"turn_id": turn, "feedback": {"id": "f1", "turn_id": turn, "calls": told_calls}}
+    world.requests += [
+        Request("say", "u01", message, "key3", "turn", 202, json.dumps(waiting).encode()),
+        Request("say", "u01", message, "key3", "turn", 200, body.encode()),
+        Request(
+            *("asked", "u01", "", None, "turn", 200),
+            json.dumps({"data": [waiting["feedback"]]}).encode(),
+        ),
+    ]
+    results = [
+        (
+            "tool_result",
+            {"tool_call_id": f"k3{place}", "result": result, "is_error": status != "completed"},
+        )
+        for place, (_, _, result, status) in enumerate(made)
+    ]
+    wanted = [("tool_call", {"tool_call_id": f"k3{place}"}) for place in range(4)]
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("turn_started", {"number": 3}),
+        *wanted[:2],
+        *results[:2],
+        *wanted[2:],
+        ("feedback_request", {"feedback_id": "f1", "calls": told_calls}),
+        ("feedback_response", {"feedback_id": "f1", **end}),
+        *wanted[2:],
+        *results[2:],
+        ("assistant", {"message_id": "m3", "content": reply}),
+        ("turn_completed", {"result_as_stored": body}),
+    ]
+    world.turns.append(
+        {
+            **world.turns[1],
+            "id": turn,
+            "number": 3,
+            "result": body,
+            "model_calls": 3,
+            "input_tokens": 30,
+            "output_tokens": 15,
+            "last_seq": len(events),
+            "owner": "p1",
+            "lease_expires_at": MOMENT,
+        }
+    )
+    world.events += told_of(turn, events)
+    world.streams.append(heard(world.events, turn))
+    world.messages += [
+        {**row, "position": 0, "role": "user", "content": text, "id": "s3"},
+        {**row, "position": 1, "role": "assistant", "content": reply, "id": "m3"},
+    ]
+    world.answers += [
+        {
+            **row,
+            "items": [{"type": "function_call", "call_id": id_} for id_ in decided],
+            "number": number,
+        }
+        for number, decided in enumerate((ids[:2], ids[2:]), 1)
+    ]
+    world.used += [
+        {**row, "number": call, "input_tokens": 10, "output_tokens": 5} for call in (1, 2, 3)
+    ]
+    world.days.append(
+        {"user_id": "u01", "turns": 1, "model_calls": 3, "input_tokens": 30, "output_tokens": 15}
+    )
+    world.tasks.append({"user_id": "u01", "id": 3, "title": titles[0], "completed": False})
+    world.conversations[0]["last_turn"] = 3
+    world.decided[message] = frozenset(ids)
+    _, past = world.inputs[-1]
+    read = [*past, {"role": "assistant", "content": "Reply to u01.2."}]
+    world.inputs.append((message, [*read, {"role": "user", "content": text}]))
+
+
+def waiting(world: World) -> None:
+    """Let the third turn wait for its answer."""
+    asking(world)
+    world.turns[-1] |= {
+        "status": "awaiting_feedback",
+        "finished_at": None,
+        "owner": None,
+        "lease_expires_at": None,
+        "result": None,
+        "model": None,
+        "model_calls": 0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+    }
+    del world.messages[-1], world.calls[-2:], world.used[-3:], world.days[-1], world.requests[-2]
+    title = "u01.3 task 2"
+    world.tasks.append({"user_id": "u01", "id": 4, "title": title, "completed": False})
+    world.feedback[0] |= {"status": "open", "answer": None, "comment": None, "decisions": None}
+    world.given.clear()
+    world.events = [row for row in world.events if row["turn_id"] != "t3" or row["seq"] <= 8]
+    world.streams.clear()
+
+
 def test_a_sound_history_violates_nothing() -> None:
     world = sound()
     assert check(world.evidence()) == []
@@ -291,6 +468,15 @@ def steer(world: World) -> None:
 def test_a_sound_history_in_which_a_turn_was_steered_violates_nothing() -> None:
     world = sound()
     steer(world)
+    assert check(world.evidence()) == []
+
+
+@pytest.mark.parametrize("further", [asking, waiting])
+def test_nor_does_one_that_asks(further: Callable[[World], None]) -> None:
+    world = sound()
+    further(world)
+    assert check(world.evidence()) == []
+    world.told()
     assert check(world.evidence()) == []
 
 
@@ -796,6 +982,25 @@ def a_webhook_is_not_told_of_a_task(world: World) -> None:
 
 
 @spoils(15)
+def a_webhook_is_not_told_that_something_is_asked(world: World) -> None:
+    waiting(world)
+    del world.told()[2]
+
+
+@spoils(15)
+def a_webhook_is_told_twice_that_something_is_asked(world: World) -> None:
+    waiting(world)
+    posts = world.told()
+    posts.append(replace(posts[2], id="another"))
+
+
+@spoils(15)
+def a_webhook_is_not_told_that_a_task_is_gone(world: World) -> None:
+    asking(world)
+    del world.told()[-1]
+
+
+@spoils(15)
 def a_webhook_is_told_of_turns_out_of_order(world: World) -> None:
     world.told().reverse()
 
@@ -817,6 +1022,206 @@ def a_webhook_is_told_what_never_happened(world: World) -> None:
     posts = world.told()
     body = posts[0].body.replace(b"turn.completed", b"turn.cancelled")
     posts.append(Post("another", body))
+
+
+@spoils(0)
+def an_answer_to_what_was_asked_was_a_bare_500(world: World) -> None:
+    asking(world)
+    world.given.append(replace(world.given[2], status=500))
+
+
+@spoils(6)
+def a_task_that_was_deleted_is_there(world: World) -> None:
+    asking(world)
+    title = "u01.3 task 2"
+    world.tasks.append({"user_id": "u01", "id": 4, "title": title, "completed": False})
+
+
+@spoils(6)
+def a_task_is_gone_that_nobody_deleted(world: World) -> None:
+    asking(world)
+    del world.tasks[-1]
+
+
+@spoils(7, 6, 13, 17)
+def what_was_refused_is_not_on_record(world: World) -> None:
+    asking(world)
+    del world.calls[-1]
+
+
+@spoils(9)
+def what_is_asked_speaks_of_another_user(world: World) -> None:
+    waiting(world)
+    world.feedback[0]["question"] = "May I delete u02.7 task 1?"
+
+
+@spoils(9)
+def an_answer_to_what_was_asked_speaks_of_another_user(world: World) -> None:
+    asking(world)
+    world.given.append(replace(world.given[1], body=b'"u02.7 task 1"'))
+
+
+@spoils(11)
+def a_turn_waits_for_longer_than_it_may(world: World) -> None:
+    waiting(world)
+    world.feedback[0]["expires_at"] = MOMENT - timedelta(seconds=1)
+
+
+@spoils(13)
+def it_is_not_told_that_something_is_asked(world: World) -> None:
+    waiting(world)
+    world.events.pop()
+
+
+@spoils(13)
+def what_became_of_a_request_is_told_otherwise(world: World) -> None:
+    asking(world)
+    world.change("feedback_response", "t3", status="rejected")
+
+
+@spoils(13)
+def what_became_of_a_request_is_told_twice(world: World) -> None:
+    asking(world)
+    told = world.event("feedback_response", "t3")
+    [after] = [row for row in world.events if (row["turn_id"], row["seq"]) == ("t3", 10)]
+    fields = json.loads(told["data"]) | {"seq": 10}
+    after |= {"type": told["type"], "data": json.dumps(fields)}
+    world.streams.clear()
+
+
+@spoils(16)
+def what_is_asked_is_not_there(world: World) -> None:
+    asking(world)
+    world.requests.append(
+        replace(world.requests[-1], body=world.requests[-1].body.replace(b'"f1"', b'"f2"'))
+    )
+
+
+@spoils(16)
+def what_is_asked_was_told_otherwise(world: World) -> None:
+    asking(world)
+    world.requests[-1] = replace(
+        world.requests[-1],
+        body=world.requests[-1].body.replace(b'{"task_id": 3}', b'{"task_id": 1}'),
+    )
+
+
+@spoils(16)
+def what_one_user_is_asked_was_told_another(world: World) -> None:
+    asking(world)
+    world.requests.append(replace(world.requests[-1], user="u02"))
+
+
+@spoils(16, 13)
+def the_same_call_was_asked_about_twice(world: World) -> None:
+    asking(world)
+    world.feedback.append({**world.feedback[0], "id": "f0"})
+    world.given.append(replace(world.given[0], id="f0"))
+
+
+@spoils(16)
+def two_answers_were_told_that_they_count(world: World) -> None:
+    asking(world)
+    world.given.append(world.given[0])
+
+
+@spoils(16)
+def an_answer_counts_and_another_one_is_stored(world: World) -> None:
+    asking(world)
+    sent = {**world.given[0].sent, "calls": {}}
+    world.given[0] = replace(world.given[0], sent=sent)
+
+
+@spoils(16)
+def an_answer_was_told_otherwise_than_it_is_stored(world: World) -> None:
+    asking(world)
+    body = world.given[0].body.replace(b"approved", b"rejected")
+    world.given[0] = replace(world.given[0], body=body)
+
+
+@spoils(16)
+def an_answer_that_was_refused_counts(world: World) -> None:
+    asking(world)
+    world.given[0] = replace(world.given[0], status=0)
+    world.given.append(replace(world.given[0], status=409))
+
+
+@spoils(16)
+def a_sound_answer_was_not_understood(world: World) -> None:
+    asking(world)
+    world.given.append(replace(world.given[1], status=422))
+
+
+@spoils(16)
+def nobody_gave_the_answer_that_is_stored(world: World) -> None:
+    asking(world)
+    del world.given[0]
+
+
+@spoils(16)
+def an_answer_is_there_to_nothing(world: World) -> None:
+    asking(world)
+    world.given.append(replace(world.given[1], id="f2"))
+
+
+@spoils(17)
+def what_was_approved_is_done_as_the_model_wanted_it(world: World) -> None:
+    asking(world)
+    world.calls[-2]["parameters"] = {"task_id": 3}
+
+
+@spoils(17)
+def what_was_approved_was_not_done(world: World) -> None:
+    asking(world)
+    world.calls[-2] |= {"status": "failed", "result": {"error": "No task 4."}}
+    for row in world.events:
+        if (row["turn_id"], row["type"]) == ("t3", "tool_result") and '"k32"' in row["data"]:
+            told = json.loads(row["data"]) | {"is_error": True, "result": {"error": "No task 4."}}
+            row["data"] = json.dumps(told)
+    world.streams.clear()
+    title = "u01.3 task 2"
+    world.tasks.append({"user_id": "u01", "id": 4, "title": title, "completed": False})
+
+
+@spoils(17, 16)
+def what_nobody_answered_was_done(world: World) -> None:
+    asking(world)
+    end = {"status": "expired", "answer": None, "comment": None}
+    world.feedback[0] |= {**end, "decisions": None}
+    world.change("feedback_response", "t3", **end)
+
+
+@spoils(17, 13, 16)
+def more_was_deleted_than_may_be_without_a_yes(world: World) -> None:
+    asking(world)
+    world.feedback.clear()
+    world.calls[-1] |= {"status": "completed", "result": {"task_id": 3}}
+    del world.tasks[-1]
+
+
+@spoils(18)
+def a_turn_waits_and_has_an_owner(world: World) -> None:
+    waiting(world)
+    world.turns[-1]["owner"] = "p1"
+
+
+@spoils(18)
+def a_turn_waits_and_has_a_lease(world: World) -> None:
+    waiting(world)
+    world.turns[-1]["lease_expires_at"] = MOMENT
+
+
+@spoils(18, 13)
+def a_turn_waits_for_nothing(world: World) -> None:
+    waiting(world)
+    end = {"status": "expired", "answer": None, "comment": None}
+    world.feedback[0] |= {**end, "decisions": {}}
+
+
+@spoils(18, 13, 16, 17)
+def a_turn_is_over_and_still_asks(world: World) -> None:
+    asking(world)
+    world.feedback[0] |= {"status": "open", "answer": None, "comment": None, "decisions": None}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Approvals: a turn that needs the user's yes waits for it, and goes on with what they say."""
 
 import asyncio
+import gc
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from tests.factories import Person, calls_tool, says
 from tests.live.served import posting, served, socket
 
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.errors import DatabaseError
+from taskchat.feedback import repository
 from taskchat.turns.events import EVENT
 from taskchat.turns.feedback import sweep_feedback
 
@@ -336,6 +339,33 @@ async def test_a_message_withdraws_what_is_asked(running_app: AppMaker) -> None:
         assert error_of(again, 409)["error_code"] == "turn_cancelled"
         # The model was told what had been asked, and that it was not answered.
         assert "without answering" in other.json()["response"]
+
+
+async def test_what_a_message_can_not_withdraw_is_withdrawn_by_a_sweep(
+    running_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object) -> None:
+        tried.set()
+        raise DatabaseError(retry_after_s=1)
+
+    tried, unheard = asyncio.Event(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told))
+    monkeypatch.setattr(repository, "passed_over_by", away)
+    async with running_app(chain=Deleting(1, 2).chain) as running:
+        person = await with_tasks(running, "Milk", "Eggs")
+        request = await asked(running, person)
+        conversation = request["conversation_id"]
+        other = asyncio.create_task(
+            person.say(running.client, "What is there?", conversation_id=conversation)
+        )
+        async with asyncio.timeout(60):
+            await tried.wait()
+        await sweep_feedback(running.turns)
+        assert (await other).status_code == 200
+        turn = await ended(running, person, request["turn_id"])
+        assert (turn["status"], turn["feedback"][0]["status"]) == ("cancelled", "withdrawn")
+    gc.collect()
+    assert unheard == []
 
 
 async def test_a_message_waits_for_the_answer_if_so_configured(running_app: AppMaker) -> None:

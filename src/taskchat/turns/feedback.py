@@ -3,6 +3,7 @@
 So it does if nobody answers in time. If the user says something else instead, the turn is over.
 """
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +13,7 @@ import structlog
 
 from taskchat.errors import (
     AwaitingFeedback,
+    DatabaseError,
     Detail,
     FeedbackClosed,
     InvalidRequest,
@@ -261,12 +263,14 @@ async def sweep_feedback(deps: TurnDeps) -> None:
 async def withdraw_passed_over(queued: TurnRef, deps: TurnDeps) -> None:
     """Withdraw what the agent asks in a conversation, if its user has said something else since.
 
-    A message that was sent before the agent asked is no answer to it, and withdraws nothing.
+    A message that was sent before the agent asked is no answer to it, and withdraws nothing. If the
+    database is away, the next sweep does it.
     """
-    async with deps.database.transaction(queued.principal, Precedence.ACCEPTED) as connection:
-        turn_id = await feedback.passed_over_by(connection, queued.principal, queued.id)
-    if turn_id is not None:
-        await withdraw(queued.principal, turn_id, deps)
+    with contextlib.suppress(DatabaseError):
+        async with deps.database.transaction(queued.principal, Precedence.ACCEPTED) as connection:
+            turn_id = await feedback.passed_over_by(connection, queued.principal, queued.id)
+        if turn_id is not None:
+            await withdraw(queued.principal, turn_id, deps)
 
 
 async def withdraw(principal: Principal, turn_id: UUID, deps: TurnDeps) -> None:
