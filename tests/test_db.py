@@ -89,6 +89,12 @@ async def fill(running: RunningApp) -> Person:
                 " SELECT id, gen_random_uuid(), 'Hello', now(), 'UTC', 'ended', 'done' FROM users"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO external_ids (user_id, id, conversation_id, protocol, text)"
+                " SELECT user_id, id, id, 'ui', 'a chat' FROM conversations"
+            )
+        )
         for statement in ACCOUNT:
             await connection.execute(text(statement), {"owner": person.user_id})
         await connection.execute(

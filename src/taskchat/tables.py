@@ -7,6 +7,7 @@ from taskchat.accounts.models import Account, AccountSession, RefreshToken, Sign
 from taskchat.auth.models import SigningKey, User
 from taskchat.conversations.models import Conversation, Message, ToolCall
 from taskchat.embeddings.models import EmbeddingModel, MessageEmbedding
+from taskchat.external_ids.models import ExternalIdRow
 from taskchat.feedback.models import FeedbackRequest
 from taskchat.housekeeping.models import ChoreRecord
 from taskchat.limits.models import RateBucket
@@ -27,6 +28,7 @@ __all__ = [
     "ChoreRecord",
     "Conversation",
     "EmbeddingModel",
+    "ExternalIdRow",
     "FeedbackRequest",
     "LiveConnection",
     "Message",

@@ -522,7 +522,8 @@ def test_every_contract_is_in_their_readme() -> None:
 
 NUMBERS = "none one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
 NUMBERS += "fifteen sixteen seventeen eighteen nineteen twenty twenty-one twenty-two twenty-three "
-NUMBERS += "twenty-four twenty-five twenty-six twenty-seven twenty-eight twenty-nine thirty"
+NUMBERS += "twenty-four twenty-five twenty-six twenty-seven twenty-eight twenty-nine thirty "
+NUMBERS += "thirty-one thirty-two thirty-three thirty-four thirty-five"
 
 
 @pytest.mark.parametrize(

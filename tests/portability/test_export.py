@@ -109,8 +109,8 @@ async def test_a_user_with_nothing_has_a_whole_export(client: httpx.AsyncClient)
     person = Person()
     assert [line["type"] for line in await exported(client, person)] == ["export", "end"]
     whole = (await document(client, person, format="json")).json()
-    sections = ("conversations", "tasks", "usage_days", "shares", "schedules")
-    assert [whole[section] for section in sections] == [[], [], [], [], []]
+    sections = ("conversations", "tasks", "usage_days", "shares", "schedules", "external_ids")
+    assert [whole[section] for section in sections] == [[], [], [], [], [], []]
     assert (await document(client, person, format="markdown")).text.startswith("# taskchat")
 
 

@@ -13,6 +13,7 @@ from taskchat.portability.lines import (
     ConversationLine,
     EndLine,
     ExportLine,
+    ExternalIdLine,
     Line,
     ScheduleLine,
     ShareLine,
@@ -61,6 +62,7 @@ class JsonDocument:
         UsageDayLine: "usage_days",
         ShareLine: "shares",
         ScheduleLine: "schedules",
+        ExternalIdLine: "external_ids",
         AccountLine: "accounts",
     }
 
@@ -145,6 +147,8 @@ def markdown(line: Line) -> str:
         when = _time(line.at) if line.at else f"by {_plain(line.rule or '')}"
         facts = f"{when}, {_plain(line.time_zone)}, {line.status}"
         return f"\n- To be said {facts}\n{_quote(line.message, '  ')}"
+    if isinstance(line, ExternalIdLine):
+        return f"\n- {_plain(line.protocol)} calls {line.id} {_plain(line.text)}\n"
     if isinstance(line, AccountLine):
         return f"\nAccount of {_plain(line.email)}, made {_time(line.created_at)}.\n"
     return "\n---\n\nEnd of the export.\n"

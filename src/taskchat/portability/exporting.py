@@ -24,6 +24,7 @@ from taskchat.portability.lines import (
     ConversationLine,
     EndLine,
     ExportLine,
+    ExternalIdLine,
     Failure,
     Line,
     Rated,
@@ -140,6 +141,8 @@ async def _everything(reading: _Reading) -> Pages:
         yield page
     async for page in _schedules(reading):
         yield page
+    async for page in _external_ids(reading):
+        yield page
     account = await reading.page(find.find_account)
     if account is not None:
         yield [AccountLine(**account)]
@@ -201,6 +204,17 @@ async def _schedules(reading: _Reading) -> Pages:
         rows = await reading.page(find.schedules_after, after, rows_max=ROWS_AT_ONCE)
         if rows:
             yield [ScheduleLine(**row) for row in rows]
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = rows[-1].id
+
+
+async def _external_ids(reading: _Reading) -> Pages:
+    after = NOWHERE
+    while True:
+        rows = await reading.page(find.external_ids_after, after, rows_max=ROWS_AT_ONCE)
+        if rows:
+            yield [ExternalIdLine(**row) for row in rows]
         if len(rows) < ROWS_AT_ONCE:
             return
         after = rows[-1].id

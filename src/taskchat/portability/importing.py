@@ -42,6 +42,7 @@ NOT_IMPORTED: Final = {
     "usage_day": "usage is not imported",
     "share": "links are not imported; make new ones",
     "schedule": "schedules are not imported, so that nothing is said twice; make them anew",
+    "external_id": "ids that clients chose are not imported; they name what was there",
     "account": "an account is not imported; whoever imports has their own",
 }
 """Types that are known and left out, and why."""

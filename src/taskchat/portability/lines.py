@@ -8,6 +8,7 @@
     usage_day     one model on one day; exported and never imported
     share         a link that is good, without its token; exported and never imported
     schedule      a message that is said later, or was; exported and never imported
+    external_id   what a client calls a conversation or message; exported and never imported
     account       the built-in account; exported and never imported
     end           last: how many lines came before it
 
@@ -332,6 +333,16 @@ class ScheduleLine(Part):
     updated_at: Moment
 
 
+class ExternalIdLine(Part):
+    """What a client that chooses ids calls a conversation, or a message in it."""
+
+    type: Literal["external_id"] = "external_id"
+    id: UUID
+    conversation_id: UUID
+    protocol: str
+    text: str
+
+
 class AccountLine(Part):
     """The user's built-in account, if they have one. Nothing that proves anybody is in it."""
 
@@ -356,6 +367,7 @@ Line = (
     | UsageDayLine
     | ShareLine
     | ScheduleLine
+    | ExternalIdLine
     | AccountLine
     | EndLine
 )

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from taskchat.assistant.circumstances import Circumstances
 from taskchat.errors import Detail, InvalidRequest
+from taskchat.external_ids.ids import ChosenIds
 from taskchat.principal import Channel
 from taskchat.settings import Settings
 from taskchat.turns.begin import NewMessage
@@ -21,6 +22,7 @@ def new_message(
     conversation_held: bool = False,
     shows_conversation: bool = False,
     version_of: UUID | None = None,
+    chosen: ChosenIds | None = None,
 ) -> NewMessage:
     """A message that may become a turn.
 
@@ -35,6 +37,7 @@ def new_message(
         conversation_held: Whether the sender is bound to the conversation, as a socket is.
         shows_conversation: Whether the answer is to show the conversation.
         version_of: The turn with the first version of the message, if this is another one.
+        chosen: What its client calls the message and its conversation, if it chooses ids.
 
     Raises:
         InvalidRequest: it is too long.
@@ -53,4 +56,5 @@ def new_message(
         conversation_held=conversation_held,
         shows_conversation=shows_conversation,
         version_of=version_of,
+        chosen=chosen,
     )

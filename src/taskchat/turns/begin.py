@@ -21,6 +21,7 @@ from taskchat.errors import (
     TooManyVersions,
     TurnInProgress,
 )
+from taskchat.external_ids.ids import ChosenIds
 from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed, refusal, spent
 from taskchat.moments import new_id, utc_now
 from taskchat.postgres.database import Database
@@ -62,6 +63,8 @@ class NewMessage:
             each message: then the message that began it comes back with the id that it was given.
         shows_conversation: Whether the answer is to show the conversation.
         version_of: The turn with the first version of the message, if this is another one.
+        chosen: What its client calls the message and its conversation, if it chooses ids. Then a
+            conversation that is not there is begun.
     """
 
     content: str
@@ -73,6 +76,7 @@ class NewMessage:
     conversation_held: bool = False
     shows_conversation: bool = False
     version_of: UUID | None = None
+    chosen: ChosenIds | None = None
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -155,7 +159,7 @@ async def begin(
     conversation_id = message.conversation_id or new_id()
     turn = TurnRef(principal, new_id(), conversation_id, UNNUMBERED)
     said = MessageOut(
-        id=new_id(),
+        id=_message_id(message, principal, conversation_id) or new_id(),
         turn_id=turn.id,
         role="user",
         content=message.content,
@@ -194,11 +198,14 @@ async def begin(
         with_open_tasks=needs.open_tasks,
         version_of=message.version_of,
         versions_max=versions_max,
+        chosen=message.chosen,
     )
     if beginning.known is not None:
         return _same_body(beginning.known, message)
     if beginning.outcome == "taken":
         return await _taken(database, principal, message)
+    if beginning.outcome == "said":
+        return await _said(database, principal, message, said.id)
     if beginning.outcome == "limited":
         raise refusal(beginning.levels, counts, costs)
     if beginning.outcome != "begun":
@@ -285,6 +292,26 @@ async def _taken(database: Database, principal: Principal, message: NewMessage) 
         # It was there a moment ago; its conversation has been deleted since.
         raise TurnInProgress(retry_after_s=1)
     return _same_body(known, message)
+
+
+def _message_id(message: NewMessage, principal: Principal, conversation_id: UUID) -> UUID | None:
+    chosen = message.chosen
+    return None if chosen is None else chosen.message_id(principal, conversation_id)
+
+
+async def _said(
+    database: Database, principal: Principal, message: NewMessage, message_id: UUID
+) -> TurnState:
+    """The turn of a message that came before, under another key or one that is forgotten."""
+    async with database.transaction(principal) as connection:
+        known = await store.find.by_message(connection, principal, message_id)
+    if known is None:
+        # It was there a moment ago; its conversation has been deleted since.
+        raise TurnInProgress(retry_after_s=1)
+    state, content = known
+    if content != message.content:
+        raise IdempotencyMismatch("A message of this id says something else; use a new id.")
+    return state
 
 
 def _same_body(known: TurnState, message: NewMessage) -> TurnState:

@@ -94,6 +94,10 @@ _SCHEDULES = text(
     " end_reason, next_at, last_at, created_at, updated_at FROM schedules"
     " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
 )
+_EXTERNAL_IDS = text(
+    "SELECT id, conversation_id, protocol, text FROM external_ids"
+    " WHERE user_id = :owner AND id > :after ORDER BY id LIMIT :rows_max"
+)
 _ACCOUNT = text(
     "SELECT email, created_at, password_changed_at FROM accounts WHERE user_id = :owner"
 )
@@ -170,6 +174,14 @@ async def schedules_after(
     """The next schedules, by id."""
     values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
     return (await connection.execute(_SCHEDULES, values)).all()
+
+
+async def external_ids_after(
+    connection: Connection, principal: Principal, after: UUID, *, rows_max: int
+) -> Sequence[AnyRow]:
+    """The next ids that clients chose, by the ids here."""
+    values = {"owner": principal.user_id, "after": after, "rows_max": rows_max}
+    return (await connection.execute(_EXTERNAL_IDS, values)).all()
 
 
 async def find_account(connection: Connection, principal: Principal) -> AnyRow | None:

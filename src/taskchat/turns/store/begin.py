@@ -1,4 +1,7 @@
-"""The database's part of a turn's beginning: alembic/functions/turn_begin_3.sql."""
+"""The database's part of a turn's beginning, in alembic/functions/.
+
+It is turn_begin_3.sql, or turn_begin_4.sql for a client that chooses ids.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,14 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from taskchat.conversations.past import PastTurn, Summary, past_turns_in
+from taskchat.external_ids.ids import ChosenIds
 from taskchat.postgres.database import Database, Function
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Channel, Principal
 from taskchat.tasks.tools import LOOKING
 from taskchat.turns.states import TurnRef, TurnState, Version
 
-TURN_BEGIN: Final = Function(
-    "turn_begin_3",
+PARAMETERS: Final = (
     "key",
     "fingerprint",
     "draining",
@@ -47,14 +50,19 @@ TURN_BEGIN: Final = Function(
     "looking",
 )
 
+TURN_BEGIN: Final = Function("turn_begin_3", *PARAMETERS)
+TURN_BEGIN_CHOSEN: Final = Function(
+    "turn_begin_4", *PARAMETERS, "protocol", "conversation_text", "message_text"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """What became of a message.
 
     Attributes:
-        outcome: begun, known, draining, not_found, ended, crowded, limited, busy, versions or
-            taken.
+        outcome: begun, known, draining, not_found, ended, crowded, limited, busy, versions,
+            taken or said (a message of its id is there).
         known: The turn that has its key, if it is known.
         number: The turn's place in its conversation, if it is begun.
         waiting: How many turns of the conversation were unfinished.
@@ -109,6 +117,7 @@ async def begin(
     with_open_tasks: bool,
     version_of: UUID | None,
     versions_max: int,
+    chosen: ChosenIds | None,
 ) -> Beginning:
     """Accept a message, in one transaction.
 
@@ -141,6 +150,8 @@ async def begin(
         with_open_tasks: Whether to count the user's open tasks.
         version_of: The turn with the first version of the message, if this is another one.
         versions_max: The most versions of one message.
+        chosen: What the message's client calls it and its conversation, if it chooses ids. A
+            conversation that it has named is begun if it is not there.
 
     Raises:
         DatabaseError: nothing was stored, or the outcome is unknown.
@@ -177,9 +188,13 @@ async def begin(
             "version_of": version_of,
             "versions_max": versions_max,
             "looking": list(LOOKING),
+            "protocol": chosen and chosen.protocol,
+            "conversation_text": chosen and chosen.conversation,
+            "message_text": chosen and chosen.message,
         }
 
-    row = await database.call(principal, TURN_BEGIN, values, Precedence.ARRIVING)
+    step = TURN_BEGIN if chosen is None else TURN_BEGIN_CHOSEN
+    row = await database.call(principal, step, values, Precedence.ARRIVING)
     return Beginning(
         outcome=row.outcome,
         known=_known(row, principal) if row.outcome == "known" else None,

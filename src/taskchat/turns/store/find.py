@@ -78,6 +78,12 @@ _BY_ID = text(
     " WHERE user_id = :owner AND id = :turn"
 )
 
+_BY_MESSAGE = text(
+    "SELECT t.id, t.conversation_id, t.number, t.status, t.result, t.fingerprint, m.content"
+    " FROM messages AS m JOIN turns AS t ON t.user_id = :owner AND t.id = m.turn_id"
+    " WHERE m.user_id = :owner AND m.id = :message"
+)
+
 
 async def by_key(connection: Connection, principal: Principal, key: str) -> TurnState | None:
     """The principal's turn that began with this key."""
@@ -87,6 +93,19 @@ async def by_key(connection: Connection, principal: Principal, key: str) -> Turn
 async def by_id(connection: Connection, principal: Principal, turn_id: UUID) -> TurnState | None:
     """The principal's turn of this id."""
     return await _state(connection, principal, _BY_ID, {"turn": turn_id})
+
+
+async def by_message(
+    connection: Connection, principal: Principal, message_id: UUID
+) -> tuple[TurnState, str] | None:
+    """The turn of the principal's message of this id, and what the message says."""
+    values = {"owner": principal.user_id, "message": message_id}
+    row = (await connection.execute(_BY_MESSAGE, values)).one_or_none()
+    if row is None:
+        return None
+    id_, conversation_id, number, status, result, fingerprint, content = row
+    turn = TurnRef(principal, id_, conversation_id, number)
+    return TurnState(turn, status, result, fingerprint), content
 
 
 async def _state(
