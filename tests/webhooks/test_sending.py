@@ -401,6 +401,23 @@ async def test_an_answer_that_does_not_come_is_a_failure(place: Place, receiver:
     assert (waiting["status"], waiting["last_error"]) == ("pending", "timeout")
 
 
+async def test_if_no_request_can_leave_it_waits_and_says_why(
+    place: Place, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person()
+    hook = await place.hook(person, receiver.url, events=["task.created"])
+    await place.task(person, "POST", title="one")
+    monkeypatch.setenv("SSL_CERT_FILE", "/gone")
+    await place.send()
+    [waiting] = await place.deliveries(person, hook)
+    assert waiting["status"] == "pending"
+    assert waiting["last_error"].startswith("no request can leave with SSL_CERT_FILE")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    await place.retry_now(person)
+    await place.send()
+    assert receiver.types == ["task.created"]
+
+
 async def test_after_its_day_it_is_dead_and_can_be_replayed(
     place: Place, receiver: Receiver
 ) -> None:

@@ -12,6 +12,7 @@ import httpx2
 
 from taskchat import __version__
 from taskchat.http.outgoing import outgoing
+from taskchat.refusals import BadConfiguration
 from taskchat.webhooks.addresses import BadAddress, Endpoint, endpoint_of, first_refusal
 
 BODY_BYTES_MAX: Final = 4096
@@ -56,22 +57,33 @@ class Poster:
         # Threads of its own: a name server that hangs must hold up nobody else's.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="webhook-names")
         self._resolve = resolve or self._ask_system
-        # No proxy: it would resolve the name by itself. No connection is kept: one to the same
-        # address may have been made, and its certificate checked, for another name.
-        self._client = outgoing(
-            lambda: httpx2.AsyncClient(
-                verify=httpx2.create_ssl_context(),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=timeout_s,
-                limits=httpx2.Limits(max_keepalive_connections=0),
-                headers={"User-Agent": f"taskchat/{__version__}"},
+        self._client: httpx2.AsyncClient | None = None
+
+    def open(self) -> httpx2.AsyncClient:
+        """The client, made when it is first needed: most services have nothing to post.
+
+        Raises:
+            BadConfiguration: the environment allows none.
+        """
+        if self._client is None:
+            # No proxy: it would resolve the name by itself. No connection is kept: one to the same
+            # address may have been made, and its certificate checked, for another name.
+            self._client = outgoing(
+                lambda: httpx2.AsyncClient(
+                    verify=httpx2.create_ssl_context(),
+                    trust_env=False,
+                    follow_redirects=False,
+                    timeout=self._timeout_s,
+                    limits=httpx2.Limits(max_keepalive_connections=0),
+                    headers={"User-Agent": f"taskchat/{__version__}"},
+                )
             )
-        )
+        return self._client
 
     async def close(self) -> None:
         """Close what is open."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(
@@ -92,6 +104,8 @@ class Poster:
             return Result(None, "timeout")
         except BadAddress as error:
             return Result(None, f"the address {error}"[:200])
+        except BadConfiguration as error:
+            return Result(None, str(error)[:200])
         except (OSError, UnicodeError):
             return Result(None, "the name is not known")
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
@@ -113,7 +127,7 @@ class Poster:
     async def _post_to(
         self, address: str, endpoint: Endpoint, body: bytes, headers: dict[str, str]
     ) -> Result:
-        async with self._client.stream(
+        async with self.open().stream(
             "POST",
             endpoint.at(address),
             content=body,

@@ -70,6 +70,9 @@ class Sender:
         self._poster = Poster(
             timeout_s=settings.webhook_timeout_s, at_once=self._at_once, resolve=resolve
         )
+        if self._operators_secret is not None:
+            # What the operator wants is refused at the start, if it can't be had.
+            self._poster.open()
 
     async def close(self) -> None:
         """Close its connections."""
