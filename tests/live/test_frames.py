@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 from taskchat.transports.socket.frames import (
     CLIENT_FRAME,
     SERVER_FRAME,
+    ClientFrame,
     Ping,
     RefusedFrame,
     Resume,
     SayMessage,
+    ServerFrame,
     read_frame,
 )
 from taskchat.transports.socket.session import FrameBucket, error_frame
+from taskchat.turns.events import EventBase
 
 ID = "0199f3a0-0000-7000-8000-000000000000"
 
@@ -102,3 +105,9 @@ def test_a_socket_may_send_so_many_frames_and_no_more_at_once() -> None:
     assert [bucket.take() for _ in range(2)] == [True, False]
     unlimited = FrameBucket(0)
     assert all(unlimited.take() for _ in range(1000))
+
+
+def test_no_frame_has_the_name_of_an_event_whose_place_in_the_contract_it_would_take() -> None:
+    known = {kind.__name__ for kind in EventBase.__subclasses__()}
+    frames = {*ClientFrame.__subclasses__(), *ServerFrame.__subclasses__()}
+    assert not known & {kind.__name__ for kind in frames}

@@ -117,7 +117,7 @@ class Steer(ClientFrame):
     )
 
 
-class FeedbackResponse(ClientFrame, FeedbackAnswer):
+class GiveFeedback(ClientFrame, FeedbackAnswer):
     """Answer what the agent asked: approve, reject, or a text."""
 
     type: Literal["feedback_response"]
@@ -133,7 +133,7 @@ AnyClientFrame = Annotated[
     | Resume
     | Cancel
     | Steer
-    | FeedbackResponse,
+    | GiveFeedback,
     Field(discriminator="type"),
 ]
 CLIENT_FRAME: Final[TypeAdapter[AnyClientFrame]] = TypeAdapter(AnyClientFrame)

@@ -28,9 +28,9 @@ from taskchat.transports.socket.frames import (
     Cancel,
     ClientFrame,
     EndSession,
-    FeedbackResponse,
     FrameError,
     GetRateLimitStatus,
+    GiveFeedback,
     Ping,
     Pong,
     RateLimitExceeded,
@@ -273,7 +273,7 @@ class Session:
             )
         )
 
-    async def _give_feedback(self, frame: FeedbackResponse) -> None:
+    async def _give_feedback(self, frame: GiveFeedback) -> None:
         request = await answer_feedback(
             frame.feedback_id,
             frame,
@@ -300,7 +300,7 @@ class Session:
         Resume: _resume,
         Cancel: _cancel,
         Steer: _steer,
-        FeedbackResponse: _give_feedback,
+        GiveFeedback: _give_feedback,
     }
 
 
