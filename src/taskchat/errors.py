@@ -9,18 +9,18 @@
     ├── NotAcceptable 406           ├── IdempotencyMismatch 422
     ├── RequestTimeout 408          ├── InternalError 500
     ├── PayloadTooLarge 413         ├── ModelError 502
-    ├── UnsupportedMediaType 415    ├── DatabaseError 503
-    ├── RateLimited 429             │   ├── DatabaseRefused 503
-    ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
-    ├── TooManyActive 409           │   ├── Overloaded 503
-    ├── TooManyShares 409           │   └── UserGone 503
-    ├── TooManyVersions 409         ├── SignInsBusy 503
-    ├── TooManySchedules 409        ├── ShuttingDown 503
-    ├── TooManyWebhooks 409         └── RunTimeout 504
-    └── AlreadyRegistered 409
+    ├── UnsupportedMediaType 415    │   └── ScriptError 502
+    ├── RateLimited 429             ├── DatabaseError 503
+    ├── HeadersTooLarge 431         │   ├── DatabaseRefused 503
+    ├── TooManyActive 409           │   ├── DatabaseUnwritable 503
+    ├── TooManyShares 409           │   ├── Overloaded 503
+    ├── TooManyVersions 409         │   └── UserGone 503
+    ├── TooManySchedules 409        ├── SignInsBusy 503
+    ├── TooManyWebhooks 409         ├── ShuttingDown 503
+    └── AlreadyRegistered 409       └── RunTimeout 504
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
-secret, a path or what the caller sent.
+secret, a path or what the caller sent. Only `ScriptError` quotes: the script, and the message.
 """
 
 from collections.abc import Sequence
@@ -319,6 +319,13 @@ class ModelError(ServiceError):
     default = (
         "The language model could not answer. Your message is kept; send another to try again."
     )
+
+
+class ScriptError(ModelError):
+    """A script that plays the model does not fit what happened. Its message quotes the script."""
+
+    code = "script_error"
+    default = "The script of the scripted model does not fit this turn."
 
 
 class DatabaseError(ServiceError):

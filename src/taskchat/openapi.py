@@ -15,6 +15,7 @@ from taskchat.http.headers import (
     LAST_EVENT_HEADER,
     OFFLINE_HEADER,
     RATE_HEADERS,
+    SCRIPT_HEADER,
     TIME_ZONE_HEADER,
 )
 from taskchat.transports.socket.frames import CLIENT_FRAME, SERVER_FRAME
@@ -49,6 +50,7 @@ OF_CHAT: tuple[type[ServiceError], ...] = (
     errors.IdempotencyMismatch,
     errors.RateLimited,
     errors.ModelError,
+    errors.ScriptError,
     errors.ShuttingDown,
     errors.RunTimeout,
 )
@@ -166,6 +168,11 @@ MESSAGE_HEADERS: Final = [
     _header(
         OFFLINE_HEADER,
         "How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error.",
+        type="string",
+    ),
+    _header(
+        SCRIPT_HEADER,
+        "What the model answers, as JSON, where that may be said.",
         type="string",
     ),
 ]

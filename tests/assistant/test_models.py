@@ -31,6 +31,8 @@ class Record:
     def __init__(self, history: Sequence[InputItem] = ()) -> None:
         self.streams = True
         self.manner: str | None = None
+        self.script: str | None = None
+        self.number = 1
         self.history = history
         self.answers: list[Answer] = []
         self.asked: list[str] = []

@@ -62,7 +62,7 @@ STOP_S = 120
 
 COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
-LANGUAGES = {"sh", "json", "python", "javascript", "console", "text", "sql", "mermaid"}
+LANGUAGES = {"sh", "json", "python", "javascript", "console", "text", "sql", "mermaid", "yaml"}
 
 VARIES = re.compile(
     r"(\bid|_id|\.of|_at|_ms|_token|\.token|\.secret|user_agent|\.day|\.next_cursor|\.response|\.reply|"

@@ -209,6 +209,8 @@ def refused(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> tu
     ("env", "named"),
     [
         ({"TASKCHAT_OFFLINE_MANNER": "delay=abc"}, "TASKCHAT_OFFLINE_MANNER"),
+        ({"TASKCHAT_SCRIPT": "script.yaml"}, "TASKCHAT_SCRIPT_ALLOWED"),
+        ({"TASKCHAT_SCRIPT": "gone", "TASKCHAT_SCRIPT_ALLOWED": "1"}, "gone can't be read"),
         ({"OPENAI_API_KEY": "sk-x\n"}, "OPENAI_API_KEY"),
         ({"OPENAI_API_KEY": "sk-ü"}, "OPENAI_API_KEY"),
         ({"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "host:1234/v1"}, "OPENAI_BASE_URL"),

@@ -15,9 +15,9 @@ from tests.conftest import RunningApp
 from tests.factories import Person
 from websockets.asyncio.client import ClientConnection
 
-from taskchat.assistant.models import offline
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.assistant.models.offline import OfflineModel
+from taskchat.assistant.models.telling import told
 from taskchat.serving import server
 from taskchat.serving.listening import listen, url_of
 
@@ -62,7 +62,7 @@ class Speaker(OfflineModel):
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         self.asked += 1
         said = assistant_message("".join(self.words))
-        for event in offline._events(offline._response([said])):
+        for event in told([said]):
             if not event.type.endswith("text.delta"):
                 if event.type == "response.completed":
                     await self._let.acquire()

@@ -20,11 +20,13 @@ class Circumstances:
         time_zone: The sender's time zone, by its IANA name.
         language: The language that they prefer to read, as a BCP 47 tag; None if nothing says.
         manner: How the offline model is to behave; None for its usual way.
+        script: What the scripted model is to say; None if no script plays the model.
     """
 
     time_zone: str = "UTC"
     language: str | None = None
     manner: str | None = None
+    script: str | None = None
 
     @classmethod
     def restored(cls, stored: Mapping[str, str] | None) -> "Circumstances":
@@ -40,6 +42,7 @@ class Circumstances:
             "time_zone": None if self.time_zone == "UTC" else self.time_zone,
             "language": self.language,
             "manner": self.manner,
+            "script": self.script,
         }
         return {key: value for key, value in kept.items() if value is not None} or None
 

@@ -104,6 +104,16 @@ class ModelRecord(Protocol):
         return None
 
     @property
+    def number(self) -> int:
+        """The place of the run's turn in its conversation, from 1; 0 if it is no turn's."""
+        return 0
+
+    @property
+    def script(self) -> str | None:
+        """What the scripted model is to say in this run, as the request said."""
+        return None
+
+    @property
     def streams(self) -> bool:
         """Whether the model's text is wanted as it comes."""
         return False

@@ -130,7 +130,7 @@ def dev(
         with imported_meanwhile("taskchat.commands.dev"):
             folder = ephemeral_data_dir() if ephemeral else data_dir or DEV_DATA_DIR
             place = make_place(settings, folder)
-        _check_agent(settings)
+        _check_agent(place.settings)
         from taskchat.commands.dev import DevServer
         from taskchat.telemetry.logs import configure_logs
 

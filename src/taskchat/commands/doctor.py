@@ -22,7 +22,7 @@ from taskchat.postgres.faults import FAULTS, reason_of
 from taskchat.postgres.migrations import schema_of
 from taskchat.refusals import refusal_of
 from taskchat.schedules import repository as schedules
-from taskchat.settings import OFFLINE, Settings
+from taskchat.settings import OFFLINE, SCRIPTED, Settings
 from taskchat.webhooks.store import keeping as webhooks
 
 POSTGRES_MIN = 15
@@ -227,6 +227,9 @@ async def _model(settings: Settings) -> list[Finding]:
     for name in model_names(settings, load_agent_config(settings)):
         if name == OFFLINE:
             findings.append(Finding("model", True, "offline, built in"))
+            continue
+        if name == SCRIPTED:
+            findings.append(Finding("model", True, f"scripted, by {settings.script}"))
             continue
         if extra_of(name):
             findings.append(Finding("model", True, f"{name}: not asked, its vendor is another"))

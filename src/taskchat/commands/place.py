@@ -58,6 +58,8 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
     os.environ["DATABASE_URL"] = database_url
     if "offline_header" not in settings.model_fields_set:
         os.environ["TASKCHAT_OFFLINE_HEADER"] = "true"
+    if "script_allowed" not in settings.model_fields_set:
+        os.environ["TASKCHAT_SCRIPT_ALLOWED"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
     accounts_asked = "accounts" in settings.model_fields_set

@@ -12,6 +12,9 @@ TIME_ZONE_HEADER: Final = "Time-Zone"
 OFFLINE_HEADER: Final = "Offline-Model"
 """How the built-in model should behave for this message, for those who build against it."""
 
+SCRIPT_HEADER: Final = "X-Taskchat-Script"
+"""What the model says to this message, for tests of what is built on this service."""
+
 LANGUAGE_HEADER: Final = "Accept-Language"
 """Defined by HTTP."""
 
@@ -50,6 +53,7 @@ REQUEST_HEADERS: Final = (
     TIME_ZONE_HEADER,
     LANGUAGE_HEADER,
     OFFLINE_HEADER,
+    SCRIPT_HEADER,
     LAST_EVENT_HEADER,
 )
 """Headers of requests that mean something here."""

@@ -31,6 +31,12 @@ from taskchat.settings.webhook_secrets import read_secret
 OFFLINE = "offline"
 """Name of the built-in model, in `TASKCHAT_MODEL` and in every answer it wrote."""
 
+SCRIPTED = "scripted"
+"""Name of the model that a script plays."""
+
+BUILT_IN = frozenset({OFFLINE, SCRIPTED})
+"""Models that are part of this process: they can't be away, and cost nothing to ask."""
+
 JWT_SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
@@ -103,6 +109,13 @@ class Settings(BaseSettings):
     """How the offline model behaves, for building front ends: `delay=2, pace=0.05, fail=error`."""
     offline_header: bool = False
     """Whether a message may say so for itself, by the Offline-Model header; `dev` allows it."""
+
+    script: OptionalText = None
+    """A file that says what the model answers, turn by turn, for tests of what is built on this
+    service: the model “scripted”, which then is the chain unless TASKCHAT_MODEL names one."""
+    script_allowed: bool = False
+    """Whether a script may play the model: that file, or the X-Taskchat-Script header of a message.
+    `dev` allows it; nobody who is served by a real model should be answered by a test."""
 
     # --- who the caller is ---
     jwt_secret: OptionalSecret = None

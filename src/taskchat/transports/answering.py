@@ -222,7 +222,10 @@ async def exchange(
 ) -> Exchange:
     """What a request says of itself, checked before its body is read."""
     circumstances = read_circumstances(
-        request.headers, QueryParams(), manner_allowed=live.settings.offline_header
+        request.headers,
+        QueryParams(),
+        manner_allowed=live.settings.offline_header,
+        script_allowed=live.settings.script_allowed,
     )
     key = idempotency_key(request)
     return Exchange(live, principal, channel, messages, key, circumstances, request_id)

@@ -69,6 +69,7 @@ async def _run(
         steered=start.steered,
         unread=job.unread,
         manner=start.circumstances.manner,
+        script=start.circumstances.script,
         tool_calls_max=deps.settings.tool_calls_max,
     )
     if start.has_unread:

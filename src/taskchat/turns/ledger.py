@@ -55,6 +55,7 @@ class TurnLedger:
         steered: What its user has said since the turn began, as far as it has been read.
         unread: Whether there may be more of that.
         manner: How the offline model should behave, if the request says so.
+        script: What the scripted model should say, if the request says so.
         tool_calls_max: The most tool calls of one turn.
     """
 
@@ -71,6 +72,7 @@ class TurnLedger:
         steered: Sequence[Steered] = (),
         unread: Unread | None = None,
         manner: str | None = None,
+        script: str | None = None,
         tool_calls_max: int,
     ) -> None:
         self.held = held
@@ -80,6 +82,7 @@ class TurnLedger:
         self.history: Sequence[InputItem] = ()
         self.broken: Exception | None = None
         self.manner = manner
+        self.script = script
         self.steering = list(steered)
         self.decisions = decisions
         self.asked: str | None = self.answers[-1].model if self.answers else None
@@ -90,6 +93,11 @@ class TurnLedger:
         self._in_doubt = False
         self._approvals = approvals
         self._tool_calls_max = tool_calls_max
+
+    @property
+    def number(self) -> int:
+        """The place of the turn in its conversation."""
+        return self.held.turn.number
 
     @property
     def streams(self) -> bool:

@@ -7,6 +7,7 @@ from taskchat.errors import (
     InterruptedReply,
     ModelError,
     RunTimeout,
+    ScriptError,
     ServiceError,
     TurnCancelled,
 )
@@ -17,7 +18,8 @@ from taskchat.turns.schemas import MESSAGES_SHOWN_MAX, ErrorBody, MessageScope
 from taskchat.turns.states import Page, TurnRef, TurnState
 
 STORED_FAILURES: dict[str, type[ServiceError]] = {
-    error.code: error for error in (ModelError, RunTimeout, InternalError, TurnCancelled)
+    error.code: error
+    for error in (ModelError, ScriptError, RunTimeout, InternalError, TurnCancelled)
 }
 """Errors that end a turn. All others leave it unfinished, or come before any turn began."""
 

@@ -14,7 +14,7 @@ from taskchat.conversations.past import past_turns
 from taskchat.conversations.repository import replace_title
 from taskchat.errors import ServiceError
 from taskchat.postgres.line import Precedence
-from taskchat.settings import OFFLINE
+from taskchat.settings import BUILT_IN
 from taskchat.texts import is_visible
 from taskchat.turns.begin import title_of
 from taskchat.turns.deps import TurnDeps
@@ -41,8 +41,8 @@ async def entitle(turn: TurnRef, deps: TurnDeps) -> Sequence[Answer]:
             return ()
         written = await deps.assistant.entitle("\n".join(told_lines(said)), record)
         title = title_of(written.strip(QUOTES))
-        # The built-in model tells what was said, which is no better than its beginning.
-        if record.answers[-1].model == OFFLINE or not is_visible(title):
+        # A built-in model tells what was said, which is no better than its beginning.
+        if record.answers[-1].model in BUILT_IN or not is_visible(title):
             return record.answers
         async with deps.database.transaction(owner, Precedence.ACCEPTED) as connection:
             kept = await replace_title(

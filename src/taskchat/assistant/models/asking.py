@@ -36,6 +36,7 @@ from taskchat.assistant.models.speech import Speech
 from taskchat.assistant.models.wire import BrokeOff
 from taskchat.assistant.models.writing import HISTORY, Writer
 from taskchat.assistant.record import ModelRecord
+from taskchat.errors import ScriptError
 from taskchat.settings import OFFLINE
 
 
@@ -49,12 +50,14 @@ class NamedModel:
         settings: What this model needs beyond the agent's own settings.
         writes: How its vendor's client writes a history; it puts that before what it is asked. A
             model without one is asked with the history itself.
+        on_request: Whether only turns with a script of their own ask it.
     """
 
     name: str
     model: Model
     settings: ModelSettings | None = None
     writes: Writer | None = None
+    on_request: bool = False
 
 
 class ModelFailed(AgentsException):
@@ -91,6 +94,7 @@ class Attempt:
 
         Raises:
             AnsweredNothing: the answer had neither text nor calls.
+            ScriptError: a script does not fit; no other model would mend that.
             ModelFailed: anything else that a model can do wrong.
         """
         name, record = self._named.name, self._record
@@ -118,6 +122,8 @@ class Attempt:
             speech.end(text_of(response.output))
             taken = self._before.call_ids | call_ids_of(items)
             response.output = made_sound(response.output, taken, speech.said)
+        except ScriptError:
+            raise
         except Exception as error:
             # Whatever it is, such as a vendor's error, a socket's, invalid JSON, or an SDK that is
             # surprised by an answer: it is this model's failure, and another one may do better.

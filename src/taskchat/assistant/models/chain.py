@@ -29,10 +29,10 @@ from taskchat.assistant.models.breaker import CircuitBreaker
 from taskchat.assistant.models.counting import TokenCount, bytes_of_items, bytes_of_tools
 from taskchat.assistant.models.repeats import wait_before_repeat
 from taskchat.assistant.models.said_before import SaidBefore
-from taskchat.assistant.record import Answer, model_record
+from taskchat.assistant.record import Answer, ModelRecord, model_record
 from taskchat.conversations.history import InputItem, user_item
 from taskchat.errors import ModelError, RunTimeout, ServiceError
-from taskchat.settings import OFFLINE, Settings
+from taskchat.settings import BUILT_IN, SCRIPTED, Settings
 from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
@@ -54,6 +54,7 @@ class _Run:
 
     Attributes:
         before: What was said before the turn.
+        among: Places of the models that may answer it.
         at: The current model; one that has failed in a turn is not asked again in that turn.
         repeats: How often that model has been asked again for the current answer.
         attempt: What was asked last; None if nobody could be.
@@ -63,7 +64,8 @@ class _Run:
     """
 
     before: SaidBefore
-    at: int = 0
+    among: range
+    at: int
     repeats: int = 0
     attempt: Attempt | None = None
     failure: ServiceError | None = None
@@ -81,6 +83,11 @@ class _Run:
 _run: ContextVar[_Run] = ContextVar("model_chain_run")
 
 
+def repeats() -> int:
+    """How often the current model has been asked again for the current answer."""
+    return _run.get().repeats
+
+
 class ModelChain(Model):
     """Models in order of preference, as one. Every answer is recorded before the SDK sees it.
 
@@ -88,19 +95,20 @@ class ModelChain(Model):
     copies its whole input several times at every model call.
 
     Args:
-        models: At least one, the preferred first.
+        models: At least one, the preferred first; then those that only turns with a script ask.
         settings: Limits.
     """
 
     def __init__(self, models: Sequence[NamedModel], settings: Settings) -> None:
         self._models = models
+        self._usual = range(sum(not named.on_request for named in models))
         self._repeats_max = settings.model_retries_max
         self._wait_s_max = settings.model_retry_wait_max_s
         self._breakers = [
             CircuitBreaker(
                 named.name,
                 # Part of this process, so it can't be away.
-                failures_max=0 if named.name == OFFLINE else settings.breaker_failures,
+                failures_max=0 if named.name in BUILT_IN else settings.breaker_failures,
                 open_s=settings.breaker_open_s,
             )
             for named in models
@@ -120,7 +128,7 @@ class ModelChain(Model):
     @property
     def bytes_per_token(self) -> float:
         """That of the strictest model: which one answers is known only when it is asked."""
-        return min(count.bytes_per_token for count in self._counts)
+        return min(self._counts[at].bytes_per_token for at in self._usual)
 
     @contextlib.contextmanager
     def running(self, answers: Sequence[Answer]) -> Iterator[None]:
@@ -136,8 +144,9 @@ class ModelChain(Model):
             ModelError: no model answered.
         """
         last = answers[-1].model if answers else None
-        at = next((i for i, named in enumerate(self._models) if named.name == last), 0)
-        run = _Run(SaidBefore(model_record().history), at)
+        among = self._among(model_record())
+        at = next((at for at in among if self._models[at].name == last), among.start)
+        run = _Run(SaidBefore(model_record().history), among, at)
         token = _run.set(run)
         try:
             yield
@@ -147,6 +156,13 @@ class ModelChain(Model):
             raise
         finally:
             _run.reset(token)
+
+    def _among(self, record: ModelRecord) -> range:
+        """The models that may answer in a run: those of the chain, or the one that it asks for."""
+        if record.script is None:
+            return self._usual
+        at = next(at for at, named in enumerate(self._models) if named.name == SCRIPTED)
+        return range(at, at + 1)
 
     async def get_response(
         self,
@@ -181,9 +197,12 @@ class ModelChain(Model):
             response = await run.attempt.answer(
                 system_instructions, turn, model_settings, tools, *args, **kwargs
             )
-        except BaseException:
+        except BaseException as error:
             # The policy decides how it went; a cancelled run says nothing.
             breaker.left()
+            if isinstance(error, ServiceError):
+                # It says itself how the turn ends, whatever models have done before.
+                run.failure = None
             raise
         breaker.succeeded()
         run.failure, run.repeats = None, 0
@@ -208,13 +227,13 @@ class ModelChain(Model):
         return size
 
     def _admitted(self, run: _Run) -> tuple[NamedModel, CircuitBreaker]:
-        for at in range(run.at, len(self._models)):
+        for at in range(run.at, run.among.stop):
             if self._breakers[at].admits():
                 if at != run.at:
                     run.at, run.repeats = at, 0
                 return self._models[at], self._breakers[at]
         run.attempt = None
-        rests_s = min(breaker.rests_s for breaker in self._breakers[run.at :])
+        rests_s = min(breaker.rests_s for breaker in self._breakers[run.at : run.among.stop])
         run.failure = run.failure or ModelError(retry_after_s=int(rests_s) + 1)
         raise AllRest
 
@@ -241,7 +260,7 @@ class ModelChain(Model):
             if decision is not None:
                 return decision
         run.at, run.repeats = run.at + 1, 0
-        return run.at < len(self._models) and RetryDecision(retry=True, delay=0)
+        return run.at < run.among.stop and RetryDecision(retry=True, delay=0)
 
     async def _repeat(self, run: _Run, context: RetryPolicyContext) -> RetryDecision | None:
         wait = await wait_before_repeat(context, run.repeats)

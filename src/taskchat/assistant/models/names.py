@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from agents import Model, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
@@ -16,13 +17,17 @@ from openai import AsyncOpenAI
 
 from taskchat.assistant.instructions import AgentConfig
 from taskchat.assistant.models.asking import NamedModel
+from taskchat.assistant.models.chain import repeats
 from taskchat.assistant.models.manner import Manner, MannerError, MannerlyModel
 from taskchat.assistant.models.offline import OfflineModel
+from taskchat.assistant.models.scripted.model import ScriptedModel
+from taskchat.assistant.models.scripted.reading import ScriptInvalid, read_script
+from taskchat.assistant.models.scripted.script import Script
 from taskchat.assistant.models.vendor import NO_KEY, vendor_client
 from taskchat.assistant.models.writing import as_input, as_messages
 from taskchat.assistant.record import model_record
 from taskchat.refusals import BadConfiguration
-from taskchat.settings import OFFLINE, Settings
+from taskchat.settings import BUILT_IN, OFFLINE, SCRIPTED, Settings
 
 EXTRAS: Final = {"litellm/": "litellm", "any-llm/": "any_llm"}
 """Prefixes of other vendors' models, and the package that the SDK's extra brings for them."""
@@ -37,14 +42,23 @@ def model_names(settings: Settings, config: AgentConfig) -> list[str]:
 
     Raises:
         ModelConfigError: a model needs a key that isn't set, or a package that isn't installed;
-            or the offline model's manner is not valid.
+            the offline model's manner is not valid; or there is a script that can't be followed,
+            or that may not be.
     """
     _usual_manner(settings)
     names = settings.model_chain
-    if not names:
+    if not names and settings.script is not None:
+        names = [SCRIPTED]
+    elif not names:
         names = [config.model.default if settings.openai_api_key else OFFLINE]
+    if (SCRIPTED in names) != (settings.script is not None):
+        raise ModelConfigError(
+            "TASKCHAT_SCRIPT and the model “scripted” of TASKCHAT_MODEL need each other; unset "
+            "TASKCHAT_MODEL to be answered by the script alone."
+        )
+    _usual_script(settings)
     for name in names:
-        if name == OFFLINE:
+        if name in BUILT_IN:
             continue
         extra = extra_of(name)
         if extra is not None:
@@ -77,11 +91,28 @@ def _usual_manner(settings: Settings) -> Manner:
         raise ModelConfigError(f"TASKCHAT_OFFLINE_MANNER {error}.") from error
 
 
+def _usual_script(settings: Settings) -> Script | None:
+    if settings.script is None:
+        return None
+    if not settings.script_allowed:
+        raise ModelConfigError(
+            "TASKCHAT_SCRIPT lets a script play the model, which is for tests: "
+            "TASKCHAT_SCRIPT_ALLOWED=true allows it."
+        )
+    try:
+        return read_script(Path(settings.script))
+    except ScriptInvalid as error:
+        raise ModelConfigError(f"TASKCHAT_SCRIPT: {settings.script} {error}.") from error
+
+
 @contextlib.asynccontextmanager
 async def open_models(
     names: Sequence[str], settings: Settings
 ) -> AsyncIterator[Sequence[NamedModel]]:
-    """The models of these names, and the clients that they share, while the block lasts."""
+    """The models of these names, and the clients that they share, while the block lasts.
+
+    The scripted one is always among them: a turn may bring its script from another process.
+    """
     usual = _usual_manner(settings)
     # Switched off or not, the SDK's own provider builds a client at the first run, to send traces.
     set_trace_provider(DefaultTraceProvider())
@@ -94,9 +125,12 @@ async def open_models(
         client: AsyncOpenAI | None = None
         others: MultiProvider | None = None
         models = []
+        scripted = ScriptedModel(_usual_script(settings), repeats)
         for name in names:
             if name == OFFLINE:
                 models.append(NamedModel(OFFLINE, MannerlyModel(OfflineModel(), manner)))
+            elif name == SCRIPTED:
+                models.append(NamedModel(SCRIPTED, scripted))
             elif extra_of(name):
                 if others is None:
                     # LiteLLM fetches a price list when it is imported, and logs every call.
@@ -109,6 +143,8 @@ async def open_models(
                 if client is None:
                     client = await stack.enter_async_context(vendor_client(settings))
                 models.append(openai_model(name, client, settings))
+        if SCRIPTED not in names:
+            models.append(NamedModel(SCRIPTED, scripted, on_request=True))
         yield models
 
 

@@ -113,6 +113,7 @@ async def _attend(
             websocket.headers,
             websocket.query_params,
             manner_allowed=live.settings.offline_header,
+            script_allowed=live.settings.script_allowed,
         )
     except InvalidRequest as error:
         connection.send(error_frame(error))
