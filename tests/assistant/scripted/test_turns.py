@@ -76,8 +76,9 @@ async def test_a_stream_has_its_pieces_its_thoughts_and_its_calls(running_app: A
     kinds = [event["type"] for event in events]
     assert kinds[-1] == "turn_completed"
     assert kinds.index("tool_call") < kinds.index("tool_result") < kinds.index("stream_start")
-    assert [event["content"] for event in events if event["type"] == "reasoning"] == ["Hm, milk."]
-    chunks = [event["content"] for event in events if event["type"] == "stream_chunk"]
+    thoughts = [event["delta"] for event in events if event["type"] == "reasoning"]
+    assert "".join(thoughts) == "Hm, milk."
+    chunks = [event["delta"] for event in events if event["type"] == "stream_chunk"]
     assert "".join(chunks) == "One two three"
     assert len(chunks) > 1, "it came at its pace"
 
