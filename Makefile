@@ -78,7 +78,7 @@ bench-models: environment ## what is seen of each fault of a model, and what it 
 bench-login: environment ## what the time of a refused sign-in tells, and what a flood of them costs
 	@$(BIN)/python -m benchmarks.login $(ARGS)
 
-chaos: environment ## kill, freeze and restart real processes under load, then check eighteen invariants
+chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

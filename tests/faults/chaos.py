@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +31,7 @@ from tests.faults.hooked import Post
 from tests.faults.model_server import Manner, ModelServer
 from tests.faults.mutants import MUTANTS
 from tests.faults.processes import Fleet, Service
+from tests.faults.scheduled import Scheduled
 from tests.faults.serve_with_faults import POINTS
 from tests.faults.waiting import until
 from tests.webhooks.receiver import Got, Receiver, receiving, status
@@ -55,6 +56,10 @@ TIMES = {
     "TASKCHAT_QUEUE_TIMEOUT_S": "9",
     "TASKCHAT_RUN_TIMEOUT_S": str(RUN_TIMEOUT_S),
     "TASKCHAT_DRAIN_TIMEOUT_S": "13",
+    "TASKCHAT_SCHEDULE_LOOK_S": "0.3",
+    "TASKCHAT_SCHEDULE_INTERVAL_MIN_S": "1",
+    # Nothing is so late that one would be said in the place of several.
+    "TASKCHAT_SCHEDULE_LATE_AFTER_S": "3600",
     "TASKCHAT_WEBHOOK_INTERVAL_S": "0.2",
     "TASKCHAT_WEBHOOK_TIMEOUT_S": "2",
     "TASKCHAT_WEBHOOK_RETRY_S": "0.2",
@@ -73,6 +78,7 @@ FAULTS: Mapping[str, float] = {
     "postgres_immediate": 1,
     "postgres_freeze": 1,
     "cut_connections": 2,
+    "hold_ends": 2,
     "model_fails": 1,
     "model_hangs_up": 1,
     "model_hangs": 1,
@@ -83,6 +89,9 @@ FAULTS: Mapping[str, float] = {
 
 AT_POINTS = {"crash_point": "KILL", "freeze_point": "STOP"}
 """Faults that processes are born with: they strike themselves when they pass a point of a turn."""
+
+PASSES_MAX = 40
+"""At which passing of its point a process is struck, at most."""
 
 SCRIPTS = (
     *["add:1"] * 10,
@@ -104,6 +113,9 @@ EXPIRES_S = (5, 5, 3600)
 
 NOT_ANSWERED = 0.25
 """Of what clients are asked directly, so much is left to others, or to nobody."""
+
+APART_S, TIMES_SAID = 2, 3
+"""Of a schedule by a rule: seconds between two of its times, and how many there are."""
 
 USERS, CONVERSATIONS = 15, 40
 
@@ -217,6 +229,7 @@ class Chaos:
         self.streams: list[Stream] = []
         self.given: list[Given] = []
         self.at_once = 0
+        self.scheduled: list[Scheduled] = []
         self.services: list[Service] = []
         self.gone: list[Service] = []
         self.ended: dict[str, datetime] = {}
@@ -242,7 +255,8 @@ class Chaos:
         if kinds and self.plan.points and not self.calm.is_set() and self.draw.random() < 0.7:
             environment["FAULT_SIGNAL"] = AT_POINTS[self.draw.choice(kinds)]
             environment["FAULT_POINT"] = self.draw.choice(list(self.plan.points))
-            environment["FAULT_PASS"] = str(self.draw.randint(1, 40))
+            # Mostly few: some points are seldom passed.
+            environment["FAULT_PASS"] = str(round(PASSES_MAX ** self.draw.random()))
         return self.fleet.launch(**environment)
 
     async def _keep(self, place: int) -> None:
@@ -350,6 +364,14 @@ class Chaos:
     async def _cut_connections(self) -> None:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await terminate_backends(self.url, self.draw)
+
+    async def _hold_ends(self) -> None:
+        """Let the minute pass for which who looks at a schedule keeps others from it."""
+        with contextlib.suppress(*DATABASE_FAULTS):
+            await query(
+                self.url,
+                "UPDATE schedules SET try_at = now() WHERE status = 'active' AND next_at <= now()",
+            )
 
     async def _model_fails(self) -> None:
         await self._model(Manner(failing=500), 1.0)
@@ -491,6 +513,8 @@ class Chaos:
         while not self.calm.is_set():
             thread = self.draw.choice(threads)
             await self._say(thread, hears=hears)
+            if self.draw.random() < 0.1:
+                await self._schedule(thread)
             if self.draw.random() < 0.02:
                 await self._intrude(thread.person, self.draw.choice(foreign))
             await asyncio.sleep(self.draw.uniform(0, 0.3))
@@ -719,6 +743,33 @@ class Chaos:
         self.given.append(given)
         return given
 
+    async def _schedule(self, thread: Thread) -> None:
+        """Have something said in a few seconds, once or by a rule, there or somewhere new."""
+        person = thread.person
+        message = self._message_id(person)
+        soon = datetime.now(UTC) + timedelta(seconds=self.draw.randint(2, 5))
+        moments = [soon.replace(microsecond=0)]
+        text = f"[{message}] {self.draw.choice(SCRIPTS)}"
+        plan = {"at": moments[0].isoformat()}
+        if self.draw.random() < 0.5:
+            first = moments[0] - timedelta(seconds=moments[0].second % APART_S)
+            moments = [first + timedelta(seconds=APART_S * time) for time in range(TIMES_SAID)]
+            text = f"Again for {message}."
+            seconds = ",".join(map(str, range(0, 60, APART_S)))
+            rule = f"FREQ=MINUTELY;BYSECOND={seconds};COUNT={TIMES_SAID}"
+            plan = {"rule": rule, "start": first.replace(tzinfo=None).isoformat()}
+        status, body = 0, b""
+        with contextlib.suppress(httpx.TransportError, httpx.UnsupportedProtocol):
+            answer = await self._http.post(
+                f"{self._victim().url}/api/{person.user_id}/schedules",
+                json={"message": text, **plan}
+                | ({"conversation_id": thread.id} if self.draw.random() < 0.5 else {}),
+                headers=person.headers,
+                timeout=self.draw.choice((0.2, 2, 10)),
+            )
+            status, body = answer.status_code, answer.content
+        self.scheduled.append(Scheduled(person.user_id, text, moments, status, body))
+
     async def _intrude(self, person: Person, other: Thread) -> None:
         """Speak in somebody else's conversation."""
         if other.id is not None:
@@ -779,6 +830,7 @@ class Chaos:
             requests=self.requests,
             streams=self.streams,
             given=self.given,
+            scheduled=self.scheduled,
             at=at,
             asked=self.model.calls,
             items=self.model.items,
@@ -831,15 +883,19 @@ class Chaos:
 
     async def done(self) -> dict[str, int]:
         """How much has been done so far."""
-        taken = 0
+        counts = {"takeovers": 0, "occurrences": 0}
         # A storm may have the database down at this moment.
         with contextlib.suppress(*DATABASE_FAULTS):
-            rows = await query(self.url, "SELECT count(*) FROM turns WHERE attempt > 1")
-            taken = rows[0]["count"]
+            [row] = await query(
+                self.url,
+                "SELECT count(*) FILTER (WHERE attempt > 1) AS takeovers,"
+                " count(*) FILTER (WHERE channel = 'schedule') AS occurrences FROM turns",
+            )
+            counts = dict(row)
         struck = [kind for kind, count in self.faults.items() if count and kind != "client_left"]
         return {
             "ends": sum(request.is_final for request in self.requests),
-            "takeovers": taken,
+            **counts,
             "faults": sum(self.faults[kind] for kind in struck),
             "fault_kinds": len(struck),
             "streams_whole": sum(stream.is_whole for stream in self.streams),
@@ -859,20 +915,24 @@ class Chaos:
     async def _settled(self, people: Sequence[Person]) -> None:
         """Give every turn the time within which it must end, or wait for its user.
 
-        Whoever waits behind one that waits for an hour answers what it asks.
+        And every schedule the time within which it must have been said. Whoever waits behind one
+        that waits for an hour answers what it asks.
         """
         of_user = {person.user_id: person for person in people}
 
         async def over() -> bool:
+            await self._hold_ends()
             rows = await query(
                 self.url,
                 "SELECT t.user_id, t.conversation_id FROM turns AS t WHERE t.finished_at IS NULL"
                 " AND NOT EXISTS (SELECT FROM feedback_requests AS f WHERE f.user_id = t.user_id"
                 " AND f.turn_id = t.id AND f.expires_at > now() + interval '15 minutes'"
-                " AND t.status = 'awaiting_feedback' AND f.status = 'open')",
+                " AND t.status = 'awaiting_feedback' AND f.status = 'open')"
+                " UNION SELECT user_id, conversation_id FROM schedules WHERE status = 'active'",
             )
-            for row in {(row["user_id"], str(row["conversation_id"])) for row in rows}:
-                await self._look(of_user[row[0]], row[1])
+            for row in rows:
+                if row["conversation_id"] is not None:
+                    await self._look(of_user[row["user_id"]], str(row["conversation_id"]))
             return not rows
 
         # Those that wait in line wait for the ones before them, each of which has its own time.
@@ -1058,6 +1118,23 @@ class Chaos:
             ),
             "answers": dict(Counter(str(given.status) for given in self.given)),
             "answered_at_once": self.at_once,
+            "scheduled": dict(Counter(str(one.status) for one in self.scheduled)),
+            "occurrences": sum(turn["channel"] == "schedule" for turn in turns),
+            "occurrences_said_again": sum(
+                count - 1
+                for count in Counter(
+                    line["turn_id"]
+                    for service in (*self.gone, *self.services)
+                    for line in _logged(service, "schedule.said")
+                ).values()
+            ),
+            "occurrences_put_off": dict(
+                Counter(
+                    line["error_code"]
+                    for service in (*self.gone, *self.services)
+                    for line in _logged(service, "schedule.put_off")
+                )
+            ),
             "tasks": len(evidence.tasks),
             "model_calls": len(evidence.asked),
             "faults": sum(kinds.values()),
@@ -1097,12 +1174,8 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 BUGS = (
-    "turn.crashed",
+    '.crashed"',
     "turn.job_crashed",
-    "request.crashed",
-    "periodic.crashed",
-    "events.crashed",
-    "websocket.crashed",
     "Task exception was never retrieved",
     "Traceback (most recent call last)",
 )
@@ -1174,7 +1247,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
         pause_s=arguments.pause,
         faults={kind: FAULTS[kind] for kind in arguments.only or FAULTS},
-        goals={"steered": arguments.steered},
+        goals=dict(arguments.goal),
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -1200,6 +1273,11 @@ async def _main(arguments: argparse.Namespace) -> int:
             cluster.close()
 
 
+def _goal(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    return name, int(count)
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
@@ -1209,7 +1287,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between faults, at most")
     parser.add_argument(
-        "--steered", type=int, default=0, help="go on until so many messages steered turns"
+        "--goal",
+        nargs="+",
+        type=_goal,
+        default=[],
+        metavar="NAME=COUNT",
+        help="go on until there were so many, such as steered=1000 or occurrences=50",
     )
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")

@@ -23,6 +23,7 @@ from tests.faults.asked import (
 )
 from tests.faults.hooked import Post, untruths
 from tests.faults.model_server import ModelCall
+from tests.faults.scheduled import Scheduled, said_otherwise
 from tests.faults.scripts import (
     CALL_ID,
     Item,
@@ -134,9 +135,10 @@ class Evidence:
         requests: By clients, in order of their ends.
         streams: That clients heard.
         turns, takeovers, messages, steering, calls, answers, tasks, conversations, events, used,
-            days, feedback: Rows of the database at the end.
+            days, feedback, schedules: Rows of the database at the end.
         at: When they were read.
         given: What clients answered to what was asked.
+        scheduled: What clients wanted to be said later.
         asked: Requests to the model.
         items: What the places in those mean.
         decided: Ids of the calls that the model decided on, by message.
@@ -160,6 +162,8 @@ class Evidence:
     feedback: Sequence[Row] = ()
     at: datetime | None = None
     given: Sequence[Given] = ()
+    schedules: Sequence[Row] = ()
+    scheduled: Sequence[Scheduled] = ()
     streams: Sequence[Stream] = ()
     asked: Sequence[ModelCall] = ()
     items: Sequence[Item] = ()
@@ -311,6 +315,9 @@ def nothing_crashed(evidence: Evidence) -> Found:
     for given in evidence.given:
         if given.status == 500:
             yield Violation(0, f"an answer to {given.id} was answered 500: {given.body[:200]!r}")
+    for one in evidence.scheduled:
+        if one.status == 500:
+            yield Violation(0, f"{one.text!r} could not be scheduled: {one.body[:200]!r}")
     for turn in evidence.turns:
         if turn["status"] != "failed":
             continue
@@ -344,11 +351,15 @@ def acknowledged_messages_are_kept(evidence: Evidence) -> Found:
 
 
 def unacknowledged_messages_are_stored_at_most_once(evidence: Evidence) -> Found:
-    """2: nothing that was sent is stored twice, and nothing is stored that was not sent."""
+    """2: nothing that was sent is stored twice, and nothing is stored that was not sent.
+
+    What was scheduled is counted by another check.
+    """
+    scheduled = {one.text for one in evidence.scheduled}
     sent = {request.message for request in evidence.requests if request.kind in ("say", "steer")}
     seen: Counter[str] = Counter()
     for row in evidence.messages:
-        if row["role"] != "user":
+        if row["role"] != "user" or row["content"] in scheduled:
             continue
         script = script_of(row["content"])
         if script is None or script.id not in sent:
@@ -646,6 +657,12 @@ def nothing_crosses_users(evidence: Evidence) -> Found:
     for given in evidence.given:
         if others := foreign(given.body.decode("utf-8", "replace"), given.user):
             yield Violation(9, f"{given.user} answered and was told of {sorted(others)}")
+    for row in evidence.schedules:
+        if others := foreign(row["message"], row["user_id"]):
+            yield Violation(9, f"a schedule of {row['user_id']} speaks of {sorted(others)}")
+    for one in evidence.scheduled:
+        if others := foreign(one.body.decode("utf-8", "replace"), one.user):
+            yield Violation(9, f"{one.user} scheduled and was told of {sorted(others)}")
     for event in evidence.events:
         if others := foreign(event["data"], event["user_id"]):
             yield Violation(9, f"an event of {event['user_id']} speaks of {sorted(others)}")
@@ -660,7 +677,7 @@ def nothing_crosses_users(evidence: Evidence) -> Found:
             yield Violation(9, f"{request.user} got {request.status} at another's conversation")
     users = [set(USER.findall(json.dumps(item))) for item in evidence.items]
     for call in evidence.asked:
-        owner = call.message.partition(".")[0]
+        owner = next(iter(USER.findall(call.message)), "")
         if others := {user for place in call.places for user in users[place]} - {owner}:
             yield Violation(9, f"the model read of {sorted(others)} for {call.message}")
 
@@ -948,6 +965,13 @@ def who_waits_holds_nothing(evidence: Evidence) -> Found:
             yield Violation(18, f"turn {turn['id']}: {problem}")
 
 
+def what_is_due_is_said_once(evidence: Evidence) -> Found:
+    """19: each occurrence of a schedule becomes one turn, in order, and none too early."""
+    told = (evidence.scheduled, evidence.schedules, evidence.turns, evidence.said)
+    for problem in said_otherwise(*told):
+        yield Violation(19, problem)
+
+
 CHECKS: Sequence[Callable[[Evidence], Found]] = (
     nothing_crashed,
     acknowledged_messages_are_kept,
@@ -969,6 +993,7 @@ CHECKS: Sequence[Callable[[Evidence], Found]] = (
     one_answer_decides,
     nothing_is_done_without_a_yes,
     who_waits_holds_nothing,
+    what_is_due_is_said_once,
 )
 """In the order of their numbers."""
 

@@ -149,6 +149,7 @@ TABLES = {
     "used": "model_calls",
     "days": "usage_days",
     "feedback": "feedback_requests",
+    "schedules": "schedules",
 }
 """What a checker compares, by its names for them."""
 

@@ -199,6 +199,26 @@ def two_answers() -> None:
         swap(module, **{name: text(lax)})
 
 
+def moves_first() -> None:
+    from taskchat.schedules.saying import Speaker
+
+    accept = Speaker._accept
+
+    async def moved(self: Speaker, due: Any, row: Any) -> Any:
+        await self._advance(due, due.at, reason="done")
+        return await accept(self, due, row)
+
+    swap(Speaker, _accept=moved)
+
+
+def key_of_its_own() -> None:
+    from taskchat.moments import new_id
+    from taskchat.schedules import saying
+
+    key_of = saying.key_of
+    swap(saying, key_of=lambda due: f"{key_of(due)} {new_id()}")
+
+
 MUTANTS: dict[str, Mutant] = {
     "no_fence": Mutant(
         "a tool call asks whether its process still owns the turn",
@@ -355,5 +375,17 @@ MUTANTS: dict[str, Mutant] = {
         model_delay_s=0.8,
     ),
     "two_answers": Mutant("of two answers one decides", two_answers),
+    "moves_first": Mutant(
+        "a schedule moves on only from what was said",
+        moves_first,
+        faults={"kill": 1, "crash_point": 1, "cut_connections": 1},
+        points=("schedule.before",),
+    ),
+    "key_of_its_own": Mutant(
+        "an occurrence that is said again is the same turn",
+        key_of_its_own,
+        faults={"kill": 1, "crash_point": 1, "hold_ends": 2},
+        points=("schedule.said",),
+    ),
 }
 """By name."""

@@ -52,6 +52,7 @@ POINTS = {
     "settle.under_way": Place("taskchat.turns.store.settle", "settle", "under_way"),
     "settle.committed": Place("taskchat.turns.attempt", "settle_completed"),
     "chore.held": Place("taskchat.housekeeping.repository", "hold"),
+    "schedule.before": Place("taskchat.schedules.saying", "accept_turn", "before"),
     "schedule.said": Place("taskchat.schedules.saying", "accept_turn"),
     "schedule.moved": Place("taskchat.schedules.saying:Speaker", "_advance"),
     "adopted": Place("taskchat.turns.drive", "read_adopted", "before"),

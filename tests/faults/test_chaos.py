@@ -28,6 +28,7 @@ STORM = Plan(
         "reconnects": 3,
         "steered": 10,
         "answered": 5,
+        "occurrences": 10,
     },
 )
 """It ends when so much has happened, however long that takes."""
@@ -81,6 +82,7 @@ async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str)
         ("no_branch", {4, 5}, {"ends": 100}),
         ("last_first", {15}, {"ends": 100}),
         ("two_answers", {16}, {"answered_at_once": 10}),
+        ("moves_first", {19}, {"occurrences": 20}),
     ],
 )
 async def test_a_mutant_is_caught(

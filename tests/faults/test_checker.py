@@ -16,6 +16,7 @@ from tests.faults.asked import Given
 from tests.faults.checker import INVARIANTS, Evidence, Request, Stream, check
 from tests.faults.hooked import Post
 from tests.faults.model_server import ModelCall
+from tests.faults.scheduled import Scheduled
 from tests.faults.scripts import Item
 from tests.live.served import Told
 
@@ -40,6 +41,8 @@ class World:
     days: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
+    schedules: list[dict[str, Any]] = field(default_factory=list)
+    scheduled: list[Scheduled] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     steering: list[dict[str, Any]] = field(default_factory=list)
     inputs: list[tuple[str, list[Item]]] = field(default_factory=list)
@@ -71,6 +74,8 @@ class World:
             days=self.days,
             feedback=self.feedback,
             given=self.given,
+            schedules=self.schedules,
+            scheduled=self.scheduled,
             at=MOMENT,
             streams=self.streams,
             asked=asked,
@@ -144,11 +149,13 @@ def pair(call_id: str, title: str, number: int) -> list[Item]:
     ]
 
 
-def told_of(turn: str, events: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+def told_of(
+    turn: str, events: list[tuple[str, dict[str, Any]]], conversation: str = CONVERSATION
+) -> list[dict[str, Any]]:
     """Rows of a turn's events."""
     rows = []
     for seq, (type_, fields) in enumerate(events, 1):
-        head = {"type": type_, "turn_id": turn, "conversation_id": CONVERSATION, "seq": seq}
+        head = {"type": type_, "turn_id": turn, "conversation_id": conversation, "seq": seq}
         fields = dict(fields)
         result = fields.pop("result_as_stored", None)
         data = json.dumps({**head, **fields})
@@ -222,6 +229,7 @@ def sound() -> World:
                 "user_id": "u01",
                 "conversation_id": CONVERSATION,
                 "number": number,
+                "channel": "rest",
                 "status": "completed",
                 "attempt": 1,
                 "deaths": 0,
@@ -434,6 +442,60 @@ def waiting(world: World) -> None:
     world.streams.clear()
 
 
+def repeating(world: World) -> None:
+    """Add a schedule by which the same was said twice, in a conversation of its own."""
+    text, begin = "Again for u01.7.", int(MOMENT.timestamp())
+    moments = [datetime.fromtimestamp(begin + after, UTC) for after in (0, 2)]
+    for number, moment in enumerate(moments, 1):
+        turn, reply = f"r{number}", f"Reply to {text}"
+        body = json.dumps({"turn_id": turn, "response": reply, "tool_calls": []})
+        events: list[tuple[str, dict[str, Any]]] = [
+            ("turn_started", {"number": number}),
+            ("assistant", {"message_id": f"n{number}", "content": reply}),
+            ("turn_completed", {"result_as_stored": body}),
+        ]
+        world.events += told_of(turn, events, "c2")
+        world.turns.append(
+            {
+                **world.turns[0],
+                "id": turn,
+                "conversation_id": "c2",
+                "number": number,
+                "channel": "schedule",
+                "idempotency_key": f"\nschedule w1 {int(moment.timestamp())}",
+                "created_at": moment + timedelta(milliseconds=3),
+                "result": body,
+                "model_calls": 1,
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "last_seq": len(events),
+            }
+        )
+        row = {"user_id": "u01", "turn_id": turn, "turn_number": number}
+        world.messages += [
+            {**row, "position": 0, "role": "user", "content": text, "id": f"p{number}"},
+            {**row, "position": 1, "role": "assistant", "content": reply, "id": f"n{number}"},
+        ]
+        world.used.append({**row, "number": 1, "input_tokens": 10, "output_tokens": 5})
+    spent = {"turns": 2, "model_calls": 2, "input_tokens": 20, "output_tokens": 10}
+    world.days.append({"user_id": "u01", **spent})
+    world.conversations.append({"id": "c2", "user_id": "u01", "last_turn": 2})
+    world.schedules.append(
+        {
+            "user_id": "u01",
+            "id": "w1",
+            "message": text,
+            "status": "ended",
+            "end_reason": "done",
+            "last_error": None,
+            "conversation_id": "c2",
+            "last_turn_id": "r2",
+        }
+    )
+    told = json.dumps({"id": "w1", "next_at": moments[0].isoformat()}).encode()
+    world.scheduled.append(Scheduled("u01", text, moments, 201, told))
+
+
 def test_a_sound_history_violates_nothing() -> None:
     world = sound()
     assert check(world.evidence()) == []
@@ -468,6 +530,17 @@ def steer(world: World) -> None:
 def test_a_sound_history_in_which_a_turn_was_steered_violates_nothing() -> None:
     world = sound()
     steer(world)
+    assert check(world.evidence()) == []
+
+
+def test_nor_does_one_in_which_something_says_itself() -> None:
+    world = sound()
+    repeating(world)
+    assert check(world.evidence()) == []
+    # Whoever got no answer does not know from when on it was due.
+    [one] = world.scheduled
+    before = one.moments[0] - timedelta(seconds=2)
+    world.scheduled[0] = replace(one, moments=[before, *one.moments], status=0, body=b"")
     assert check(world.evidence()) == []
 
 
@@ -1222,6 +1295,97 @@ def a_turn_waits_for_nothing(world: World) -> None:
 def a_turn_is_over_and_still_asks(world: World) -> None:
     asking(world)
     world.feedback[0] |= {"status": "open", "answer": None, "comment": None, "decisions": None}
+
+
+@spoils(0)
+def what_was_to_be_scheduled_was_answered_500(world: World) -> None:
+    world.scheduled.append(Scheduled("u01", "Again for u01.8.", [MOMENT], 500, b""))
+
+
+@spoils(9)
+def a_schedule_speaks_of_another_user(world: World) -> None:
+    repeating(world)
+    body = world.scheduled[0].body[:-1] + b', "message": "Again for u02.1."}'
+    world.scheduled[0] = replace(world.scheduled[0], body=body)
+
+
+@spoils(19)
+def what_was_due_was_not_said(world: World) -> None:
+    repeating(world)
+    [one] = world.scheduled
+    due = [*one.moments, one.moments[1] + timedelta(seconds=2)]
+    world.scheduled[0] = replace(one, moments=due)
+
+
+@spoils(19)
+def what_was_due_was_said_twice(world: World) -> None:
+    repeating(world)
+    world.turns[-1]["idempotency_key"] = f"{world.turns[-2]['idempotency_key']} another"
+    world.scheduled[0] = replace(world.scheduled[0], moments=world.scheduled[0].moments[:1])
+
+
+@spoils(19)
+def what_was_not_due_was_said(world: World) -> None:
+    repeating(world)
+    told = {**world.scheduled[0].told, "next_at": world.scheduled[0].moments[1].isoformat()}
+    world.scheduled[0] = replace(world.scheduled[0], body=json.dumps(told).encode())
+
+
+@spoils(19)
+def something_was_said_too_early(world: World) -> None:
+    repeating(world)
+    world.turns[-1]["created_at"] -= timedelta(seconds=1)
+
+
+@spoils(19)
+def something_was_said_before_what_was_due_before_it(world: World) -> None:
+    repeating(world)
+    first, second = world.turns[-2:]
+    keys = second["idempotency_key"], first["idempotency_key"]
+    first["idempotency_key"], second["idempotency_key"] = keys
+    first["created_at"] = second["created_at"]
+
+
+@spoils(19)
+def a_schedule_never_came_to_its_end(world: World) -> None:
+    repeating(world)
+    world.schedules[0] |= {"status": "active", "end_reason": None, "last_error": "not_found"}
+
+
+@spoils(19)
+def a_schedule_that_was_acknowledged_is_not_kept(world: World) -> None:
+    told = b'{"id": "w1", "next_at": "2030-01-01T00:00:00Z"}'
+    world.scheduled.append(Scheduled("u01", "Again for u01.8.", [MOMENT], 201, told))
+
+
+@spoils(19)
+def a_schedule_that_was_refused_is_kept(world: World) -> None:
+    repeating(world)
+    world.scheduled[0] = replace(world.scheduled[0], status=422)
+
+
+@spoils(19)
+def a_schedule_is_kept_under_another_id(world: World) -> None:
+    repeating(world)
+    world.schedules[0]["id"] = "w2"
+
+
+@spoils(19, 2)
+def something_was_said_that_nobody_scheduled(world: World) -> None:
+    repeating(world)
+    world.scheduled.clear()
+
+
+@spoils(19)
+def something_was_said_elsewhere(world: World) -> None:
+    repeating(world)
+    world.schedules[0]["conversation_id"] = CONVERSATION
+
+
+@spoils(19)
+def a_schedule_does_not_know_what_it_said_last(world: World) -> None:
+    repeating(world)
+    world.schedules[0]["last_turn_id"] = "r1"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,14 @@ async def due(stage: Stage) -> str:
 
 @pytest.mark.parametrize(
     "point",
-    ["begin.before", "begin.under_way", "begin.committed", "schedule.said", "schedule.moved"],
+    [
+        "schedule.before",
+        "begin.before",
+        "begin.under_way",
+        "begin.committed",
+        "schedule.said",
+        "schedule.moved",
+    ],
 )
 async def test_a_process_that_dies_while_it_says_something_leaves_one_turn(
     stage: Stage, point: str
