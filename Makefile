@@ -11,7 +11,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
 	bench-growth bench-size bench-start bench-live bench-burst bench-search bench-models bench-login \
-	chaos coverage clean
+	chaos coverage clean page-libraries
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -77,6 +77,9 @@ bench-models: environment ## what is seen of each fault of a model, and what it 
 
 bench-login: environment ## what the time of a refused sign-in tells, and what a flood of them costs
 	@$(BIN)/python -m benchmarks.login $(ARGS)
+
+page-libraries: environment ## fetch the libraries of the chat page anew; ARGS="marked@…" takes another version
+	$(BIN)/python scripts/page_libraries.py $(ARGS)
 
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)

@@ -37,6 +37,7 @@ from taskchat.limits.buckets import RateLimits
 from taskchat.live.feed import Feed
 from taskchat.moments import new_id
 from taskchat.openapi import document
+from taskchat.page.routes import page_router
 from taskchat.periodic import every
 from taskchat.portability import routes as portability_routes
 from taskchat.portability.forgetting import user_forgotten
@@ -132,6 +133,8 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(webhook_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
+    if settings.page:
+        app.include_router(page_router(settings))
     return app
 
 

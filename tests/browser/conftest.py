@@ -8,10 +8,12 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
+from tests.browser.guest import Guest
 from tests.browser.slow_model import SlowModel
 from tests.browser.stage import Visitor, page_server
 from tests.e2e.processes import ready, running
@@ -121,6 +123,52 @@ async def services(
         # Both at once; each is waited for when its block ends.
         for process in processes:
             process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+async def page_service(
+    browser: Browser,
+    model: SlowModel,
+    database_of_services: str,
+    project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[str]:
+    """The address of a service whose page asks who is there, and whose agent may ask questions."""
+    folder = tmp_path_factory.mktemp("page")
+    config = (project / "contracts/agent-config.yaml").read_text(encoding="utf-8")
+    agent, ready_file = folder / "agent.yaml", folder / "ready.json"
+    agent.write_text(config.replace("allowed: [", "allowed: [ask_user, "), encoding="utf-8")
+    configured = {
+        "DATABASE_URL": database_of_services,
+        "OPENAI_API_KEY": "a-key",
+        "OPENAI_BASE_URL": model.url,
+        "TASKCHAT_MODEL": "slow",
+        "TASKCHAT_AGENT_CONFIG_PATH": str(agent),
+        "TASKCHAT_JWT_SECRET": JWT_SECRET,
+        "TASKCHAT_LOG_LEVEL": "warning",
+        # Each test has its own user.
+        "TASKCHAT_PAGE_USER": "",
+        "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
+        "TASKCHAT_RATE_CHANNEL_PER_MINUTE": "0",
+        "TASKCHAT_RATE_USER_PER_MINUTE": "0",
+    }
+    arguments = ("dev", "--port", "0", "--data-dir", ".", "--ready-file", str(ready_file))
+    with running(*arguments, cwd=folder, env=configured) as process:
+        yield (await asyncio.to_thread(ready, ready_file, process))["url"]
+
+
+@pytest.fixture
+async def guest(browser: Browser, page_service: str, model: SlowModel) -> AsyncIterator[Guest]:
+    """Somebody whose browser shows the service's own page."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    async with httpx.AsyncClient(base_url=page_service, timeout=30) as client:
+        guest = Guest(Person(), context, client)
+        yield guest
+        await guest.assert_nothing_was_violated()
+    await context.close()
+    # Services wait for turns that are under way before they stop.
+    model.let_go()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A language model behind a socket that takes its time: OpenAI's Responses API, word by word.
 
-It understands “Add task: …” and has something to say about everything else. A reply can be held in
-the middle, so that a test decides what happens while it is made.
+It understands “Add task: …”, “Delete tasks 1 2”, “Ask me: … (one, other)” and “Say: …”, and has
+something to say about everything else. A reply can be held in the middle, so that a test decides
+what happens while it is made.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from tests.assistant.vendor.responses_api import call, message, response
 Item = dict[str, Any]
 
 ADD_TASK = re.compile(r"Add task: (.+)", re.DOTALL)
+DELETE_TASKS = re.compile(r"Delete tasks((?: \d+)+)")
+SAY = re.compile(r"Say: (.+)", re.DOTALL)
+ASK = re.compile(r"Ask me: (.+?) \((.+)\)")
 WORD = re.compile(r"\s*\S+")
 
 WORD_S = 0.01
@@ -27,11 +31,13 @@ class SlowModel:
     """The server. Use as `async with SlowModel() as model:`.
 
     Attributes:
+        refused: Messages that are answered with an error.
         word_s: How long a word takes in the reply to a message; a little where nothing is said.
     """
 
     def __init__(self) -> None:
         self.url = ""
+        self.refused: set[str] = set()
         self.word_s: dict[str, float] = {}
         self._held: dict[str, asyncio.Event] = {}
         self._calls = itertools.count(1)
@@ -54,7 +60,8 @@ class SlowModel:
 
     def hold(self, said: str) -> asyncio.Event:
         """Stop in the middle of the reply to this message until the event is set."""
-        return self._held.setdefault(said, asyncio.Event())
+        event = self._held[said] = asyncio.Event()
+        return event
 
     def let_go(self) -> None:
         """Hold nothing any more."""
@@ -77,6 +84,12 @@ class SlowModel:
         length = re.search(r"\r\ncontent-length: *(\d+)", head)
         assert length is not None
         body = json.loads(await reader.readexactly(int(length[1])))
+        if said_last(body["input"])[0] in self.refused:
+            writer.write(
+                b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            await writer.drain()
+            return
         kind = "text/event-stream" if body.get("stream") else "application/json"
         writer.write(
             f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode()
@@ -90,15 +103,11 @@ class SlowModel:
 
     async def _events(self, items: list[Item]) -> AsyncIterator[dict[str, Any]]:
         """What a reader of the stream is told; the last event holds the whole answer."""
-        last_user = max(place for place, item in enumerate(items) if item.get("role") == "user")
-        said = str(items[last_user]["content"])
-        outputs = [item for item in items[last_user:] if item.get("type") == "function_call_output"]
-        task = ADD_TASK.fullmatch(said)
-        if task is not None and not outputs:
-            call_id = f"call_{next(self._calls)}"
-            output = call("add_task", call_id, title=task[1])
-        else:
-            reply = done(task[1]) if task is not None else opinion(said)
+        said, since = said_last(items)
+        outputs = [item for item in since if item.get("type") == "function_call_output"]
+        wanted = [] if outputs else self._wanted(said)
+        if not wanted:
+            reply = reply_to(said, [item["output"] for item in outputs])
             async for delta in self._spoken(reply, said):
                 yield {
                     "type": "response.output_text.delta",
@@ -109,8 +118,21 @@ class SlowModel:
                     "logprobs": [],
                     "sequence_number": 0,
                 }
-            output = message(reply)
-        yield {"type": "response.completed", "response": response(output), "sequence_number": 0}
+            wanted = [message(reply)]
+        yield {"type": "response.completed", "response": response(*wanted), "sequence_number": 0}
+
+    def _wanted(self, said: str) -> list[Item]:
+        """The tool calls that are decided on."""
+        if task := ADD_TASK.fullmatch(said):
+            return [self._call("add_task", title=task[1])]
+        if tasks := DELETE_TASKS.fullmatch(said):
+            return [self._call("delete_task", task_id=int(number)) for number in tasks[1].split()]
+        if asked := ASK.fullmatch(said):
+            return [self._call("ask_user", question=asked[1], choices=asked[2].split(", "))]
+        return []
+
+    def _call(self, name: str, **arguments: Any) -> Item:
+        return call(name, f"call_{next(self._calls)}", **arguments)
 
     async def _spoken(self, reply: str, said: str) -> AsyncIterator[str]:
         spoken = ""
@@ -122,10 +144,27 @@ class SlowModel:
             yield word
 
 
+def said_last(items: list[Item]) -> tuple[str, list[Item]]:
+    """What the user said last, and what came of it so far."""
+    place = max(place for place, item in enumerate(items) if item.get("role") == "user")
+    return str(items[place]["content"]), items[place + 1 :]
+
+
 def half(reply: str) -> str:
     """What is said of a reply that is held."""
     words = WORD.findall(reply)
     return "".join(words[: len(words) // 2])
+
+
+def reply_to(said: str, outputs: list[Any]) -> str:
+    """What the model says in the end."""
+    if task := ADD_TASK.fullmatch(said):
+        return done(task[1])
+    if outputs:
+        return f"I have read this: {' '.join(map(str, outputs))}"
+    if words := SAY.fullmatch(said):
+        return words[1]
+    return opinion(said)
 
 
 def done(title: str) -> str:

@@ -164,6 +164,8 @@ def serve(host: str, port: int, workers: int) -> None:
             "set TASKCHAT_JWT_SECRET or TASKCHAT_JWT_JWKS_URL, or no token can be verified; or "
             "TASKCHAT_ACCOUNTS=true, so that people register here"
         )
+    if settings.page_user is not None:
+        _refuse("unset TASKCHAT_PAGE_USER, which is for taskchat dev: it signs in without asking")
     _check_agent(settings)
     from taskchat.serving.server import run
     from taskchat.telemetry.console import say

@@ -12,6 +12,7 @@ import click
 from taskchat.auth.issuing import issue_token
 from taskchat.auth.keys import check_keys
 from taskchat.commands.asking import asked
+from taskchat.commands.local import DEV_USER
 from taskchat.commands.place import Place, without_accounts
 from taskchat.postgres.migrations import upgrade
 from taskchat.refusals import CannotStart
@@ -19,9 +20,6 @@ from taskchat.serving.listening import url_of
 from taskchat.serving.server import run
 from taskchat.settings import Settings
 from taskchat.telemetry.console import say
-
-DEV_USER: Final = "demo"
-"""The user that the ready token is for."""
 
 DEV_TOKEN_TTL_S: Final = 7 * 86_400
 """A week: a window left open over a weekend still works."""
@@ -82,6 +80,8 @@ class DevServer:
         if self._ready_file is not None:
             self._write_ready_file(self._ready_file, token)
         say(f"taskchat serves on {self._url}\n")
+        if self._place.settings.page:
+            say(f"The chat page: {self._url}/\n")
         if token is None:
             say("Tokens come from your identity provider (TASKCHAT_JWT_JWKS_URL).")
             return

@@ -15,6 +15,9 @@ from taskchat.settings import JWT_SECRET_BYTES_MIN, Settings
 DEV_DATA_DIR: Final = Path(".taskchat")
 """Where `dev` keeps what must outlive it, unless it is told otherwise."""
 
+DEV_USER: Final = "demo"
+"""The user that the ready token is for, and as whom the page is signed in."""
+
 SECRET_FILE: Final = "jwt-secret"  # noqa: S105 - a file's name
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from taskchat.commands.local import local_secret, made_secret
+from taskchat.commands.local import DEV_USER, local_secret, made_secret
 from taskchat.postgres.embedded import start_postgres
 from taskchat.refusals import BadConfiguration
 from taskchat.settings import Settings
@@ -62,6 +62,8 @@ def make_place(settings: Settings, data_dir: Path) -> Place:
         os.environ["TASKCHAT_SCRIPT_ALLOWED"] = "true"
     if secret is not None:
         os.environ["TASKCHAT_JWT_SECRET"] = secret
+        if "page_user" not in settings.model_fields_set:
+            os.environ["TASKCHAT_PAGE_USER"] = DEV_USER
     accounts_asked = "accounts" in settings.model_fields_set
     completed = load_settings() if accounts_asked else _with_accounts()
     return Place(completed, database_url, secret, accounts_asked)

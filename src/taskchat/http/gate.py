@@ -139,7 +139,10 @@ class RequestGate:
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 for name, value in for_pages.items():
-                    headers[name] = value
+                    if name == "Vary":
+                        headers.add_vary_header(value)
+                    else:
+                        headers[name] = value
                 await send(message)
                 if only_head:
                     # At once, so that a stream ends here as if its reader had gone.

@@ -133,6 +133,13 @@ class Settings(BaseSettings):
     service from, by HTTP and by WebSocket; https://*.example.org is any below that host, * any at
     all. The service's own origin always may."""
 
+    # --- the chat page ---
+    page: bool = True
+    """Whether the chat page is at `/`; without it that is 404, and the API is all there is."""
+    page_user: OptionalLine = None
+    """Whom the page signs in without asking, where a browser of whoever runs the service opens it
+    on the same machine. For `dev`, which sets it; `serve` refuses to start with it."""
+
     # --- built-in accounts ---
     accounts: bool = False
     """Whether people can register here with an address and a password, for those who have no
@@ -437,6 +444,12 @@ class Settings(BaseSettings):
                     f"{variable_name(field)} needs at least {JWT_SECRET_BYTES_MIN} bytes; "
                     'make one with python -c "import secrets; print(secrets.token_urlsafe(48))"'
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _page_can_sign_in(self) -> Self:
+        if self.page_user is not None and self.jwt_secret is None:
+            raise ValueError("TASKCHAT_PAGE_USER needs TASKCHAT_JWT_SECRET, which signs its token")
         return self
 
     @model_validator(mode="after")

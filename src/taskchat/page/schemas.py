@@ -1,0 +1,14 @@
+"""What the page is told when it is signed in without being asked."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class PageSession(BaseModel):
+    """As signing in to an account answers, without anything to refresh by."""
+
+    user_id: str
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - its kind
+    expires_in: int
