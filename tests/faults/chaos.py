@@ -153,6 +153,7 @@ class Plan:
         points: Where processes are struck down.
         model_delay_s: How long the model thinks when nothing is wrong with it.
         model_pace_s: How long it then takes over a word, where it streams.
+        steering: After so many of its messages a client begins a turn and says more to it.
     """
 
     seconds: float
@@ -165,6 +166,7 @@ class Plan:
     points: Sequence[str] = tuple(POINTS)
     model_delay_s: float = 0.05
     model_pace_s: float = 0.02
+    steering: float = 0.1
     goals: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -573,7 +575,7 @@ class Chaos:
             thread.count()
         if self.draw.random() < 0.03:
             await self._cancel_in_flight(thread, hears=hears)
-        if self.draw.random() < 0.1:
+        if self.draw.random() < self.plan.steering:
             await self._steer_in_flight(thread, hears=hears)
         if key and accepted and self.draw.random() < 0.05:
             await self._send(
@@ -820,7 +822,11 @@ class Chaos:
             at = datetime.now(UTC)
             rows = await all_rows(self.url)
             log = [line for service in (*self.gone, *self.services) for line in crashes(service)]
-            log += [f"exit code {code}" for code in self.exits if code not in EXPECTED_EXITS]
+            log += [
+                f"exit code {service.exit_code} of {service.name}: …{service.log[-400:]}"
+                for service in self.gone
+                if service.exit_code not in EXPECTED_EXITS
+            ]
         finally:
             for task in (*keepers, nemesis, *talking, *self._keeping):
                 task.cancel()
@@ -1230,6 +1236,7 @@ def mutated(name: str, plan: Plan) -> Plan:
         points=mutant.points,
         model_delay_s=mutant.model_delay_s,
         model_pace_s=mutant.model_pace_s,
+        steering=plan.steering,
         goals=plan.goals,
     )
 
@@ -1247,6 +1254,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
         pause_s=arguments.pause,
         faults={kind: FAULTS[kind] for kind in arguments.only or FAULTS},
+        steering=arguments.steering,
         goals=dict(arguments.goal),
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
@@ -1294,6 +1302,7 @@ def main() -> None:
         metavar="NAME=COUNT",
         help="go on until there were so many, such as steered=1000 or occurrences=50",
     )
+    parser.add_argument("--steering", type=float, default=0.1, help="share of turns told more")
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")
     sys.exit(asyncio.run(_main(parser.parse_args())))

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from tests.conftest import AppMaker
 from tests.factories import Person
 from tests.webhooks.conftest import Place
 from tests.webhooks.receiver import Got, Receiver, is_signed, receiving, status
@@ -484,6 +486,19 @@ async def test_a_receiver_that_is_gone_is_left_alone_at_once(
 
 
 # --- the operator's ---
+
+
+async def test_a_service_with_an_operators_hook_starts_while_the_database_is_away(
+    running_app: AppMaker, receiver: Receiver
+) -> None:
+    away: dict[str, Any] = {
+        "database_url": SecretStr("postgresql://127.0.0.1:1/none"),
+        "webhook_url": receiver.url,
+        "webhook_secret": SecretStr(OPERATORS),
+    }
+    async with running_app(**away) as running:
+        ready = await running.client.get("/readyz")
+    assert (ready.status_code, ready.json()["database"]) == (503, False)
 
 
 async def test_the_operators_hook_is_told_of_all_users(place: Place, receiver: Receiver) -> None:

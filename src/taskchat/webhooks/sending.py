@@ -81,12 +81,12 @@ class Sender:
     async def start(self) -> None:
         """Have events noted for the operator's hook before the first one can happen.
 
-        Raises:
-            DatabaseError: the database is away.
+        If the database is away, nothing can happen yet: the next look does it.
         """
         if self._operators_secret is not None:
-            async with self._database.system_transaction() as connection:
-                await queue.want_operators(connection)
+            with contextlib.suppress(DatabaseError):
+                async with self._database.system_transaction() as connection:
+                    await queue.want_operators(connection)
 
     async def work(self) -> None:
         """Send until nothing is due and nothing is under way.
