@@ -55,7 +55,6 @@ export const addTask = (title) => change(async () => {
 export function changeTask(id, changes) {
   const shown = state.tasks.list.find((task) => task.id === id);
   if (shown) Object.assign(shown, changes);
-  state.tasks.editing = null;
   changed();
   return change(() => here.api.patch(`/tasks/${id}`, changes));
 }

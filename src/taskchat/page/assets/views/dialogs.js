@@ -83,7 +83,7 @@ function exporting({ id }) {
   <p>${id ? "This conversation, whole, as a file." : "All that you have here, as a file: conversations, tasks, usage."}</p>
   <ul class="choices">${FORMATS.map(([format, name, what]) => html`
     <li><button type="button" class="button" @click=${() => { close(); exportAs(format, id); }}>
-      ${icon("save")}<span>${name}<span class="hint">${what}</span></span></button></li>`)}</ul>`;
+      ${icon("save")}<span>${name} <span class="hint">${what}</span></span></button></li>`)}</ul>`;
 }
 
 const HOURS = [[1, "an hour"], [24, "a day"], [168, "a week"], [720, "30 days"]];
