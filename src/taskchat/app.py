@@ -49,6 +49,7 @@ from taskchat.presence.service import Presence
 from taskchat.processes.heartbeat import Heartbeat
 from taskchat.processes.repository import Lease
 from taskchat.ratings import routes as rating_routes
+from taskchat.reference import routes as reference_routes
 from taskchat.schedules import routes as schedule_routes
 from taskchat.schedules.saying import Speaker
 from taskchat.schedules.service import Schedules
@@ -105,6 +106,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         description=DESCRIPTION,
         lifespan=_lifespan(settings, config, names, chain),
         redirect_slashes=False,
+        openapi_url="/openapi.json" if settings.api_docs else None,
         docs_url=None,
         redoc_url=None,
     )
@@ -135,6 +137,8 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(health.router)
     if settings.page:
         app.include_router(page_router(settings))
+    if settings.api_docs:
+        app.include_router(reference_routes.router)
     return app
 
 

@@ -18,10 +18,13 @@ from taskchat.http.headers import (
     SCRIPT_HEADER,
     TIME_ZONE_HEADER,
 )
+from taskchat.http.requests import JSON
+from taskchat.reference.about import ERRORS, tags
+from taskchat.reference.examples.placing import illustrate
 from taskchat.transports.socket.frames import CLIENT_FRAME, SERVER_FRAME
 from taskchat.transports.sse import EVENT_STREAM
 from taskchat.turns.events import EVENT
-from taskchat.turns.schemas import ErrorBody
+from taskchat.turns.schemas import AwaitingAnswer, ErrorBody
 
 EVERYWHERE: tuple[type[ServiceError], ...] = (
     errors.InvalidRequest,
@@ -29,6 +32,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
     errors.Forbidden,
     errors.NotFound,
     errors.NotAcceptable,
+    errors.HeadersTooLarge,
     errors.InternalError,
     errors.DatabaseError,
     errors.Overloaded,
@@ -41,26 +45,41 @@ WITH_BODY: tuple[type[ServiceError], ...] = (
     errors.UnsupportedMediaType,
 )
 
-OF_CHAT: tuple[type[ServiceError], ...] = (
+OF_MESSAGE: tuple[type[ServiceError], ...] = (
     errors.ConversationBusy,
     errors.ConversationEnded,
     errors.TooManyActive,
-    errors.TurnInProgress,
-    errors.TurnCancelled,
+    errors.AwaitingFeedback,
     errors.IdempotencyMismatch,
     errors.RateLimited,
+    errors.ShuttingDown,
+)
+"""Of a message that is not taken."""
+
+OF_CHAT: tuple[type[ServiceError], ...] = (
+    *OF_MESSAGE,
+    errors.TurnInProgress,
+    errors.TurnCancelled,
     errors.ModelError,
     errors.ScriptError,
-    errors.ShuttingDown,
     errors.RunTimeout,
 )
+"""Of one whose answer is waited for."""
 
-
-OF_CONVERSATION_CHANGE: tuple[type[ServiceError], ...] = (
-    errors.ConversationEnded,
-    errors.TooManyActive,
-)
-
+OF_ROUTES: dict[tuple[str, str], tuple[type[ServiceError], ...]] = {
+    ("post", "/turns/{turn_id}/messages"): (errors.TooManySteering, *OF_MESSAGE),
+    ("post", "/turns/{turn_id}/cancel"): (errors.TurnNotCancellable,),
+    ("post", "/feedback/{feedback_id}/respond"): (errors.FeedbackClosed, errors.ShuttingDown),
+    ("post", "/shares"): (errors.TooManyShares,),
+    ("post", "/webhooks"): (errors.TooManyWebhooks,),
+    ("post", "/schedules"): (errors.TooManySchedules, errors.ConversationEnded),
+    ("patch", "/schedules/{schedule_id}"): (errors.TooManySchedules,),
+    ("patch", "/conversations/{conversation_id}"): (
+        errors.ConversationEnded,
+        errors.TooManyActive,
+    ),
+}
+"""Of single routes, by method and by how their address ends."""
 VERSIONS: Final = ("/messages/{message_id}", "/messages/{message_id}/regenerate")
 """How the paths of routes end that make another version of a message."""
 
@@ -81,11 +100,14 @@ WITHOUT_TOKEN: Final = frozenset({"/api/auth/register", "/api/auth/login", "/api
 """What is asked for before there is a token."""
 
 UNIONS: dict[str, TypeAdapter[Any]] = {
+    "AwaitingAnswer": TypeAdapter(AwaitingAnswer),
     "Event": EVENT,
     "ClientFrame": CLIENT_FRAME,
     "ServerFrame": SERVER_FRAME,
 }
-"""What streams and sockets carry; for sockets OpenAPI has no place but its schemas."""
+"""What FastAPI does not see. For what sockets carry, OpenAPI has no place but its schemas."""
+
+REF: Final = "#/components/schemas/{model}"
 
 STREAM_OF_EVENTS: dict[str, Any] = {
     "schema": {
@@ -93,7 +115,7 @@ STREAM_OF_EVENTS: dict[str, Any] = {
         "description": "Server-sent events: `event` is the type, `id` the seq, `data` the JSON of "
         "an Event.",
         "contentMediaType": "application/json",
-        "contentSchema": {"$ref": "#/components/schemas/Event"},
+        "contentSchema": {"$ref": REF.format(model="Event")},
     }
 }
 
@@ -113,26 +135,29 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schema = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    schema["info"]["description"] += f"\n\n{ERRORS}"
+    schema["tags"] = tags()
     components = schema.setdefault("components", {})
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     for path, operations in schema["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             _hoist(operation, components.setdefault("schemas", {}))
             operation["responses"].pop("422", None)
             if path.startswith("/api/"):
                 operation["security"] = [] if path in WITHOUT_TOKEN else [{"bearer": []}]
-                _add_errors(path, operation)
+                _add_errors(method, path, operation)
             elif path.startswith("/share/"):
                 _add_responses(operation, OF_LINK)
     for name in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(name, None)
     components["schemas"]["ErrorBody"] = ErrorBody.model_json_schema()
     for name, adapter in UNIONS.items():
-        union = adapter.json_schema(ref_template="#/components/schemas/{model}")
+        union = adapter.json_schema(ref_template=REF)
         components["schemas"].update(union.pop("$defs"))
         components["schemas"][name] = union
+    illustrate(schema)
     return schema
 
 
@@ -141,6 +166,7 @@ def _hoist(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content and "title" in content["schema"]:
         name = content["schema"]["title"]
+        schemas.update(content["schema"].pop("$defs", {}))
         schemas[name] = content["schema"]
         content["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
@@ -187,7 +213,7 @@ EVENTS_HEADERS: Final = [
 ]
 
 
-def _add_errors(path: str, operation: dict[str, Any]) -> None:
+def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
     if "requestBody" in operation:
         possible += WITH_BODY
@@ -200,21 +226,22 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
             name: {"description": meaning, "schema": {"type": "integer"}}
             for name, meaning in RATE_HEADERS.items()
         }
-        done["content"][EVENT_STREAM] = STREAM_OF_EVENTS
+        done["content"][EVENT_STREAM] = dict(STREAM_OF_EVENTS)
+        operation["responses"]["202"] = {
+            "description": "The turn waits for its user, who is asked something; it goes on once "
+            "that is answered.",
+            "headers": done["headers"],
+            "content": {JSON: {"schema": {"$ref": REF.format(model="AwaitingAnswer")}}},
+        }
         operation["parameters"] += MESSAGE_HEADERS
     if path.endswith("/events"):
-        operation["responses"]["200"]["content"] = {EVENT_STREAM: STREAM_OF_EVENTS}
+        operation["responses"]["200"]["content"] = {EVENT_STREAM: dict(STREAM_OF_EVENTS)}
         operation["parameters"] += EVENTS_HEADERS
-    if path.endswith("/{conversation_id}") and "requestBody" in operation:
-        possible += OF_CONVERSATION_CHANGE
     if path.startswith("/api/auth/") and "requestBody" in operation:
         possible += OF_ACCOUNTS.get(path.removeprefix("/api/auth"), ())
-    if path.endswith("/cancel"):
-        possible.append(errors.TurnNotCancellable)
-    if path.endswith("/shares") and "requestBody" in operation:
-        possible.append(errors.TooManyShares)
-    if path.endswith("/webhooks") and "requestBody" in operation:
-        possible.append(errors.TooManyWebhooks)
+    for (of_method, ending), of_route in OF_ROUTES.items():
+        if method == of_method and path.endswith(ending):
+            possible += of_route
     _add_responses(operation, possible)
 
 
@@ -225,5 +252,10 @@ def _add_responses(operation: dict[str, Any], possible: Iterable[type[ServiceErr
     for status, names in sorted(codes.items()):
         operation["responses"][str(status)] = {
             "description": ", ".join(f"`{name}`" for name in names),
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+            "content": {
+                JSON: {
+                    "schema": {"$ref": REF.format(model="ErrorBody")},
+                    "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
+                }
+            },
         }

@@ -259,9 +259,10 @@ AcceptsJson = Depends(require_json_accepted)
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI part for a body that `json_body` reads."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": model.model_json_schema()}},
+            "content": {JSON: {"schema": schema}},
         }
     }

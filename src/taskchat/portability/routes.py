@@ -14,6 +14,7 @@ from taskchat.errors import Forbidden, NotAcceptable, ServiceError, UnsupportedM
 from taskchat.http.dependencies import CurrentDatabase
 from taskchat.http.gate import BrokenAnswer
 from taskchat.http.requests import (
+    JSON,
     AcceptsJson,
     RequestId,
     accept_of,
@@ -48,7 +49,10 @@ EXPORT_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
                 "schema": {"type": "string"},
             }
         },
-        "content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES.values()},
+        "content": {
+            name: {"schema": {"type": "object" if name == JSON else "string"}}
+            for name in MEDIA_TYPES.values()
+        },
     }
 }
 

@@ -430,6 +430,9 @@ class Settings(BaseSettings):
     """Hours for which a dead one is listed, and can be replayed."""
 
     # --- running it ---
+    api_docs: bool = True
+    """Whether /docs, /openapi.json, /llms.txt and the pages that they name are served. They say
+    nothing of any user; a service that only programs know of needs none of them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written, to stderr."""
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -92,13 +92,14 @@ async def _lines(
         try:
             async with contextlib.aclosing(batches):
                 async for batch in batches:
-                    yield _encoded(batch) if batch else KEEPALIVE_COMMENT
+                    yield encoded(batch) if batch else KEEPALIVE_COMMENT
         except (DatabaseError, NotFound) as error:
             # The turn goes on; this stream ends, and says why.
             yield _told(error, request_id)
 
 
-def _encoded(events: Sequence[StoredEvent]) -> bytes:
+def encoded(events: Sequence[StoredEvent]) -> bytes:
+    """Events as they are sent."""
     return b"".join(
         format_sse_event(data_str=event.data, event=event.type, id=str(event.seq))
         for event in events

@@ -1,0 +1,95 @@
+"""Answers and bodies that are text of another kind than JSON: streams, exports, metrics."""
+
+import json
+from typing import Any, Final
+
+from taskchat.http.requests import JSON
+from taskchat.portability.documents import JSON_LINES, Format, writer
+from taskchat.portability.lines import (
+    Called,
+    ConversationLine,
+    EndLine,
+    ExportLine,
+    Line,
+    Said,
+    TaskLine,
+    TurnLine,
+    Used,
+)
+from taskchat.reference.examples.around import TASK
+from taskchat.reference.examples.story import (
+    BEGAN,
+    CALL,
+    CONVERSATION,
+    MESSAGE,
+    REPLIED,
+    REPLY,
+    SAID,
+    TURN,
+    after,
+)
+from taskchat.reference.examples.turns import CALLED, USAGE
+
+EXPORTED: Final[tuple[Line, ...]] = (
+    ExportLine(scope="user", exported_at=after(hours=4)),
+    ConversationLine(
+        id=CONVERSATION,
+        origin=CONVERSATION,
+        title="Groceries",
+        status="active",
+        turn_count=1,
+        summary=None,
+        summary_turn=0,
+        created_at=BEGAN,
+        updated_at=after(seconds=2.1),
+    ),
+    TurnLine(
+        id=TURN,
+        conversation_id=CONVERSATION,
+        number=1,
+        channel="rest",
+        status="completed",
+        message=Said(id=MESSAGE, content=SAID, created_at=BEGAN),
+        tool_calls=[
+            Called(
+                **CALLED.model_dump(exclude={"duration_ms"}),
+                call_id="call_7Jm2",
+                duration_ms=12,
+            )
+        ],
+        reply=Said(id=REPLY, content=REPLIED, created_at=after(seconds=2.1)),
+        error=None,
+        model="gpt-5.6-luna",
+        usage=Used(**USAGE.model_dump()),
+        model_calls=[],
+        created_at=BEGAN,
+        started_at=after(seconds=0.1),
+        finished_at=after(seconds=2.1),
+    ),
+    TaskLine(**TASK.model_dump(), origin=CALL),
+    EndLine(lines=4),
+)
+"""The lines of a small export."""
+
+
+def exported(form: Format) -> str:
+    """The same as a document."""
+    return "".join(map(writer(form), EXPORTED))
+
+
+METRICS: Final = """\
+# HELP taskchat_turns_running Turns that this process runs.
+# TYPE taskchat_turns_running gauge
+taskchat_turns_running 3.0
+"""
+
+TEXTS: Final[dict[str, dict[str, Any]]] = {
+    "/metrics": {"text/plain": METRICS},
+    "/import": {JSON_LINES: exported("jsonl"), "application/jsonl": exported("jsonl")},
+    "/export": {
+        JSON: json.loads(exported("json")),
+        JSON_LINES: exported("jsonl"),
+        "text/markdown": exported("markdown"),
+    },
+}
+"""By how an address ends, and by media type."""
