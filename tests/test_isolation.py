@@ -13,6 +13,8 @@ PUBLIC = {
     "/metrics",
     "/share/{token}",
     "/.well-known/jwks.json",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
     "/api/auth/register",
     "/api/auth/login",
     "/api/auth/refresh",
@@ -123,6 +125,9 @@ async def test_no_route_answers_under_another_users_path(offline_app: RunningApp
     person, ids = await owned(offline_app)
     stranger = Person()
     for method, path in operations(offline_app):
+        # Whose tools are called, the token alone says; tests/mcp tries them as another user.
+        if path == "/mcp":
+            continue
         answers = [
             await offline_app.client.request(
                 method,

@@ -68,6 +68,9 @@ from taskchat.transports import conversations as managing_routes
 from taskchat.transports import feedback as feedback_routes
 from taskchat.transports import turns as turn_routes
 from taskchat.transports.dependencies import LiveDeps
+from taskchat.transports.mcp_http import metadata as mcp_metadata
+from taskchat.transports.mcp_http import route as mcp_route
+from taskchat.transports.mcp_http.route import mcp_deps
 from taskchat.transports.socket import route as websocket
 from taskchat.transports.socket.connections import Connections
 from taskchat.transports.socket.ghosts import Ghosts
@@ -137,6 +140,9 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(health.router)
     if settings.page:
         app.include_router(page_router(settings))
+    if settings.mcp:
+        app.include_router(mcp_metadata.router)
+        app.include_router(mcp_route.router)
     if settings.api_docs:
         app.include_router(reference_routes.router)
     return app
@@ -218,6 +224,8 @@ def _lifespan(
             parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
             parts += [Search(database, meaning, settings), Webhooks(database, settings)]
             parts += [Schedules(database, settings)]
+            if settings.mcp:
+                parts.append(await stack.enter_async_context(mcp_deps(live)))
             if keys is not None:
                 accounts = account_deps(database, settings, keys)
                 stack.callback(accounts.passwords.close)

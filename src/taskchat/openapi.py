@@ -21,6 +21,7 @@ from taskchat.http.headers import (
 from taskchat.http.requests import JSON
 from taskchat.reference.about import ERRORS, tags
 from taskchat.reference.examples.placing import illustrate
+from taskchat.transports.mcp_http.metadata import MCP_PATH
 from taskchat.transports.socket.frames import CLIENT_FRAME, SERVER_FRAME
 from taskchat.transports.sse import EVENT_STREAM
 from taskchat.turns.events import EVENT
@@ -88,6 +89,16 @@ OF_LINK: tuple[type[ServiceError], ...] = tuple(
 )
 """Of the route that asks for no token of a user's."""
 
+OF_MCP: tuple[type[ServiceError], ...] = (
+    errors.InvalidAuth,
+    errors.Forbidden,
+    errors.HeadersTooLarge,
+    errors.InternalError,
+    errors.DatabaseError,
+    errors.Overloaded,
+)
+"""Of the route of MCP clients, before their message is read; after that, JSON-RPC has its own."""
+
 OF_ACCOUNTS: dict[str, tuple[type[ServiceError], ...]] = {
     "/register": (errors.AlreadyRegistered, errors.RateLimited, errors.SignInsBusy),
     "/login": (errors.RateLimited, errors.SignInsBusy),
@@ -148,6 +159,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             if path.startswith("/api/"):
                 operation["security"] = [] if path in WITHOUT_TOKEN else [{"bearer": []}]
                 _add_errors(method, path, operation)
+            elif path == MCP_PATH:
+                operation["security"] = [{"bearer": []}]
+                _add_responses(operation, OF_MCP)
             elif path.startswith("/share/"):
                 _add_responses(operation, OF_LINK)
     for name in ("HTTPValidationError", "ValidationError"):

@@ -160,6 +160,11 @@ class Assistant:
         )
 
     @property
+    def allowed_tools(self) -> Sequence[str]:
+        """The names of the tools that the configuration allows."""
+        return self._configured.config.tools.allowed
+
+    @property
     def approvals(self) -> Sequence[ApprovalRule]:
         """Which calls need the user's yes."""
         return self._configured.config.approvals

@@ -18,6 +18,9 @@ SCRIPT_HEADER: Final = "X-Taskchat-Script"
 LANGUAGE_HEADER: Final = "Accept-Language"
 """Defined by HTTP."""
 
+MCP_HEADERS: Final = ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name")
+"""What MCP clients say of a message besides; defined by that protocol."""
+
 HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
 """What a request may leave out or get wrong."""
 
@@ -55,6 +58,7 @@ REQUEST_HEADERS: Final = (
     OFFLINE_HEADER,
     SCRIPT_HEADER,
     LAST_EVENT_HEADER,
+    *MCP_HEADERS,
 )
 """Headers of requests that mean something here."""
 

@@ -70,7 +70,7 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
     if error.replayed:
         headers[REPLAYED_HEADER] = "true"
     if isinstance(error, errors.InvalidAuth):
-        headers["WWW-Authenticate"] = 'Bearer realm="taskchat"'
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="taskchat"')
     if isinstance(error, errors.RequestTimeout | errors.HeadersTooLarge):
         # The rest of such a request is not waited for.
         headers["Connection"] = "close"

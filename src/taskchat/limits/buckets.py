@@ -15,7 +15,7 @@ import structlog
 
 from taskchat.errors import RateLimited
 from taskchat.limits import repository
-from taskchat.limits.repository import TOKENS
+from taskchat.limits.repository import MCP, TOKENS
 from taskchat.postgres.database import Connection
 from taskchat.principal import Channel, Principal
 from taskchat.settings import Settings
@@ -33,7 +33,7 @@ class RateLevel:
     """What is left of one limit.
 
     Attributes:
-        scope: user, conversation:<id>, channel:<name> or tokens.
+        scope: user, conversation:<id>, channel:<name>, tokens or mcp.
         limit: A minute's worth, which is also what a full bucket holds.
         remaining: How many whole tokens are left.
         reset_at: When it is full again, in seconds since 1970.
@@ -69,6 +69,7 @@ class RateLimits:
         self._conversation = settings.rate_conversation_per_minute
         self._channel = settings.rate_channel_per_minute
         self._tokens = settings.rate_tokens_per_minute
+        self._mcp = settings.rate_mcp_per_minute
 
     @property
     def tokens_per_minute(self) -> int | None:
@@ -102,12 +103,27 @@ class RateLimits:
                 connection, principal, TOKENS, per_minute=self._tokens, cost=tokens
             )
 
+    async def spend_call(self, connection: Connection, principal: Principal) -> RateLevel | None:
+        """Count one tool call of an MCP client; None if those are not limited.
+
+        Raises:
+            RateLimited: they are used up. Nothing is spent once the transaction is rolled back.
+        """
+        if not self._mcp:
+            return None
+        left = await repository.spend(connection, principal, MCP, per_minute=self._mcp, cost=1)
+        if left < -EPSILON:
+            raise refusal({MCP: left}, {MCP: self._mcp}, {MCP: 1})
+        return level_of(MCP, self._mcp, left)
+
     async def levels(
         self,
         connection: Connection,
         principal: Principal,
         conversation_id: UUID | None,
         channels: Iterable[Channel] = tuple(Channel),
+        *,
+        with_calls: bool = False,
     ) -> Sequence[RateLevel]:
         """What is left of each limit, spending nothing.
 
@@ -116,12 +132,15 @@ class RateLimits:
             principal: The owner of the buckets.
             conversation_id: The conversation whose limit to include.
             channels: The channels whose limits to include.
+            with_calls: Whether to include that of MCP clients' tool calls.
         """
         limits: dict[str, int] = {}
         for channel in channels:
             limits |= self.of_turn(conversation_id, channel)
         if self._tokens:
             limits[TOKENS] = self._tokens
+        if self._mcp and with_calls:
+            limits[MCP] = self._mcp
         found = await repository.levels_of(connection, principal, list(limits))
         return [
             level_of(scope, limit, min(limit, found.get(scope, limit)))
@@ -189,6 +208,7 @@ _ALLOWED: Final = {
     "conversation": "{} messages a minute are allowed in one conversation",
     "channel": "{} messages a minute are allowed over one channel",
     TOKENS: "{} model tokens a minute are allowed",
+    MCP: "{} tool calls a minute are allowed",
 }
 
 

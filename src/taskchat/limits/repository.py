@@ -12,7 +12,10 @@ from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 
 TOKENS: Final = "tokens"
-"""The bucket of model tokens; all others hold turns."""
+"""The bucket of model tokens."""
+
+MCP: Final = "mcp"
+"""The bucket of tool calls of MCP clients. All others hold turns."""
 
 IDLE_S: Final = 600
 """A bucket that was untouched for so long has been full for nine minutes: its row says nothing."""
@@ -35,8 +38,8 @@ _FORGET = text(
 
 async def spend(
     connection: Connection, principal: Principal, scope: str, *, per_minute: int, cost: int
-) -> None:
-    """Spend from one bucket, which may be below zero then.
+) -> float:
+    """Spend from one bucket, and return what is left in it, which may be below zero.
 
     Args:
         connection: A connection of the principal's.
@@ -45,7 +48,7 @@ async def spend(
         per_minute: A minute's worth.
         cost: How much to spend.
     """
-    await connection.execute(
+    result = await connection.execute(
         _SPEND,
         {
             "owner": principal.user_id,
@@ -54,6 +57,7 @@ async def spend(
             "costs": [cost],
         },
     )
+    return float(result.one().levels[0])
 
 
 async def levels_of(

@@ -27,5 +27,5 @@ async def read_limits(
 ) -> LimitsOut:
     """What is left of each rate limit. Asking costs nothing."""
     async with database.transaction(principal) as connection:
-        levels = await limits.levels(connection, principal, conversation_id)
+        levels = await limits.levels(connection, principal, conversation_id, with_calls=True)
     return LimitsOut(limits=[shown(level) for level in levels])

@@ -10,7 +10,7 @@ class RateLevelOut(BaseModel):
 
     scope: str = Field(
         description="user, channel:rest, channel:sse, channel:websocket, channel:schedule, "
-        "conversation:<id> (turns) or tokens (model tokens)."
+        "conversation:<id> (turns), tokens (model tokens) or mcp (tool calls of MCP clients)."
     )
     limit: int = Field(description="A minute's worth, and what a full bucket holds.")
     remaining: int

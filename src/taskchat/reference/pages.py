@@ -18,6 +18,7 @@ ORDER: Final = (
     "webhooks.md",
     "schedules.md",
     "search.md",
+    "mcp.md",
     "agents.md",
     "scripted-model.md",
     "operations.md",

@@ -351,6 +351,9 @@ class Settings(BaseSettings):
     rate_tokens_per_minute: int = Field(100_000, ge=0, le=1_000_000_000)
     """Model tokens a minute, input and output. They are counted when a turn is over; what was
     overdrawn has to be refilled before the next one begins."""
+    rate_mcp_per_minute: int = Field(120, ge=0, le=1_000_000)
+    """Tool calls a minute of MCP clients, at /mcp. They are no turns and ask no model: each is one
+    small transaction, and an agent makes several in a row."""
 
     # --- live: events, streams and sockets ---
     event_interval_s: float = Field(0.05, gt=0, le=10)
@@ -430,6 +433,8 @@ class Settings(BaseSettings):
     """Hours for which a dead one is listed, and can be replayed."""
 
     # --- running it ---
+    mcp: bool = True
+    """Whether MCP clients may call the task tools at /mcp, with the token of their user."""
     api_docs: bool = True
     """Whether /docs, /openapi.json, /llms.txt and the pages that they name are served. They say
     nothing of any user; a service that only programs know of needs none of them."""

@@ -311,9 +311,18 @@ ToolSpec = tuple[Callable[..., Awaitable[BaseModel]], ToolAnnotations]
 TOOLS: Sequence[ToolSpec] = (
     (add_task, ToolAnnotations(destructive_hint=False, open_world_hint=False)),
     (list_tasks, ToolAnnotations(read_only_hint=True, open_world_hint=False)),
-    (complete_task, ToolAnnotations(destructive_hint=False, idempotent_hint=True)),
-    (delete_task, ToolAnnotations(destructive_hint=True, idempotent_hint=True)),
-    (update_task, ToolAnnotations(destructive_hint=True, idempotent_hint=True)),
+    (
+        complete_task,
+        ToolAnnotations(destructive_hint=False, idempotent_hint=True, open_world_hint=False),
+    ),
+    (
+        delete_task,
+        ToolAnnotations(destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+    ),
+    (
+        update_task,
+        ToolAnnotations(destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+    ),
 )
 
 TOOL_NAMES = frozenset(function.__name__ for function, _ in TOOLS)
@@ -348,11 +357,14 @@ class TaskServer(MCPServer[Any]):
 
     Args:
         more: Further tools.
+        options: Of the SDK's own server.
     """
 
-    def __init__(self, more: Sequence[ToolSpec] = ()) -> None:
+    def __init__(self, more: Sequence[ToolSpec] = (), **options: Any) -> None:
         tools = [_tool(function, annotations) for function, annotations in (*TOOLS, *more)]
-        super().__init__("taskchat", title="To-do list", log_level="WARNING", tools=tools)
+        super().__init__(
+            "taskchat", title="To-do list", log_level="WARNING", tools=tools, **options
+        )
 
     async def call_tool(
         self,

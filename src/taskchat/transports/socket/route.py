@@ -22,10 +22,10 @@ from taskchat.live.rows import Place
 from taskchat.moments import new_id
 from taskchat.presence.repository import Joined
 from taskchat.principal import Principal
-from taskchat.settings.origins import Origins, origin_of
 from taskchat.texts import uuid_of
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.hints import read_circumstances
+from taskchat.transports.origins import origin_is_allowed
 from taskchat.transports.socket.connections import Connection, shutdown_notice
 from taskchat.transports.socket.following import Following
 from taskchat.transports.socket.frames import Connected
@@ -269,28 +269,6 @@ async def _known(live: LiveDeps, verified: VerifiedToken) -> Principal:
         return await live.authenticator.known(verified.principal)
     except InvalidAuth as error:
         raise Closed(4001, "The account of this token was deleted.") from error
-
-
-def origin_is_allowed(websocket: WebSocket, origins: Origins) -> bool:
-    """Whether a page of this origin may connect.
-
-    Clients other than browsers send no origin, and a browser can't leave it out. A page of the
-    service's own is always allowed.
-    """
-    given = websocket.headers.getlist("origin")
-    if not given:
-        return True
-    if len(given) > 1:
-        return False
-    return origins.allow(given[0]) or _is_own(given[0], websocket.headers.get("host", ""))
-
-
-def _is_own(origin: str, host: str) -> bool:
-    scheme, _, _ = origin.partition("://")
-    try:
-        return origin_of(origin) == origin_of(f"{scheme}://{host}")
-    except ValueError:
-        return False
 
 
 def _conversation(address: str) -> UUID | None:
