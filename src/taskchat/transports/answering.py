@@ -155,7 +155,7 @@ class Exchange:
             version_of=version_of,
         )
         # Before anything of the answer is sent.
-        accepted, headers = await self._taken(message)
+        accepted, headers = await take(message, live=self.live, principal=self.principal)
         if self.channel.streams:
             return stream(
                 self.live,
@@ -191,25 +191,48 @@ class Exchange:
             body.model_dump_json(), status_code=202, headers=headers, media_type="application/json"
         )
 
-    async def _taken(self, message: NewMessage) -> tuple[AcceptedTurn, dict[str, str]]:
-        """The turn that a message becomes, and what its answer's headers say of rate limits."""
-        try:
-            accepted = await accept_turn(message, principal=self.principal, deps=self.live.turns)
-        except UNSPENT as error:
-            error.headers = await self._rate_headers(message.conversation_id)
-            raise
-        if not accepted.replayed:
-            return accepted, headers_of(accepted.rate)
-        headers = await self._rate_headers(accepted.turn.conversation_id)
-        return accepted, {**headers, REPLAYED_HEADER: "true"}
 
-    async def _rate_headers(self, conversation_id: UUID | None) -> dict[str, str]:
-        """What is left of the limits, for an answer that spends nothing."""
-        async with self.live.database.transaction(self.principal) as connection:
-            levels = await self.live.limits.levels(
-                connection, self.principal, conversation_id, channels=(self.channel,)
-            )
-        return headers_of(tightest(levels))
+async def take(
+    message: NewMessage, *, live: LiveDeps, principal: Principal
+) -> tuple[AcceptedTurn, dict[str, str]]:
+    """The turn that a message becomes, and what its answer's headers say of rate limits.
+
+    Raises:
+        ServiceError: it can't be taken, and nothing was stored.
+    """
+    try:
+        accepted = await accept_turn(message, principal=principal, deps=live.turns)
+    except UNSPENT as error:
+        error.headers = await unspent_headers(live, principal, message)
+        raise
+    if not accepted.replayed:
+        return accepted, headers_of(accepted.rate)
+    headers = await unspent_headers(live, principal, message, accepted.turn.conversation_id)
+    return accepted, {**headers, REPLAYED_HEADER: "true"}
+
+
+async def unspent_headers(
+    live: LiveDeps,
+    principal: Principal,
+    message: NewMessage,
+    conversation_id: UUID | None = None,
+) -> dict[str, str]:
+    """What is left of the limits, for an answer that spends nothing.
+
+    Args:
+        live: What streams and turns need.
+        principal: Who asked.
+        message: What was not counted.
+        conversation_id: Its conversation, if the message doesn't name it.
+    """
+    async with live.database.transaction(principal) as connection:
+        levels = await live.limits.levels(
+            connection,
+            principal,
+            conversation_id or message.conversation_id,
+            channels=(message.channel,),
+        )
+    return headers_of(tightest(levels))
 
 
 async def exchange(
