@@ -112,6 +112,7 @@ def settings(database_url: str) -> Settings:
         rate_conversation_per_minute=0,
         rate_channel_per_minute=0,
         rate_tokens_per_minute=0,
+        rate_mcp_per_minute=0,
         accounts=True,
         accounts_attempts_per_hour=0,
         accounts_client_attempts_per_hour=0,

@@ -55,7 +55,7 @@ async def test_the_reference_shows_every_route_and_examples(
     for route, shown in (
         (CHAT, "Added “Buy groceries”."),
         ("#operations-data-import_lines_api__user_id__import_post", "usage is not imported"),
-        ("#operations-sharing-read_share_share__token__get", "not_found"),
+        ("#operations-sharing-read_shared_share__token__get", "not_found"),
     ):
         await opened.page.locator(f"{route} .opblock-summary-control").click()
         example = opened.page.locator(f"{route} .highlight-code", has_text=shown).first

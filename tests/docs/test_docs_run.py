@@ -169,7 +169,7 @@ class Reader:
     def __init__(self, service: Service) -> None:
         self._person = Person()
         self._service = service
-        self._variables = {
+        self.variables = {
             "URL": service.url,
             "TOKEN": self._person.headers["Authorization"].removeprefix("Bearer "),
             "DATABASE_URL": service.database_url,
@@ -185,7 +185,7 @@ class Reader:
         done = subprocess.run(
             ["sh", "-eu", "-c", script],
             cwd=self._service.folder,
-            env={**os.environ, **self._variables},
+            env={**os.environ, **self.variables},
             capture_output=True,
             text=True,
             timeout=COMMAND_S,
@@ -205,12 +205,12 @@ class Reader:
             named.append(("SHARE", "id"))
         for variable, key in named:
             if isinstance(answer.get(key), str):
-                self._variables[variable] = answer[key]
+                self.variables[variable] = answer[key]
         if "feedback" in answer and isinstance(answer["feedback"], dict):
-            self._variables["FEEDBACK"] = answer["feedback"]["id"]
+            self.variables["FEEDBACK"] = answer["feedback"]["id"]
         if answer.get("messages"):
             said, reply = answer["messages"][-2:]
-            self._variables |= {"MESSAGE": said["id"], "REPLY": reply["id"]}
+            self.variables |= {"MESSAGE": said["id"], "REPLY": reply["id"]}
 
 
 def answers_in(output: str) -> list[Any]:
@@ -276,7 +276,7 @@ def running_snippets(service: Service) -> Iterator[dict[Block, subprocess.Popen[
                 subprocess.Popen(
                     [sys.executable, "-c", snippet.body],
                     cwd=service.folder,
-                    env={**os.environ, "DATABASE_URL": service.database_url},
+                    env={**os.environ, **Reader(service).variables},
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -478,8 +478,10 @@ async def test_the_data_model_has_every_policy_and_role(service: Service) -> Non
     assert not missing
 
 
-def test_the_readme_has_every_command_with_every_option() -> None:
-    rows = dict(re.findall(r"^\| `taskchat (\w+)` \| (.*) \|$", read("README.md"), re.MULTILINE))
+def test_the_commands_page_has_every_command_with_every_option() -> None:
+    rows = dict(
+        re.findall(r"^\| `taskchat (\w+)` \| (.*) \|$", read("docs/commands.md"), re.MULTILINE)
+    )
     assert rows.keys() == commands.commands.keys()
     for name, command in commands.commands.items():
         options = {
@@ -564,7 +566,9 @@ async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
     offline_app: RunningApp,
 ) -> None:
     [line] = re.findall(
-        r"^(`transports/answering` → .*?`turns/store/settle`)$", read("README.md"), re.M | re.S
+        r"^(`transports/answering` → .*?`turns/store/settle`)$",
+        read("docs/developing.md"),
+        re.M | re.S,
     )
     modules = re.findall(r"`([a-z_/]+)`", line)
     files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}
@@ -599,7 +603,9 @@ async def test_the_reading_line_is_the_order_in_which_a_turn_enters_the_modules(
 async def test_the_line_of_an_event_is_the_order_in_which_one_enters_the_modules(
     offline_app: RunningApp,
 ) -> None:
-    [line] = re.findall(r"^(`turns/ledger` → .*?`transports/sse`)$", read("README.md"), re.M | re.S)
+    [line] = re.findall(
+        r"^(`turns/ledger` → .*?`transports/sse`)$", read("docs/developing.md"), re.M | re.S
+    )
     modules = re.findall(r"`([a-z_/]+)`", line)
     files = {str(PROJECT / f"src/taskchat/{name}.py"): name for name in modules}
     entered: dict[str, str] = {}

@@ -258,7 +258,7 @@ async def test_the_limits_can_be_read_and_reading_costs_nothing(
     running_app: AppMaker,
 ) -> None:
     person = Person()
-    changes = dict.fromkeys((f"{name}_per_minute" for name in LEVELS.values()), 4)
+    changes = dict.fromkeys((f"{name}_per_minute" for name in (*LEVELS.values(), "rate_mcp")), 4)
     async with running_app(**changes) as running:
         said = await person.say(running.client, "hello")
         conversation = said.json()["conversation_id"]
@@ -274,6 +274,7 @@ async def test_the_limits_can_be_read_and_reading_costs_nothing(
                 "channel:sse": 4,
                 "channel:websocket": 4,
                 "channel:schedule": 4,
+                "mcp": 4,
             }
         odd = await running.client.get(
             _path(person), headers=person.headers, params={"conversation_id": "{x}"}

@@ -8,25 +8,13 @@ from typing import Final
 
 from taskchat.resources import resource_path
 
-README: Final = "README.md"
+INDEX: Final = "README.md"
+"""The page that lists the others, in the order in which they are best read."""
 
-ORDER: Final = (
-    "quickstart.md",
-    "api.md",
-    "accounts.md",
-    "feedback.md",
-    "webhooks.md",
-    "schedules.md",
-    "search.md",
-    "mcp.md",
-    "agents.md",
-    "scripted-model.md",
-    "operations.md",
-    "glossary.md",
-)
-"""Those for who builds on the service come first, and in this order; the others follow by name."""
+OUR_OWN: Final = "## Working on it"
+"""The index's heading over pages for those who work on the service itself."""
 
-_ROW: Final = re.compile(r"^\| \[docs/([a-z-]+\.md)\]\([^)]*\) \| (.+?) \|$", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| \[([a-z-]+\.md)\]\([^)]*\) \| (.+?) \|$", re.MULTILINE)
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -37,45 +25,39 @@ class DocsPage:
     Attributes:
         name: Of its file: `api.md`.
         title: Its first heading.
-        holds: What is in it, in a phrase; empty if the README does not say.
+        holds: What is in it, in a phrase.
         text: The whole page, as Markdown.
+        is_for_builders: Whether it is for those who build on the service.
     """
 
     name: str
     title: str
     holds: str
     text: str
-
-    @property
-    def is_for_builders(self) -> bool:
-        """Whether it is for those who build on the service, not for those who work on it."""
-        return self.name in ORDER
+    is_for_builders: bool
 
 
 @cache
 def pages() -> Sequence[DocsPage]:
     """All pages, in the order in which they are best read."""
-    readme = resource_path(README).read_text(encoding="utf-8")
-    holds = {name: _LINK.sub(r"\1", phrase) for name, phrase in _ROW.findall(readme)}
-    found = [
+    folder = resource_path("docs")
+    for_builders, _, ours = (folder / INDEX).read_text(encoding="utf-8").partition(OUR_OWN)
+    return [
         DocsPage(
-            name=path.name,
+            name=name,
             title=_title(text),
-            holds=holds.get(path.name, ""),
+            holds=_LINK.sub(r"\1", phrase),
             text=text,
+            is_for_builders=part is for_builders,
         )
-        for path in sorted(resource_path("docs").glob("*.md"))
-        for text in [path.read_text(encoding="utf-8")]
+        for part in (for_builders, ours)
+        for name, phrase in _ROW.findall(part)
+        for text in [(folder / name).read_text(encoding="utf-8")]
     ]
-    return sorted(found, key=lambda page: (_place(page.name), page.name))
 
 
 def _title(text: str) -> str:
     return text.partition("\n")[0].lstrip("# ").strip()
-
-
-def _place(name: str) -> int:
-    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 def page_of(name: str) -> DocsPage | None:
