@@ -1,5 +1,6 @@
 """From a message to what it asks for. Pure: the same words always mean the same."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,8 +52,11 @@ _BEFORE_NAME = tuple(
 )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=64)
 def understand(text: str) -> Understanding:
     """What a message asks for, in the order said.
+
+    Remembered for a while: every step of a turn reads its message and the ones before it.
 
     Args:
         text: The user's message, any text.

@@ -352,6 +352,10 @@ def _tool(function: Callable[..., Awaitable[BaseModel]], annotations: ToolAnnota
     return tool
 
 
+_TOOLS: Final = {function.__name__: _tool(function, hints) for function, hints in TOOLS}
+"""Made once: most of the time in which an app starts would go into it."""
+
+
 class TaskServer(MCPServer[Any]):
     """The MCP server of the five tools, with errors that a model can act on.
 
@@ -361,7 +365,7 @@ class TaskServer(MCPServer[Any]):
     """
 
     def __init__(self, more: Sequence[ToolSpec] = (), **options: Any) -> None:
-        tools = [_tool(function, annotations) for function, annotations in (*TOOLS, *more)]
+        tools = [*_TOOLS.values(), *(_tool(function, hints) for function, hints in more)]
         super().__init__(
             "taskchat", title="To-do list", log_level="WARNING", tools=tools, **options
         )
@@ -395,17 +399,14 @@ class TaskServer(MCPServer[Any]):
             _called.reset(token)
 
 
-_READ: Final = {function.__name__: _tool(function, hints) for function, hints in TOOLS}
-
-
 def problem_with_arguments(name: str, arguments: dict[str, Any]) -> str | None:
     """What is wrong with the arguments of a call, without their values; None if they fit.
 
     Those of tools that the server is given by others are checked when they are called.
     """
-    if name not in _READ:
+    if name not in _TOOLS:
         return None
-    reads = _READ[name].fn_metadata.arg_model
+    reads = _TOOLS[name].fn_metadata.arg_model
     if unknown := arguments.keys() - reads.model_fields.keys():
         return f"{', '.join(sorted(unknown))}: no argument of {name}"
     try:

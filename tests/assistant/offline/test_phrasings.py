@@ -103,10 +103,6 @@ class Desk:
         raise AssertionError(f"the turn did not end: {text}")
 
 
-def cases(name: str) -> list[Any]:
-    return [pytest.param(case, id=case.id) for case in read_cases(DATA / name)]
-
-
 FILES = (
     "phrasings.jsonl",
     "more.jsonl",
@@ -118,9 +114,27 @@ FILES = (
 )
 
 
-@pytest.mark.parametrize("case", [case for name in FILES for case in cases(name)])
-async def test_what_a_person_says_makes_the_calls_it_asks_for(case: Case) -> None:
+AT_ONCE = 50
+"""Conversations in one test: one alone takes less time than what surrounds a test."""
+
+SHARES = [
+    pytest.param(cases[start : start + AT_ONCE], id=f"{name}:{start + 1}")
+    for name in FILES
+    for cases in [read_cases(DATA / name)]
+    for start in range(0, len(cases), AT_ONCE)
+]
+
+
+async def _problem_in(case: Case) -> str | None:
     desk = Desk([task.model_dump() for task in case.tasks])
     for turn in case.turns:
         made, reply = await desk.say(turn.say)
-        assert problem_of(turn, made, reply) is None, f"{turn.say!r} -> {reply!r}"
+        if problem := problem_of(turn, made, reply):
+            return f"{case.id}: {problem}: {turn.say!r} -> {reply!r}"
+    return None
+
+
+@pytest.mark.parametrize("cases", SHARES)
+async def test_what_a_person_says_makes_the_calls_it_asks_for(cases: Sequence[Case]) -> None:
+    problems = [await _problem_in(case) for case in cases]
+    assert [problem for problem in problems if problem is not None] == []
