@@ -43,6 +43,21 @@ async def age(superuser: AsyncEngine, person: Person, seconds: float) -> None:
         )
 
 
+async def let_pass(superuser: AsyncEngine, person: Person, seconds: float) -> None:
+    """So much time since a person's buckets were last spent from, however long that really is.
+
+    Less than none is a clock that stands still.
+    """
+    async with superuser.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE rate_buckets SET updated_at = clock_timestamp() - make_interval(secs => :s)"
+                " WHERE user_id = :o"
+            ),
+            {"o": person.user_id, "s": seconds},
+        )
+
+
 def limits(**per_minute: int) -> RateLimits:
     none = dict.fromkeys((*LEVELS.values(), "rate_tokens"), 0)
     changes = {f"{name}_per_minute": value for name, value in {**none, **per_minute}.items()}
@@ -339,15 +354,21 @@ async def spend(database: Database, person: Person, of: RateLimits, times: int =
 async def test_a_bucket_refills_evenly_and_never_over_its_brim(
     database: Database, superuser: AsyncEngine
 ) -> None:
-    person, of = await person_in(database), limits(rate_user=60)
-    assert (await spend(database, person, of, 60)).remaining == 0
+    person, of = await person_in(database), limits(rate_user=6)
+    await spend(database, person, of)
+    await let_pass(superuser, person, -3600)
+    assert (await spend(database, person, of, 5)).remaining == 0
     with pytest.raises(RateLimited) as refused:
         await spend(database, person, of)
-    assert refused.value.retry_after_s == 1
-    await age(superuser, person, 10)
-    assert (await spend(database, person, of)).remaining in (9, 10)
-    await age(superuser, person, 100_000)
-    assert (await spend(database, person, of)).remaining == 59
+    assert refused.value.retry_after_s == 10
+    # Half a message is none, and half of what two would be.
+    await let_pass(superuser, person, 5)
+    with pytest.raises(RateLimited):
+        await spend(database, person, of)
+    await let_pass(superuser, person, 25)
+    assert (await spend(database, person, of)).remaining == 1
+    await let_pass(superuser, person, 100_000)
+    assert (await spend(database, person, of)).remaining == 5
 
 
 async def test_a_changed_setting_counts_from_the_next_message_on(database: Database) -> None:
