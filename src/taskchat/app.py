@@ -63,6 +63,7 @@ from taskchat.sharing.service import Sharing
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
+from taskchat.telemetry import metrics
 from taskchat.transports import chat, events, versions
 from taskchat.transports import conversations as managing_routes
 from taskchat.transports import feedback as feedback_routes
@@ -239,6 +240,7 @@ def _lifespan(
                 _at_work(live, listener, config_file, keys, maker, sender)
             )
             stack.enter_context(drained_on_signals(lambda: drain(live), turns.jobs.hurry))
+            metrics.INFO.labels(__version__).set(1)
             log.info("app.started", models=names, process=str(process))
             yield
         log.info("app.stopped")

@@ -25,9 +25,10 @@ from taskchat.errors import (
 )
 from taskchat.http.headers import METHODS, REQUEST_HEADERS, REQUEST_ID_HEADER, RESPONSE_HEADERS
 from taskchat.http.problems import render
-from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_of
+from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_of, route_of
 from taskchat.settings import Settings
 from taskchat.settings.origins import ANY, Origins
+from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -99,6 +100,13 @@ def _preflight(origins: Origins, headers: Headers) -> Response:
     return Response(status_code=200, headers=answer)
 
 
+def _count(scope: Scope, method: str, status: int, took_s: float) -> None:
+    # Any word may be sent as a method; a series of its own for each would fill the memory.
+    labels = route_of(scope), method if method in METHODS else "other"
+    metrics.HTTP_REQUESTS.labels(*labels, str(status)).inc()
+    metrics.HTTP_SECONDS.labels(*labels).observe(took_s)
+
+
 class BrokenAnswer(Exception):
     """An answer that has begun can't go on.
 
@@ -121,8 +129,9 @@ class RequestGate:
         limits = body_limits(scope, self._settings)
         scope[BODY_KEY] = limits.bytes_max
         request_id = request_id_of(scope)
+        began, method = time.monotonic(), scope["method"]
         # HEAD gets what GET would get, without the body.
-        only_head = scope["method"] == "HEAD"
+        only_head = method == "HEAD"
         asked = Headers(scope=scope)
         for_pages = page_headers(self._settings.origins, asked.get("origin"))
         if only_head:
@@ -133,6 +142,7 @@ class RequestGate:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                _count(scope, method, message["status"], time.monotonic() - began)
                 headers = MutableHeaders(scope=message)
                 # An error that is repeated carries the id under which it happened.
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
@@ -150,7 +160,10 @@ class RequestGate:
             elif not only_head:
                 await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            metrics.HTTP_UNDER_WAY.track_inprogress(),
+        ):
             try:
                 self._check_headers(scope)
                 if _is_preflight(scope, asked):

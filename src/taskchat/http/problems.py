@@ -16,7 +16,7 @@ from starlette.routing import Match
 from taskchat import errors
 from taskchat.errors import Detail, ServiceError
 from taskchat.http.headers import REPLAYED_HEADER, REQUEST_ID_HEADER
-from taskchat.http.requests import PROBLEM, accept_of, prefers_problem, request_id_of
+from taskchat.http.requests import PROBLEM, accept_of, prefers_problem, request_id_of, route_of
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ def install(app: FastAPI) -> None:
     async def service_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)  # noqa: S101 - as it is registered
         if error.status >= 500:
-            log.warning("request.failed", error_code=error.code, path=_route(request))
+            log.warning("request.failed", error_code=error.code, path=route_of(request.scope))
         return _render(request, error)
 
     async def framework_error(request: Request, error: Exception) -> Response:
@@ -132,8 +132,3 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
         )
     ]
     return [*methods, "HEAD"] if "GET" in methods else methods
-
-
-def _route(request: Request) -> str:
-    """The route's template; the path itself holds a user's id."""
-    return getattr(request.scope.get("route"), "path", "unknown")

@@ -62,6 +62,11 @@ def request_id_of(scope: Scope) -> str:
     return str(scope[REQUEST_ID_KEY])
 
 
+def route_of(scope: Scope) -> str:
+    """The template of a request's route, once that is found; the path itself holds a user's id."""
+    return getattr(scope.get("route"), "path", "unknown")
+
+
 async def current_request_id(request: Request) -> str:
     """The id of this request."""
     return request_id_of(request.scope)

@@ -15,12 +15,13 @@ from sqlalchemy import text
 
 from taskchat.errors import DatabaseUnwritable, UserGone
 from taskchat.postgres.connect import Connector, time_limits, timeout_text
-from taskchat.postgres.faults import FAULTS, fault_of
+from taskchat.postgres.faults import FAULTS, fault_of, sqlstate_of
 from taskchat.postgres.line import Line, Precedence
 from taskchat.postgres.pool import Pool
 from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Values
 from taskchat.principal import Principal
 from taskchat.settings import Settings
+from taskchat.telemetry import metrics
 
 __all__ = ["AnyRow", "Connection", "Database", "Function"]
 
@@ -280,6 +281,7 @@ class Database:
             self._note_gone(user_id)
             raise
         except FAULTS as error:
+            metrics.DATABASE_FAULTS.labels(sqlstate_of(error) or "connection").inc()
             fault = fault_of(error)
             if fault is None:
                 raise

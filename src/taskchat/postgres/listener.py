@@ -14,6 +14,7 @@ import structlog
 
 from taskchat.postgres.connect import Connection, connect
 from taskchat.postgres.faults import FAULTS
+from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -79,6 +80,7 @@ class Listener:
             for channel in self._channels:
                 await connection.add_listener(channel, self._notified)
             self.listening.set()
+            metrics.LISTENING.set(1)
             for callback in self._reconnected:
                 callback()
             while not lost.is_set():
@@ -91,6 +93,7 @@ class Listener:
             log.warning("listener.lost", error=type(error).__name__)
         finally:
             self.listening.clear()
+            metrics.LISTENING.set(0)
             connection.terminate()
 
     def _notified(self, _connection: object, _pid: int, channel: str, payload: object) -> None:

@@ -13,6 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 from taskchat.postgres.connect import Connection, Connector
 from taskchat.postgres.faults import FAULTS, is_lost
 from taskchat.postgres.statements import Row
+from taskchat.telemetry import metrics
 
 LOOK_AFTER_S: Final = 30.0
 """A connection that was idle for longer is checked before it is used; a busy one is not."""
@@ -60,6 +61,7 @@ class Pool:
     def __init__(self, connector: Connector, *, size: int) -> None:
         self._connector = connector
         self._size = size
+        metrics.CONNECTIONS_MAX.set(size)
         self._made: weakref.WeakSet[PooledConnection] = weakref.WeakSet()
         self._renewed_at = float("-inf")
         self._pool: asyncpg.Pool | None = None
@@ -147,6 +149,8 @@ class Pool:
     async def _connect(self, *_args: Any, **_options: Any) -> PooledConnection:
         made = await self._connector.connect(PooledConnection)
         self._made.add(made)
+        metrics.CONNECTIONS_OPEN.inc()
+        made.add_termination_listener(lambda _connection: metrics.CONNECTIONS_OPEN.dec())
         return made
 
     async def _is_fit(self, driven: PooledConnection) -> bool:

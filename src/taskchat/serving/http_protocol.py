@@ -29,6 +29,7 @@ from taskchat.http.problems import render
 from taskchat.http.requests import body_limits
 from taskchat.moments import new_id
 from taskchat.settings import Settings
+from taskchat.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -315,6 +316,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _write(self, error: ServiceError) -> None:
         request_id = str(new_id())
+        metrics.CONNECTIONS_REFUSED.labels(error.code).inc()
         log.info("connection.refused", error_code=error.code, request_id=request_id)
         response = render(error, request_id=request_id)
         response.headers["Connection"] = "close"

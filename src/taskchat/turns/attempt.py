@@ -12,6 +12,7 @@ from taskchat.limits.buckets import limiter_failed
 from taskchat.postgres.faults import FAULTS
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
+from taskchat.telemetry import metrics
 from taskchat.turns.asking import ask_user
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventWriter
@@ -111,13 +112,16 @@ async def _run(
 
 
 def _note_end(ended: TurnState, ledger: TurnLedger, began: float) -> None:
+    took_s = time.monotonic() - began
+    metrics.TURNS.labels(ended.status, ledger.held.channel).inc()
+    metrics.TURN_SECONDS.labels(ended.status).observe(took_s)
     log.info(
         f"turn.{ended.status}",
         turn_id=str(ended.turn.id),
         attempt=ledger.held.attempt,
         model_calls=len(ledger.answers),
         tool_calls=len(ledger.calls),
-        duration_ms=round((time.monotonic() - began) * 1000),
+        duration_ms=round(took_s * 1000),
     )
 
 
@@ -186,4 +190,6 @@ async def _settle_failed(
     job: Job, ledger: TurnLedger, error: ServiceError, deps: TurnDeps, request_id: str
 ) -> TurnState:
     job.settling = True
-    return await settle_failed(ledger, error, deps=deps, request_id=request_id or str(job.turn.id))
+    ended = await settle_failed(ledger, error, deps=deps, request_id=request_id or str(job.turn.id))
+    metrics.TURN_FAILURES.labels(error.code).inc()
+    return ended

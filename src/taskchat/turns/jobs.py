@@ -1,6 +1,7 @@
 """The turns that this process sees through. A job outlives the request that began it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from taskchat.errors import ServiceError
+from taskchat.telemetry import metrics
 from taskchat.turns.states import Claim, TurnRef, TurnState, Unread
 
 log = structlog.get_logger()
@@ -36,6 +38,7 @@ class Job:
         self.unread = Unread()
         self.task: asyncio.Task[TurnState]
         self._run: asyncio.Task[TurnState] | None = None
+        self._made_at = time.monotonic()
 
     async def run(self, held: Claim, work: Coroutine[Any, Any, TurnState]) -> TurnState | None:
         """Do the work of one attempt; None if it was interrupted.
@@ -44,9 +47,12 @@ class Job:
         """
         self.attempt, self.settling, self.interrupted = held.attempt, False, False
         self.running.set()
+        if held.attempt == 1:
+            metrics.TURN_QUEUE_SECONDS.observe(time.monotonic() - self._made_at)
         self._run = asyncio.ensure_future(work)
         try:
-            return await self._run
+            with metrics.TURNS_RUNNING.track_inprogress():
+                return await self._run
         except asyncio.CancelledError:
             if self.interrupted:
                 return None
@@ -88,11 +94,13 @@ class TurnJobs:
         job = Job(turn, shows_conversation=shows_conversation)
         job.task = asyncio.create_task(work(job), name=f"turn {turn.id}")
         self._jobs[turn.id] = job
+        metrics.TURNS_UNDER_WAY.inc()
         job.task.add_done_callback(lambda task: self._done(turn.id, task))
         return job
 
     def _done(self, turn_id: UUID, task: asyncio.Task[TurnState]) -> None:
         self._jobs.pop(turn_id, None)
+        metrics.TURNS_UNDER_WAY.dec()
         if task.cancelled():
             return
         error = task.exception()

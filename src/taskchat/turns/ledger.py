@@ -5,6 +5,7 @@ turn to another one writes nothing more into it.
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.tools import Result, ToolFailure
+from taskchat.telemetry import metrics
 from taskchat.turns import store
 from taskchat.turns.event_log import EventWriter
 from taskchat.turns.events import (
@@ -326,6 +328,8 @@ class TurnLedger:
     def _committed(self, call: "LedgerCall", done: ToolCallOut) -> None:
         self._kept = len(self.answers)
         self.calls[call.call_id] = done
+        metrics.TOOL_CALLS.labels(call.tool_name, done.status, "turn").inc()
+        metrics.TOOL_SECONDS.labels(call.tool_name).observe(time.monotonic() - call.began)
 
 
 def told_id(turn_id: UUID, call_id: str) -> UUID:
@@ -345,6 +349,7 @@ class LedgerCall:
         self.decision = ledger.decisions.get(call_id)
         edited = self.decision.arguments if self.decision else None
         self.arguments: Mapping[str, Any] = arguments if edited is None else edited
+        self.began = time.monotonic()
         self._ledger = ledger
 
     @property

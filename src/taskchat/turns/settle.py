@@ -17,6 +17,7 @@ from taskchat.moments import new_id, utc_now
 from taskchat.postgres.database import Connection
 from taskchat.postgres.line import Precedence
 from taskchat.settings.prices import Prices, cost_of
+from taskchat.telemetry import metrics
 from taskchat.turns import store
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventLog
@@ -212,7 +213,8 @@ async def cancel(
     """
     statuses = ("awaiting_feedback",) if waiting_only else UNFINISHED
     async with log.database.transaction(turn.principal, Precedence.ACCEPTED) as connection:
-        if not await store.settle.cancel(connection, turn, statuses=statuses):
+        channel = await store.settle.cancel(connection, turn, statuses=statuses)
+        if channel is None:
             return False
         # Whoever ran it writes no more, so that its record and the last number can be read.
         text = await store.events.told_text(connection, turn)
@@ -234,6 +236,7 @@ async def cancel(
             await store.feedback.tell(connection, turn, told, process=log.process)
         last = failed(turn, seq + len(told) + 1, utc_now(), body=body)
         await store.events.conclude(connection, turn, last, process=log.process)
+    metrics.TURNS.labels("cancelled", channel).inc()
     log.publish(turn, [*told, last])
     return True
 

@@ -145,7 +145,8 @@ class Sender:
                     # The lease would end on the way, and another process send what follows.
                     await self._let_go(held)
                     return
-                result = await self._post(held.id, message)
+                with metrics.WEBHOOK_SECONDS.time():
+                    result = await self._post(held.id, message)
                 began = time.monotonic()
                 following = await self._note(held, message, result, go_on=follows > 0)
                 if following is None:

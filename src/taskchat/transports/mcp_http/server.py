@@ -5,6 +5,7 @@ speak either era of the protocol: with a handshake, or with each request standin
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from taskchat.tasks.tools import (
     current_caller,
     no_such_tool,
 )
+from taskchat.telemetry import metrics
 from taskchat.time_limits import time_limit
 
 INSTRUCTIONS: Final = (
@@ -110,7 +112,14 @@ class OutsideTaskServer(TaskServer):
         """
         if name not in self._allowed():
             raise ToolError(no_such_tool(name))
-        return await super().call_tool(name, arguments, context)
+        began, outcome = time.monotonic(), "failed"
+        try:
+            result = await super().call_tool(name, arguments, context)
+            outcome = "asked" if isinstance(result, InputRequiredResult) else "completed"
+            return result
+        finally:
+            metrics.TOOL_CALLS.labels(name, outcome, "mcp").inc()
+            metrics.TOOL_SECONDS.labels(name).observe(time.monotonic() - began)
 
 
 def _shared_key(settings: Settings) -> bytes:

@@ -82,6 +82,7 @@ class Session:
         self._circumstances = circumstances
         self._live = live
         self._bucket = FrameBucket(live.settings.websocket_frames_per_minute)
+        self._came_back = False
 
     @property
     def under_way(self) -> bool:
@@ -113,6 +114,7 @@ class Session:
         try:
             await self._HANDLERS[type(frame)](self, frame)
         except RateLimited as error:
+            metrics.WEBSOCKET_ERRORS.labels("RATE_LIMITED").inc()
             self.connection.send(
                 RateLimitExceeded(
                     error=error.message, retry_after=error.retry_after_s or 1, reply_to=frame.id
@@ -225,6 +227,9 @@ class Session:
 
     async def _resume(self, frame: Resume) -> None:
         await self._go_back(frame.turn_id, frame.after_seq)
+        if not self._came_back:
+            self._came_back = True
+            metrics.WEBSOCKET_RECONNECTIONS.inc()
 
     async def _go_back(self, turn_id: UUID, seq: int) -> None:
         only_end = None
@@ -350,6 +355,7 @@ def error_frame(
     if error is not None:
         invalid = isinstance(error, InvalidRequest)
         code, sentence = "INVALID_MESSAGE" if invalid else error.code.upper(), error.message
+    metrics.WEBSOCKET_ERRORS.labels(code).inc()
     return FrameError(
         code=code,
         error=sentence,

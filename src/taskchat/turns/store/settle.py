@@ -57,7 +57,7 @@ _CANCEL = text(
     "UPDATE turns AS t SET status = 'cancelled', finished_at = now(), lease_expires_at = NULL"
     " WHERE t.user_id = :owner AND t.id = :turn"
     " AND t.status = ANY (CAST(:statuses AS text[]))"
-    " RETURNING wake_next_1(t.user_id, t.conversation_id, t.id, t.number, true)"
+    " RETURNING wake_next_1(t.user_id, t.conversation_id, t.id, t.number, true), t.channel"
 )
 _KEEP_TEXT = text(
     "INSERT INTO messages (user_id, id, conversation_id, turn_id, turn_number, position, role,"
@@ -167,13 +167,17 @@ def _sums(calls: Sequence[Call]) -> dict[str, int]:
 
 async def cancel(
     connection: Connection, turn: TurnRef, *, statuses: Sequence[str] = UNFINISHED
-) -> bool:
-    """End an unfinished turn, whoever runs it; False if it has none of these statuses.
+) -> str | None:
+    """End an unfinished turn, whoever runs it; None if it has none of these statuses.
 
     From then on nobody else writes anything of it. Its result is still to be kept.
+
+    Returns:
+        How its message came in.
     """
     values = {"owner": turn.principal.user_id, "turn": turn.id, "statuses": list(statuses)}
-    return (await connection.execute(_CANCEL, values)).one_or_none() is not None
+    row = (await connection.execute(_CANCEL, values)).one_or_none()
+    return None if row is None else str(row.channel)
 
 
 async def keep_result(connection: Connection, turn: TurnRef, result: str) -> None:
