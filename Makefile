@@ -86,7 +86,7 @@ chaos: environment ## kill, freeze and restart real processes under load, then c
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" \
-	pyproject.toml --extra embedded
+	pyproject.toml --extra embedded --extra otel
 # A pip that resolves needs pins with extras and without: old ones take neither for the other.
 PIN_BOTH = awk '{ lines = lines $$0 "\n" } /^[^ ]/ { extra = sub(/\[[^]]*\]/, "") } \
 	extra { bare = bare $$0 "\n" } END { printf "%s%s", lines, bare > FILENAME }'

@@ -45,7 +45,7 @@ def _no_configuration() -> Iterator[None]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("TASKCHAT_", "OPENAI_")) or name == "DATABASE_URL"
+        if name.startswith(("TASKCHAT_", "OPENAI_", "OTEL_")) or name == "DATABASE_URL"
     }
     for name in kept:
         del os.environ[name]

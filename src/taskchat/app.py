@@ -64,6 +64,7 @@ from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import traces_sent
 from taskchat.transports import chat, events, versions
 from taskchat.transports import conversations as managing_routes
 from taskchat.transports import feedback as feedback_routes
@@ -160,7 +161,9 @@ def _lifespan(
         # The commands make sure of it.
         assert settings.database_url is not None  # noqa: S101
         assert settings.direct_url is not None  # noqa: S101
+        process = new_id()
         async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(traces_sent(settings, process=str(process)))
             database = Database(settings.database_url.get_secret_value(), settings)
             stack.push_async_callback(database.close)
             keys = KeyRing(database, settings) if settings.accounts else None
@@ -182,7 +185,6 @@ def _lifespan(
             maker = EmbeddingMaker(database, embedder, settings) if embedder else None
             sender = Sender(database, settings)
             stack.push_async_callback(sender.close)
-            process = new_id()
             lease = Lease(settings.lease_s, settings.lease_grace_s)
             wakeups = Wakeups()
             listener = Listener(settings.direct_url.get_secret_value())

@@ -25,7 +25,7 @@ class Project:
     """What the project itself asks for.
 
     Attributes:
-        serving: Its dependencies, with the extra that brings Postgres.
+        serving: Its dependencies, with the extras that bring Postgres and traces.
         developing: What its checks need besides.
     """
 
@@ -37,7 +37,8 @@ def read_project(top: Path) -> Project:
     """From `pyproject.toml`."""
     content = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))
     project = content["project"]
-    serving = [*project["dependencies"], *project["optional-dependencies"]["embedded"]]
+    extras = project["optional-dependencies"]
+    serving = [*project["dependencies"], *extras["embedded"], *extras["otel"]]
     return Project(
         [Requirement(line) for line in serving],
         [Requirement(line) for line in content["dependency-groups"]["dev"]],

@@ -1,5 +1,6 @@
 """What is known about the sender; kept with the turn, whoever runs it."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,17 +22,23 @@ class Circumstances:
         language: The language that they prefer to read, as a BCP 47 tag; None if nothing says.
         manner: How the offline model is to behave; None for its usual way.
         script: What the scripted model is to say; None if no script plays the model.
+        trace: The span in which the message came in, as a W3C `traceparent`, if traces are sent.
     """
 
     time_zone: str = "UTC"
     language: str | None = None
     manner: str | None = None
     script: str | None = None
+    trace: str | None = None
 
     @classmethod
     def restored(cls, stored: Mapping[str, str] | None) -> "Circumstances":
-        """Restore what was kept; another machine may have known time zones that this one lacks."""
-        kept = dict(stored or {})
+        """Restore what was kept.
+
+        Another machine may have known time zones that this one lacks, and another release facts.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        kept = {name: fact for name, fact in (stored or {}).items() if name in known}
         if not is_time_zone(kept.get("time_zone", "UTC")):
             del kept["time_zone"]
         return cls(**kept)
@@ -43,6 +50,7 @@ class Circumstances:
             "language": self.language,
             "manner": self.manner,
             "script": self.script,
+            "trace": self.trace,
         }
         return {key: value for key, value in kept.items() if value is not None} or None
 

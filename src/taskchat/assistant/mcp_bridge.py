@@ -25,9 +25,11 @@ from mcp.types import (
 
 from taskchat.assistant.asking_user import ASK_USER, problem_with
 from taskchat.assistant.record import RecordedCall, RunRecord, run_record
+from taskchat.assistant.traced import of_tool
 from taskchat.conversations.history import InputItem, call_output
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as, no_such_tool
+from taskchat.telemetry.traces import span
 from taskchat.time_limits import time_limit
 
 CALL_ID: Final = "taskchat/call_id"
@@ -108,14 +110,20 @@ class TaskServerBridge(AgentsMCPServer):
             AwaitsUser: the user has to be asked first.
         """
         record = run_record()
+        call_id = (meta or {})[CALL_ID]
         try:
             _check_sound(record)
-            call = record.call((meta or {})[CALL_ID], tool_name, arguments or {})
-            with calling_as(call):
-                async with time_limit(self._tool_timeout_s):
-                    result = await self._result_of(call, tool_name, meta)
-                    if record.broken is None and not call.recorded:
-                        await call.record_refusal(_text(result))
+            with span(f"execute_tool {tool_name}", of_tool(tool_name, call_id)) as traced:
+                call = record.call(call_id, tool_name, arguments or {})
+                traced.content(lambda: {"gen_ai.tool.call.arguments": dict(call.arguments)})
+                with calling_as(call):
+                    async with time_limit(self._tool_timeout_s):
+                        result = await self._result_of(call, tool_name, meta)
+                        if record.broken is None and not call.recorded:
+                            await call.record_refusal(_text(result))
+                if result.is_error:
+                    traced.fail("refused")
+                traced.content(lambda: {"gen_ai.tool.call.result": result.structured_content})
         except TimeoutError as error:
             record.broken = DatabaseError(retry_after_s=1)
             raise record.broken from error

@@ -27,11 +27,13 @@ from taskchat.assistant.models.offline import OfflineModel
 from taskchat.assistant.models.soundness import arguments_in
 from taskchat.assistant.prompt import PromptFacts, build_prompt, wants_open_tasks
 from taskchat.assistant.record import ModelRecord, RunRecord, models_recorded_in, recorded_in
+from taskchat.assistant.traced import of_agent
 from taskchat.conversations.history import InputItem
 from taskchat.errors import ModelError, RunTimeout
 from taskchat.feedback.decisions import question_about
 from taskchat.settings import Settings
 from taskchat.tasks.tools import no_such_tool
+from taskchat.telemetry.traces import span
 from taskchat.texts import is_visible
 from taskchat.time_limits import time_limit
 
@@ -215,7 +217,8 @@ class Assistant:
             DatabaseError: a tool could not reach the database.
             AwaitsUser: the user has to be asked first.
         """
-        with recorded_in(record):
+        name = self._configured.config.name
+        with recorded_in(record), span(f"invoke_agent {name}", of_agent(name)):
             try:
                 async with time_limit(self._settings.run_timeout_s):
                     with self._chain.running(record.answers):

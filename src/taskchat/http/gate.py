@@ -6,6 +6,7 @@ Pure ASGI: nothing is buffered, and a stream stays a stream.
 import asyncio
 import re
 import time
+from contextlib import AbstractContextManager
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +30,7 @@ from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_
 from taskchat.settings import Settings
 from taskchat.settings.origins import ANY, Origins
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import UNTRACED, Span, span
 
 log = structlog.get_logger()
 
@@ -45,6 +47,9 @@ its timers expired before it has read what arrived meanwhile."""
 
 TARGET_TOO_LONG: Final = "The address is too long; send less in its path and query."
 """The limit on an address is the one on all headers together."""
+
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines; a trace of it tells nothing."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -100,11 +105,33 @@ def _preflight(origins: Origins, headers: Headers) -> Response:
     return Response(status_code=200, headers=answer)
 
 
-def _count(scope: Scope, method: str, status: int, took_s: float) -> None:
+def _method_of(scope: Scope) -> str:
     # Any word may be sent as a method; a series of its own for each would fill the memory.
-    labels = route_of(scope), method if method in METHODS else "other"
-    metrics.HTTP_REQUESTS.labels(*labels, str(status)).inc()
-    metrics.HTTP_SECONDS.labels(*labels).observe(took_s)
+    method = str(scope["method"])
+    return method if method in METHODS else "other"
+
+
+def _traced(scope: Scope, method: str, headers: Headers) -> AbstractContextManager[Span]:
+    """The span of a request. Of its address it has the route alone: a path names a user."""
+    if scope["path"] in PROBES:
+        return UNTRACED
+    attributes = {
+        "http.request.method": method,
+        "url.scheme": scope["scheme"],
+        "taskchat.request_id": request_id_of(scope),
+    }
+    return span(method, attributes, kind="server", parent=headers.get("traceparent"))
+
+
+def _note(traced: Span, scope: Scope, method: str, status: int, took_s: float) -> None:
+    """Note an answer that begins."""
+    route = route_of(scope)
+    metrics.HTTP_REQUESTS.labels(route, method, str(status)).inc()
+    metrics.HTTP_SECONDS.labels(route, method).observe(took_s)
+    traced.name(f"{method} {route}")
+    traced.note({"http.route": route, "http.response.status_code": status})
+    if status >= 500:
+        traced.fail(str(status))
 
 
 class BrokenAnswer(Exception):
@@ -129,7 +156,7 @@ class RequestGate:
         limits = body_limits(scope, self._settings)
         scope[BODY_KEY] = limits.bytes_max
         request_id = request_id_of(scope)
-        began, method = time.monotonic(), scope["method"]
+        began, method = time.monotonic(), _method_of(scope)
         # HEAD gets what GET would get, without the body.
         only_head = method == "HEAD"
         asked = Headers(scope=scope)
@@ -142,7 +169,7 @@ class RequestGate:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _count(scope, method, message["status"], time.monotonic() - began)
+                _note(traced, scope, method, message["status"], time.monotonic() - began)
                 headers = MutableHeaders(scope=message)
                 # An error that is repeated carries the id under which it happened.
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
@@ -163,6 +190,7 @@ class RequestGate:
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
             metrics.HTTP_UNDER_WAY.track_inprogress(),
+            _traced(scope, method, asked) as traced,
         ):
             try:
                 self._check_headers(scope)

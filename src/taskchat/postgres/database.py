@@ -18,10 +18,19 @@ from taskchat.postgres.connect import Connector, time_limits, timeout_text
 from taskchat.postgres.faults import FAULTS, fault_of, sqlstate_of
 from taskchat.postgres.line import Line, Precedence
 from taskchat.postgres.pool import Pool
-from taskchat.postgres.statements import AnyRow, Connection, Function, Row, Values
+from taskchat.postgres.statements import (
+    OF_DATABASE,
+    AnyRow,
+    Connection,
+    Function,
+    Row,
+    Values,
+    traced_sql,
+)
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import inner_span
 
 __all__ = ["AnyRow", "Connection", "Database", "Function"]
 
@@ -236,7 +245,7 @@ class Database:
             async with self._transaction(role, user_id, precedence) as connection:
                 return await connection.fetch(function.sql, *arguments())
         async with self._line.place(user_id, precedence):
-            with self._reported(user_id):
+            with self._reported(user_id), traced_sql(function.sql, name=function.name):
                 async with self.pool.connection() as driven:
                     return cast("list[Any]", await driven.fetch(function.sql, *arguments()))
 
@@ -261,7 +270,7 @@ class Database:
             f" {time_limits(self._timeout, local=True, statement=statement_timeout)}"
         )
         async with self._line.place(user_id if waits_as is None else waits_as, precedence):
-            with self._reported(user_id):
+            with self._reported(user_id), inner_span("transaction", OF_DATABASE, kind="client"):
                 async with self.pool.connection(begin) as driven:
                     try:
                         yield Connection(driven)

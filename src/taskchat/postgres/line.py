@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from taskchat.errors import DatabaseError, Overloaded
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import inner_span
 from taskchat.time_limits import uncounted
 
 LOOKS: Final = 5
@@ -165,7 +166,11 @@ class Line:
             self._paced_at = time.monotonic()
         place: Place = asyncio.get_running_loop().create_future()
         queue.push(user, place)
-        with metrics.LINE_WAITING.labels(precedence.name.lower()).track_inprogress(), uncounted():
+        with (
+            metrics.LINE_WAITING.labels(precedence.name.lower()).track_inprogress(),
+            inner_span("wait in line"),
+            uncounted(),
+        ):
             try:
                 if precedence is Precedence.ARRIVING:
                     await self._while_it_moves(place)

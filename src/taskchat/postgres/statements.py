@@ -6,11 +6,15 @@ once; a row is the driver's record, whose columns are also attributes.
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
+
+from taskchat.telemetry.traces import Span, inner_span
 
 DIALECT: Final = dialects.dialect()  # type: ignore[no-untyped-call]
 
@@ -59,6 +63,21 @@ class Rows:
         return [row[0] for row in self._rows]
 
 
+OF_DATABASE: Final = MappingProxyType({"db.system.name": "postgresql"})
+"""What every span of the database says."""
+
+
+def traced_sql(sql: str, *, name: str | None = None) -> AbstractContextManager[Span]:
+    """The span of a statement, within another one; of its values it has none.
+
+    Args:
+        sql: The statement, with places for its values.
+        name: What it is called; otherwise the word that it begins with.
+    """
+    named = name or sql.lstrip("( ").partition(" ")[0]
+    return inner_span(named, {**OF_DATABASE, "db.query.text": sql}, kind="client")
+
+
 class Connection:
     """A connection inside a transaction: what every statement is given."""
 
@@ -67,7 +86,8 @@ class Connection:
 
     async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
         """Run SQL as the driver takes it; returns its rows."""
-        return cast("list[Any]", await self._driven.fetch(sql, *arguments))
+        with traced_sql(sql):
+            return cast("list[Any]", await self._driven.fetch(sql, *arguments))
 
     async def execute(self, statement: Executable, values: Values | None = None) -> Rows:
         """Run a statement; returns its rows."""
@@ -77,7 +97,8 @@ class Connection:
     async def scalar(self, statement: Executable, values: Values | None = None) -> Any:
         """Run a statement; returns the first column of its first row, or None."""
         sql, arguments = _driven(statement, values)
-        return await self._driven.fetchval(sql, *arguments)
+        with traced_sql(sql):
+            return await self._driven.fetchval(sql, *arguments)
 
     async def scalars(self, statement: Executable, values: Values | None = None) -> list[Any]:
         """Run a statement; returns the first column of its rows."""
@@ -86,7 +107,8 @@ class Connection:
     async def change(self, statement: Executable, values: Values | None = None) -> int:
         """Run a statement that returns no rows; returns how many it has changed."""
         sql, arguments = _driven(statement, values)
-        status: str = await self._driven.execute(sql, *arguments)
+        with traced_sql(sql):
+            status: str = await self._driven.execute(sql, *arguments)
         return int(status.rpartition(" ")[2])
 
 

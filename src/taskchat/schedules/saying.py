@@ -28,6 +28,7 @@ from taskchat.schedules.planning import repeated
 from taskchat.schedules.plans import Next, Once, Plan
 from taskchat.schedules.repository import Occurrence
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import span
 from taskchat.turns import store
 from taskchat.turns.begin import NewMessage
 from taskchat.turns.deps import TurnDeps
@@ -122,7 +123,8 @@ class Speaker:
             request_id="",
             circumstances=Circumstances(time_zone=zone),
         )
-        accepted = await accept_turn(message, principal=due.principal, deps=self.turns)
+        with span("schedule"):
+            accepted = await accept_turn(message, principal=due.principal, deps=self.turns)
         return accepted.turn
 
     async def _advance(

@@ -442,6 +442,13 @@ class Settings(BaseSettings):
     """The least severe log line that is written, to stderr."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """How logs look; auto is console on a terminal and JSON elsewhere."""
+    otlp_endpoint: OptionalAddress = Field(
+        None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
+    """Where traces are sent: the address of an OpenTelemetry collector that takes OTLP over HTTP.
+    Unset means that there are none. It needs the extra `otel`."""
+    trace_content: bool = False
+    """Whether traces hold what was said: instructions, messages, arguments and results of tools."""
 
     @model_validator(mode="after")
     def _secrets_are_long_enough(self) -> Self:

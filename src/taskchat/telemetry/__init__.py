@@ -1,1 +1,1 @@
-"""Logs, and later metrics and traces. Never a message's text, never a token."""
+"""Logs, metrics and traces. Never a message's text, never a token."""

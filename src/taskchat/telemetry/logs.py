@@ -8,9 +8,11 @@ from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
 
 from taskchat.settings import Settings
 from taskchat.telemetry.sink import LineSink, hold_standard_streams
+from taskchat.telemetry.traces import trace_ids
 
 QUIET = (
     "alembic",
@@ -25,6 +27,14 @@ QUIET = (
 """Libraries whose own lines either carry content or repeat what our events say."""
 
 
+def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Add the ids by which a line is found from its trace."""
+    ids = trace_ids()
+    if ids is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
+
+
 def configure_logs(settings: Settings) -> None:
     """Set up logging for this process, including the libraries' lines."""
     # None if it was closed before the start.
@@ -34,6 +44,7 @@ def configure_logs(settings: Settings) -> None:
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

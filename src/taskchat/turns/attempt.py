@@ -13,6 +13,7 @@ from taskchat.postgres.faults import FAULTS
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import Attributes, span
 from taskchat.turns.asking import ask_user
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventWriter
@@ -44,8 +45,19 @@ async def run_turn(job: Job, start: StartedTurn, *, deps: TurnDeps, request_id: 
         open_stream=start.open_stream,
         status=start.status,
     )
+    held = start.held
+    facts: Attributes = {
+        "taskchat.turn.id": str(held.turn.id),
+        "taskchat.turn.attempt": held.attempt,
+        "taskchat.turn.channel": held.channel,
+        "taskchat.turn.taken_over": held.taken.reason if held.taken else None,
+        "gen_ai.conversation.id": str(held.turn.conversation_id),
+    }
     try:
-        return await _run(job, start, events, deps=deps, request_id=request_id, began=began)
+        with span("turn", facts, parent=start.circumstances.trace) as traced:
+            ended = await _run(job, start, events, deps=deps, request_id=request_id, began=began)
+            traced.note({"taskchat.turn.outcome": ended.status})
+            return ended
     finally:
         events.close()
 

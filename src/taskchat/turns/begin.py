@@ -26,6 +26,7 @@ from taskchat.limits.buckets import RateLevel, RateLimits, limiter_failed, refus
 from taskchat.moments import new_id, utc_now
 from taskchat.postgres.database import Database
 from taskchat.principal import Channel, Principal
+from taskchat.telemetry.traces import traceparent
 from taskchat.turns import store
 from taskchat.turns.background import Background
 from taskchat.turns.events import (
@@ -156,6 +157,8 @@ async def begin(
         ShuttingDown: the turn is a new one, and this process takes no more.
         DatabaseError: nothing was stored, or the outcome is unknown; a repeat with the key tells.
     """
+    # Whoever runs the turn, its spans belong to the trace of the request that brought it.
+    circumstances = replace(message.circumstances, trace=traceparent())
     conversation_id = message.conversation_id or new_id()
     turn = TurnRef(principal, new_id(), conversation_id, UNNUMBERED)
     said = MessageOut(
@@ -186,7 +189,7 @@ async def begin(
         lease_s=lease_s,
         turn_id=turn.id,
         channel=message.channel,
-        circumstances=message.circumstances.stored(),
+        circumstances=circumstances.stored(),
         message_id=said.id,
         content=said.content,
         said_at=said.created_at,
@@ -224,7 +227,7 @@ async def begin(
         spent(beginning.levels, counts, costs),
         events,
         Claim(turn, attempt=1, deaths=0, channel=message.channel) if starts else None,
-        message.circumstances,
+        circumstances,
         Background(beginning.history, beginning.summary, beginning.open_tasks, beginning.version),
     )
 

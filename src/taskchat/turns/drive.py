@@ -43,6 +43,12 @@ async def see_through(
         NotFound: its conversation was deleted.
     """
     turn = job.turn
+    # The job has a context of its own, and goes on when the request that began it is answered.
+    structlog.contextvars.bind_contextvars(
+        turn_id=str(turn.id), conversation_id=str(turn.conversation_id)
+    )
+    if request_id:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
     if adopted is not None:
         try:
             start = await read_adopted(deps.database, adopted, needs=deps.assistant.needs)

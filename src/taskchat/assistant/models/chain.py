@@ -30,10 +30,12 @@ from taskchat.assistant.models.counting import TokenCount, bytes_of_items, bytes
 from taskchat.assistant.models.repeats import wait_before_repeat
 from taskchat.assistant.models.said_before import SaidBefore
 from taskchat.assistant.record import Answer, ModelRecord, model_record
+from taskchat.assistant.traced import answered_in, asked_in, of_answer, of_call
 from taskchat.conversations.history import InputItem, user_item
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.settings import BUILT_IN, SCRIPTED, Settings
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import span
 
 log = structlog.get_logger()
 
@@ -194,9 +196,13 @@ class ModelChain(Model):
         run.attempt = Attempt(named, record, run.before)
         began = time.monotonic()
         try:
-            response = await run.attempt.answer(
-                system_instructions, turn, model_settings, tools, *args, **kwargs
-            )
+            with span(f"chat {named.name}", of_call(named.name), kind="client") as traced:
+                traced.content(lambda: asked_in(system_instructions, [*record.history, *turn]))
+                response = await run.attempt.answer(
+                    system_instructions, turn, model_settings, tools, *args, **kwargs
+                )
+                traced.note(of_answer(response))
+                traced.content(lambda: answered_in(response))
         except BaseException as error:
             # The policy decides how it went; a cancelled run says nothing.
             breaker.left()

@@ -15,6 +15,7 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import CallToolResult, InputRequiredResult, Tool
 
 from taskchat import __version__
+from taskchat.assistant.traced import of_tool
 from taskchat.errors import DatabaseError, ServiceError
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal
@@ -30,6 +31,7 @@ from taskchat.tasks.tools import (
     no_such_tool,
 )
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import span
 from taskchat.time_limits import time_limit
 
 INSTRUCTIONS: Final = (
@@ -114,7 +116,9 @@ class OutsideTaskServer(TaskServer):
             raise ToolError(no_such_tool(name))
         began, outcome = time.monotonic(), "failed"
         try:
-            result = await super().call_tool(name, arguments, context)
+            with span(f"execute_tool {name}", of_tool(name)) as traced:
+                traced.content(lambda: {"gen_ai.tool.call.arguments": arguments})
+                result = await super().call_tool(name, arguments, context)
             outcome = "asked" if isinstance(result, InputRequiredResult) else "completed"
             return result
         finally:

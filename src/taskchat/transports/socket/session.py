@@ -19,12 +19,14 @@ from taskchat.limits.schemas import shown
 from taskchat.moments import new_id
 from taskchat.principal import Channel, Principal
 from taskchat.telemetry import metrics
+from taskchat.telemetry.traces import span
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.intake import new_message
 from taskchat.transports.socket.connections import Connection
 from taskchat.transports.socket.following import Following
 from taskchat.transports.socket.frames import (
     Acknowledgment,
+    AnyClientFrame,
     Cancel,
     ClientFrame,
     EndSession,
@@ -111,6 +113,12 @@ class Session:
             )
             return
         metrics.WEBSOCKET_FRAMES.labels(frame.type).inc()
+        with span(f"websocket {frame.type}", kind="server"):
+            await self._act_on(frame)
+        # Not earlier: a returning client goes back first.
+        self._following.settle()
+
+    async def _act_on(self, frame: AnyClientFrame) -> None:
         try:
             await self._HANDLERS[type(frame)](self, frame)
         except RateLimited as error:
@@ -128,8 +136,6 @@ class Session:
             self.connection.send(
                 error_frame(code="PROCESSING_ERROR", sentence=sentence, reply_to=frame.id)
             )
-        # Not earlier: a returning client goes back first.
-        self._following.settle()
 
     async def _say(self, frame: SayMessage) -> None:
         has_none = self.connection.conversation_id is None
