@@ -29,6 +29,7 @@ from taskchat.assistant.traced import of_tool
 from taskchat.conversations.history import InputItem, call_output
 from taskchat.errors import DatabaseError
 from taskchat.tasks.tools import calling_as, no_such_tool
+from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import span
 from taskchat.time_limits import time_limit
 
@@ -113,7 +114,10 @@ class TaskServerBridge(AgentsMCPServer):
         call_id = (meta or {})[CALL_ID]
         try:
             _check_sound(record)
-            with span(f"execute_tool {tool_name}", of_tool(tool_name, call_id)) as traced:
+            with (
+                span(f"execute_tool {tool_name}", of_tool(tool_name, call_id)) as traced,
+                spending("tool"),
+            ):
                 call = record.call(call_id, tool_name, arguments or {})
                 traced.content(lambda: {"gen_ai.tool.call.arguments": dict(call.arguments)})
                 with calling_as(call):

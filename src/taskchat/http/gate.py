@@ -30,6 +30,7 @@ from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_
 from taskchat.settings import Settings
 from taskchat.settings.origins import ANY, Origins
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import accounted, server_timing
 from taskchat.telemetry.traces import UNTRACED, Span, span
 
 log = structlog.get_logger()
@@ -134,6 +135,11 @@ def _note(traced: Span, scope: Scope, method: str, status: int, took_s: float) -
         traced.fail(str(status))
 
 
+def _may_be_timed(status: int) -> bool:
+    """Whether an answer may tell its time: no refusal, which could tell how it came about."""
+    return status < 300 or status >= 500
+
+
 class BrokenAnswer(Exception):
     """An answer that has begun can't go on.
 
@@ -169,8 +175,11 @@ class RequestGate:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _note(traced, scope, method, message["status"], time.monotonic() - began)
+                took_s, status = time.monotonic() - began, message["status"]
+                _note(traced, scope, method, status, took_s)
                 headers = MutableHeaders(scope=message)
+                if self._settings.server_timing and _may_be_timed(status):
+                    headers["Server-Timing"] = server_timing(spent, took_s)
                 # An error that is repeated carries the id under which it happened.
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
                 for name, value in SECURITY_HEADERS.items():
@@ -191,6 +200,7 @@ class RequestGate:
             structlog.contextvars.bound_contextvars(request_id=request_id),
             metrics.HTTP_UNDER_WAY.track_inprogress(),
             _traced(scope, method, asked) as traced,
+            accounted() as spent,
         ):
             try:
                 self._check_headers(scope)

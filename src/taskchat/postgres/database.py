@@ -30,6 +30,7 @@ from taskchat.postgres.statements import (
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import inner_span
 
 __all__ = ["AnyRow", "Connection", "Database", "Function"]
@@ -245,7 +246,11 @@ class Database:
             async with self._transaction(role, user_id, precedence) as connection:
                 return await connection.fetch(function.sql, *arguments())
         async with self._line.place(user_id, precedence):
-            with self._reported(user_id), traced_sql(function.sql, name=function.name):
+            with (
+                self._reported(user_id),
+                traced_sql(function.sql, name=function.name),
+                spending("db"),
+            ):
                 async with self.pool.connection() as driven:
                     return cast("list[Any]", await driven.fetch(function.sql, *arguments()))
 
@@ -270,7 +275,11 @@ class Database:
             f" {time_limits(self._timeout, local=True, statement=statement_timeout)}"
         )
         async with self._line.place(user_id if waits_as is None else waits_as, precedence):
-            with self._reported(user_id), inner_span("transaction", OF_DATABASE, kind="client"):
+            with (
+                self._reported(user_id),
+                inner_span("transaction", OF_DATABASE, kind="client"),
+                spending("db"),
+            ):
                 async with self.pool.connection(begin) as driven:
                     try:
                         yield Connection(driven)

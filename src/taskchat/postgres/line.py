@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from taskchat.errors import DatabaseError, Overloaded
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import spend
 from taskchat.telemetry.traces import inner_span
 from taskchat.time_limits import uncounted
 
@@ -137,7 +138,9 @@ class Line:
         """
         began = time.monotonic()
         await self._wait(user, precedence)
-        _SECONDS[precedence].observe(time.monotonic() - began)
+        waited_s = time.monotonic() - began
+        _SECONDS[precedence].observe(waited_s)
+        spend("line", waited_s)
         served = False
         metrics.LINE_SERVED.inc()
         try:

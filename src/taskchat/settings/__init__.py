@@ -449,6 +449,8 @@ class Settings(BaseSettings):
     Unset means that there are none. It needs the extra `otel`."""
     trace_content: bool = False
     """Whether traces hold what was said: instructions, messages, arguments and results of tools."""
+    server_timing: bool = True
+    """Whether answers say in a Server-Timing header what their time went to."""
 
     @model_validator(mode="after")
     def _secrets_are_long_enough(self) -> Self:

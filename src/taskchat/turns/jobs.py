@@ -10,6 +10,7 @@ import structlog
 
 from taskchat.errors import ServiceError
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import spend
 from taskchat.turns.states import Claim, TurnRef, TurnState, Unread
 
 log = structlog.get_logger()
@@ -48,7 +49,9 @@ class Job:
         self.attempt, self.settling, self.interrupted = held.attempt, False, False
         self.running.set()
         if held.attempt == 1:
-            metrics.TURN_QUEUE_SECONDS.observe(time.monotonic() - self._made_at)
+            waited_s = time.monotonic() - self._made_at
+            metrics.TURN_QUEUE_SECONDS.observe(waited_s)
+            spend("queue", waited_s)
         self._run = asyncio.ensure_future(work)
         try:
             with metrics.TURNS_RUNNING.track_inprogress():

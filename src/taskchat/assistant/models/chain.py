@@ -35,6 +35,7 @@ from taskchat.conversations.history import InputItem, user_item
 from taskchat.errors import ModelError, RunTimeout, ServiceError
 from taskchat.settings import BUILT_IN, SCRIPTED, Settings
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import span
 
 log = structlog.get_logger()
@@ -196,7 +197,10 @@ class ModelChain(Model):
         run.attempt = Attempt(named, record, run.before)
         began = time.monotonic()
         try:
-            with span(f"chat {named.name}", of_call(named.name), kind="client") as traced:
+            with (
+                span(f"chat {named.name}", of_call(named.name), kind="client") as traced,
+                spending("model"),
+            ):
                 traced.content(lambda: asked_in(system_instructions, [*record.history, *turn]))
                 response = await run.attempt.answer(
                     system_instructions, turn, model_settings, tools, *args, **kwargs

@@ -31,6 +31,7 @@ from taskchat.tasks.tools import (
     no_such_tool,
 )
 from taskchat.telemetry import metrics
+from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import span
 from taskchat.time_limits import time_limit
 
@@ -116,7 +117,7 @@ class OutsideTaskServer(TaskServer):
             raise ToolError(no_such_tool(name))
         began, outcome = time.monotonic(), "failed"
         try:
-            with span(f"execute_tool {name}", of_tool(name)) as traced:
+            with span(f"execute_tool {name}", of_tool(name)) as traced, spending("tool"):
                 traced.content(lambda: {"gen_ai.tool.call.arguments": arguments})
                 result = await super().call_tool(name, arguments, context)
             outcome = "asked" if isinstance(result, InputRequiredResult) else "completed"
