@@ -11,7 +11,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
 	bench-growth bench-size bench-start bench-live bench-burst bench-search bench-models bench-login \
-	chaos coverage clean page-libraries
+	chaos coverage clean page-libraries deploy-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -80,6 +80,9 @@ bench-login: environment ## what the time of a refused sign-in tells, and what a
 
 page-libraries: environment ## fetch the libraries of the chat page anew; ARGS="marked@…" takes another version
 	$(BIN)/python scripts/page_libraries.py $(ARGS)
+
+deploy-check: environment ## check what is in deploy/ by the tools that are here
+	@$(BIN)/python scripts/deploy_check.py
 
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
