@@ -132,7 +132,7 @@ class NotFound(ServiceError):
 
     status = 404
     code = "not_found"
-    default = "There is nothing at this address; /openapi.json lists what there is."
+    default = "There is nothing at this address; check how it is written."
 
 
 class MethodNotAllowed(ServiceError):

@@ -9,7 +9,8 @@ import pytest
 from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 
-from taskchat.page.files import ASSETS, MEDIA_TYPES, PageFiles
+from taskchat.http.files import MEDIA_TYPES, ShippedFiles
+from taskchat.page.routes import ASSETS, page_document, page_files
 from taskchat.settings import Settings
 
 OURS = [
@@ -69,7 +70,7 @@ async def test_the_page_is_sent_once_and_its_files_are_kept_for_good(
 
 
 async def test_a_file_comes_plain_to_who_takes_no_gzip(offline_app: RunningApp) -> None:
-    address = f"/page/{PageFiles({}).version}/main.js"
+    address = f"/page/{page_files().version}/main.js"
     plain = await offline_app.client.get(address, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == (ASSETS / "main.js").read_bytes()
@@ -112,13 +113,13 @@ async def test_pages_of_other_origins_do_not_hide_that_an_answer_may_be_packed(
 async def test_nothing_but_the_files_of_the_page_is_served(
     offline_app: RunningApp, name: str
 ) -> None:
-    answer = await offline_app.client.get(f"/page/{PageFiles({}).version}/{name}")
+    answer = await offline_app.client.get(f"/page/{page_files().version}/{name}")
     assert error_of(answer, 404)["error_code"] == "not_found"
 
 
 async def test_the_page_can_be_switched_off(running_app: AppMaker) -> None:
     async with running_app(page=False) as running:
-        for address in ("/", f"/page/{PageFiles({}).version}/main.js"):
+        for address in ("/", f"/page/{page_files().version}/main.js"):
             assert error_of(await running.client.get(address), 404)
 
 
@@ -161,20 +162,18 @@ def test_every_file_is_used(project: Path) -> None:
 
 
 def test_a_packed_file_is_the_file() -> None:
-    files = PageFiles({})
-    main = files.get("main.js")
-    assert main is not None
+    main = page_files().get("main.js")
     assert gzip.decompress(main.packed) == main.content
 
 
 def test_another_content_has_another_address(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("{{version}} {{name}}", encoding="utf-8")
     (tmp_path / "main.js").write_text("1", encoding="utf-8")
-    before = PageFiles({"name": "one"}, tmp_path)
+    before = ShippedFiles(tmp_path)
     (tmp_path / "main.js").write_text("2", encoding="utf-8")
-    after = PageFiles({"name": "one"}, tmp_path)
+    after = ShippedFiles(tmp_path)
     assert before.version != after.version
-    assert after.document.content == f"{after.version} one".encode()
+    assert page_document(after, {"name": "one"}).content == f"{after.version} one".encode()
 
 
 async def test_the_page_is_small(offline_app: RunningApp) -> None:

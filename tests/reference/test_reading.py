@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 
 from taskchat.http.files import ShippedFile
@@ -30,8 +31,15 @@ async def test_it_is_there_without_a_token(client: httpx.AsyncClient, path: str)
 async def test_none_of_it_is_there_if_it_is_switched_off(running_app: AppMaker) -> None:
     async with running_app(api_docs=False) as running:
         for path in [*PATHS, "/docs/files/x/docs.js"]:
-            assert (await running.client.get(path)).status_code == 404, path
+            refused = error_of(await running.client.get(path), 404)
+            # What is not there is not named either.
+            assert "openapi" not in refused["error"], path
         assert (await running.client.get("/livez")).status_code == 200
+
+
+async def test_an_address_that_is_not_there_says_where_to_look(client: httpx.AsyncClient) -> None:
+    refused = error_of(await client.get("/doc"), 404)
+    assert "/openapi.json" in refused["error"]
 
 
 async def test_the_page_loads_only_files_of_this_service(client: httpx.AsyncClient) -> None:

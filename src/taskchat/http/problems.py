@@ -92,6 +92,9 @@ def install(app: FastAPI) -> None:
     async def framework_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as it is registered
         ours = _OF_STATUS.get(error.status_code, errors.InternalError)()
+        if isinstance(ours, errors.NotFound) and app.openapi_url:
+            listed = f"There is nothing at this address; {app.openapi_url} lists what there is."
+            ours = errors.NotFound(listed)
         response = _render(request, ours)
         if isinstance(ours, errors.MethodNotAllowed):
             response.headers["Allow"] = ", ".join(_methods_at(app, request))

@@ -1,17 +1,21 @@
 """The page, its files, and signing in without being asked where `taskchat dev` allows it."""
 
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from taskchat.auth.issuing import issue_token
-from taskchat.errors import Forbidden, NotAcceptable, NotFound
+from taskchat.errors import Forbidden, NotAcceptable
 from taskchat.http.dependencies import CurrentSettings
+from taskchat.http.files import KEPT, PASSING, SCRIPT, ShippedFile, ShippedFiles
 from taskchat.http.requests import AcceptsJson, accept_of, quality
-from taskchat.page.files import PageFile, PageFiles
 from taskchat.page.schemas import PageSession
 from taskchat.page.visitors import is_own_browser
 from taskchat.settings import Settings
+
+ASSETS: Final = Path(__file__).parent / "assets"
 
 TOKEN_TTL_S: Final = 3600
 """The page asks again before it is over; a token that got away is soon worth nothing."""
@@ -43,24 +47,17 @@ DOCUMENT_HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 
-KEPT: Final = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-"""Of a file under the address that names its content."""
-
-PASSING: Final = {**KEPT, "Cache-Control": "no-store"}
-"""Of a file for a page of another release: while one takes the other's place, both serve."""
-
 
 def page_router(settings: Settings) -> APIRouter:
     """The routes of the page, by what it can do here."""
-    files = PageFiles(
+    files = page_files()
+    page = page_document(
+        files,
         {
             "accounts": str(settings.accounts).lower(),
             "signs_in": str(settings.page_user is not None).lower(),
             "message_chars_max": str(settings.message_chars_max),
-        }
+        },
     )
     # Not in the contract: a page is for people, and may change with every release.
     router = APIRouter(include_in_schema=False)
@@ -70,21 +67,40 @@ def page_router(settings: Settings) -> APIRouter:
         """The page."""
         if not quality(accept_of(request.scope), "text/html"):
             raise NotAcceptable("This address is a page; accept text/html. The API is under /api.")
-        return _sent(files.document, request, DOCUMENT_HEADERS)
+        return page.answer(request, DOCUMENT_HEADERS)
 
     @router.get("/page/{version}/{name:path}")
     async def file(request: Request, version: str, name: str) -> Response:
         """One of its files."""
-        found = files.get(name)
-        if found is None:
-            raise NotFound
-        return _sent(found, request, KEPT if version == files.version else PASSING)
+        return files.get(name).answer(request, KEPT if version == files.version else PASSING)
 
     if settings.page_user is not None:
         router.add_api_route(
             "/page/session", begin_session, methods=["POST"], dependencies=[AcceptsJson]
         )
     return router
+
+
+@cache
+def page_files() -> ShippedFiles:
+    """The scripts and styles of the page."""
+    return ShippedFiles(ASSETS)
+
+
+def page_document(files: ShippedFiles, told: dict[str, str]) -> ShippedFile:
+    """What `/` shows.
+
+    Args:
+        files: What it names.
+        told: What it says of this service.
+    """
+    # Else the browser learns of a module only when it has read the one that imports it.
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="/page/{files.version}/{name}">'
+        for name, file in files
+        if file.media_type == SCRIPT
+    )
+    return files.document("index.html", {**told, "modules": preloads})
 
 
 async def own_browser(request: Request) -> None:
@@ -113,18 +129,3 @@ async def begin_session(
         audience=settings.jwt_audience,
     )
     return PageSession(user_id=user_id, access_token=token, expires_in=TOKEN_TTL_S)
-
-
-def _sent(file: PageFile, request: Request, headers: dict[str, str]) -> Response:
-    """A file, unless the browser has it; small where it takes that."""
-    headers = {**headers, "ETag": file.etag, "Vary": "Accept-Encoding"}
-    known = request.headers.get("if-none-match", "")
-    # What is sent packed may come back marked as weak by a proxy.
-    if file.etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
-        return Response(status_code=304, headers=headers)
-    content = file.content
-    encodings = request.headers.get("accept-encoding", "")
-    if quality(encodings or "identity", "gzip"):
-        content = file.packed
-        headers["Content-Encoding"] = "gzip"
-    return Response(content, headers=headers, media_type=file.media_type)

@@ -46,7 +46,11 @@ router = APIRouter(include_in_schema=False)
 
 @cache
 def _files() -> ShippedFiles:
-    return ShippedFiles(Path(__file__).parent / "assets")
+    files = ShippedFiles(Path(__file__).parent / "assets")
+    for _, file in files:
+        # While it is read, not while somebody waits for it.
+        _ = file.packed
+    return files
 
 
 async def _shipped() -> ShippedFiles:

@@ -86,7 +86,7 @@ function emptiness(thread) {
   return html`
     <div class="nothing">
       <h2>What should be on your list?</h2>
-      <p>Say it as you would to a person. You see each thing that is done, and can undo it beside.</p>
+      <p>Say it as you would to a person. You see what is done as it happens, and can change it yourself in the task list.</p>
       <ul class="ideas">${IDEAS.map((idea) => html`
         <li><button type="button" @click=${() => say(idea)}>${idea}</button></li>`)}</ul>
     </div>`;
