@@ -77,6 +77,7 @@ from taskchat.transports.socket import route as websocket
 from taskchat.transports.socket.connections import Connections
 from taskchat.transports.socket.ghosts import Ghosts
 from taskchat.transports.socket.session import session_ended
+from taskchat.transports.ui import routes as ui_routes
 from taskchat.turns.deps import TurnDeps
 from taskchat.turns.event_log import EventLog
 from taskchat.turns.jobs import TurnJobs
@@ -138,6 +139,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(search_routes.router)
     app.include_router(portability_routes.router)
     app.include_router(webhook_routes.router)
+    app.include_router(ui_routes.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
     if settings.page:

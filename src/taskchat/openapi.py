@@ -71,6 +71,7 @@ OF_ROUTES: dict[tuple[str, str], tuple[type[ServiceError], ...]] = {
     ("post", "/turns/{turn_id}/messages"): (errors.TooManySteering, *OF_MESSAGE),
     ("post", "/turns/{turn_id}/cancel"): (errors.TurnNotCancellable,),
     ("post", "/feedback/{feedback_id}/respond"): (errors.FeedbackClosed, errors.ShuttingDown),
+    ("post", "/ui/chat"): (errors.TooManyVersions, errors.FeedbackClosed, *OF_MESSAGE),
     ("post", "/shares"): (errors.TooManyShares,),
     ("post", "/webhooks"): (errors.TooManyWebhooks,),
     ("post", "/schedules"): (errors.TooManySchedules, errors.ConversationEnded),
@@ -217,6 +218,11 @@ MESSAGE_HEADERS: Final = [
     ),
 ]
 
+RATE_LEFT: Final = {
+    name: {"description": meaning, "schema": {"type": "integer"}}
+    for name, meaning in RATE_HEADERS.items()
+}
+
 EVENTS_HEADERS: Final = [
     _header(
         LAST_EVENT_HEADER,
@@ -233,13 +239,13 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
         possible += WITH_BODY
     if path.endswith(VERSIONS):
         possible.append(errors.TooManyVersions)
-    if path.endswith(("/chat", *VERSIONS)):
+    if path.endswith("/ui/chat"):
+        operation["responses"]["200"]["headers"] = dict(RATE_LEFT)
+        operation["parameters"] += MESSAGE_HEADERS
+    elif path.endswith(("/chat", *VERSIONS)):
         possible += OF_CHAT
         done = operation["responses"]["200"]
-        done["headers"] = {
-            name: {"description": meaning, "schema": {"type": "integer"}}
-            for name, meaning in RATE_HEADERS.items()
-        }
+        done["headers"] = dict(RATE_LEFT)
         done["content"][EVENT_STREAM] = dict(STREAM_OF_EVENTS)
         operation["responses"]["202"] = {
             "description": "The turn waits for its user, who is asked something; it goes on once "

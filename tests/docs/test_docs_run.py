@@ -65,7 +65,7 @@ COMMAND = str(Path(sys.executable).with_name("taskchat"))
 LANGUAGES = {"sh", "json", "python", "javascript", "console", "text", "sql", "mermaid", "yaml"}
 
 VARIES = re.compile(
-    r"(\bid|_id|\.of|_at|_ms|_token|\.token|\.secret|user_agent|\.day|\.next_cursor|\.response|\.reply|"
+    r"(\bid|_id|CallId|\.of|_at|_ms|_token|\.token|\.secret|user_agent|\.day|\.next_cursor|\.response|\.reply|"
     r"\.content)$"
 )
 """Values that are never the same twice, or that the model words as it likes."""

@@ -135,7 +135,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_the_stream_of_the_examples_is_made_of_events() -> None:
-    [chat] = [operation for name, operation in OPERATIONS if name.endswith("/chat")]
+    [chat] = [operation for name, operation in OPERATIONS if name.endswith("}/chat")]
     text: str = chat["responses"]["200"]["content"]["text/event-stream"]["example"]
     blocks = [
         dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")

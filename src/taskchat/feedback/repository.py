@@ -21,6 +21,9 @@ _FIND = _mine.where(_requests.c.id == bindparam("feedback"))
 _OF_TURN = _mine.where(_requests.c.turn_id == bindparam("turn")).order_by(
     _requests.c.asked_at, _requests.c.id
 )
+_OF_TURNS = _mine.where(text("turn_id = ANY(:turns)")).order_by(
+    _requests.c.asked_at, _requests.c.id
+)
 _OPEN_OF_TURN = _OF_TURN.where(_requests.c.status == "open")
 _CLOSE: Final = text(
     "UPDATE feedback_requests SET status = :status, answer = :answer, comment = :comment,"
@@ -119,6 +122,14 @@ async def of_turn(connection: Connection, principal: Principal, turn_id: UUID) -
     """What was asked in a turn, in order."""
     rows = await connection.execute(_OF_TURN, {"owner": principal.user_id, "turn": turn_id})
     return [_request(row) for row in rows]
+
+
+async def of_turns(
+    connection: Connection, principal: Principal, turn_ids: Sequence[UUID]
+) -> list[Request]:
+    """What was asked in some turns, in order."""
+    values = {"owner": principal.user_id, "turns": list(turn_ids)}
+    return [_request(row) for row in await connection.execute(_OF_TURNS, values)]
 
 
 async def open_of(connection: Connection, principal: Principal, turn_id: UUID) -> Request | None:

@@ -49,7 +49,9 @@ class BodyLimits:
 
 
 def body_limits(scope: Mapping[str, object], settings: Settings) -> BodyLimits:
-    """The limits of a request's body, by its address: an import alone is large."""
+    """The limits of a request's body, by its address: imports are large, and chats that grow."""
+    if scope["method"] == "POST" and str(scope["path"]).endswith("/ui/chat"):
+        return BodyLimits(settings.ui_body_bytes_max, settings.body_timeout_s)
     if scope["method"] == "POST" and str(scope["path"]).endswith("/import"):
         return BodyLimits(settings.import_bytes_max, settings.import_timeout_s)
     return BodyLimits(settings.body_bytes_max, settings.body_timeout_s)

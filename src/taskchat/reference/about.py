@@ -8,6 +8,7 @@ TAGS: Final = {
     "conversations": "What was said, and in which branches.",
     "tasks": "The to-do list itself, by the same rules as the assistant's tools.",
     "search": "Messages, titles and tasks, by words and by meaning.",
+    "AI SDK": "The same turns for front ends that use `useChat`.",
     "mcp": "The same tools for MCP clients from outside.",
     "schedules": "Messages that are said at a time or by a rule.",
     "webhooks": "Being told of turns and tasks, signed.",

@@ -230,6 +230,9 @@ class Settings(BaseSettings):
     asks, because people often just write on; wait for the answer; or be refused."""
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one request body; 5,000 emoji fit three times over."""
+    ui_body_bytes_max: int = Field(1_048_576, ge=1024, le=10_485_760)
+    """Bytes of one message of an AI SDK client, which sends the whole chat along: it is not read,
+    but it has to arrive."""
     import_bytes_max: int = Field(104_857_600, ge=1024, le=10_737_418_240)
     """Bytes of one import; it is read line by line, whatever its size."""
     import_line_bytes_max: int = Field(10_485_760, ge=1024, le=104_857_600)

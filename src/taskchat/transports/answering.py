@@ -235,22 +235,30 @@ async def unspent_headers(
     return headers_of(tightest(levels))
 
 
-async def exchange(
-    request: Request,
-    principal: CurrentPrincipal,
-    live: CurrentLive,
-    channel: WantedChannel,
-    request_id: RequestId,
-    messages: Scope,
-) -> Exchange:
-    """What a request says of itself, checked before its body is read."""
-    circumstances = read_circumstances(
+async def circumstances(request: Request, live: CurrentLive) -> Circumstances:
+    """What a request's headers say about its sender."""
+    return read_circumstances(
         request.headers,
         QueryParams(),
         manner_allowed=live.settings.offline_header,
         script_allowed=live.settings.script_allowed,
     )
-    key = idempotency_key(request)
+
+
+CurrentCircumstances = Annotated[Circumstances, Depends(circumstances)]
+CurrentKey = Annotated[str | None, Depends(idempotency_key)]
+
+
+async def exchange(
+    principal: CurrentPrincipal,
+    live: CurrentLive,
+    channel: WantedChannel,
+    request_id: RequestId,
+    messages: Scope,
+    circumstances: CurrentCircumstances,
+    key: CurrentKey,
+) -> Exchange:
+    """What a request says of itself, checked before its body is read."""
     return Exchange(live, principal, channel, messages, key, circumstances, request_id)
 
 

@@ -64,10 +64,11 @@ TOLD: Final[tuple[EventBase, ...]] = (
     ),
     events.StreamStart(**_of_turn(7)),
     events.StreamChunk(**_of_turn(8), delta="Added “Buy "),
-    events.StreamEnd(**_of_turn(9)),
-    events.AssistantReply(**_of_turn(10), message_id=REPLY, content=REPLIED),
+    events.StreamChunk(**_of_turn(9), delta="groceries”."),
+    events.StreamEnd(**_of_turn(10)),
+    events.AssistantReply(**_of_turn(11), message_id=REPLY, content=REPLIED),
     events.TurnCompleted(
-        **_of_turn(11), result=CHAT.model_copy(update={"messages": [QUESTION, ANSWER]})
+        **_of_turn(12), result=CHAT.model_copy(update={"messages": [QUESTION, ANSWER]})
     ),
 )
 """The events of a turn, shortened: one of each kind that it has."""

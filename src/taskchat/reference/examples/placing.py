@@ -23,6 +23,7 @@ from taskchat.reference.examples.story import (
     WEBHOOK,
 )
 from taskchat.reference.examples.texts import TEXTS
+from taskchat.reference.examples.ui import CHAT, UI
 
 PARAMETERS: Final[dict[str, Any]] = {
     "user_id": USER,
@@ -36,6 +37,7 @@ PARAMETERS: Final[dict[str, Any]] = {
     "webhook_id": str(WEBHOOK),
     "delivery_id": str(DELIVERY),
     "session_id": str(SESSION),
+    "chat_id": CHAT,
     "token": SHARE_TOKEN,
     "q": "groceries",
 }
@@ -51,7 +53,7 @@ def illustrate(document: dict[str, Any]) -> None:
     """Give every schema, parameter, text and error of the document an example, in place."""
     components = document["components"]
     examples = {type(example).__name__: _shown(example) for example in _all()}
-    examples |= {model.__name__: body for model, body in BODIES.items()}
+    examples |= {model.__name__: body for model, body in (BODIES | UI).items()}
     for name, schema in components["schemas"].items():
         if name in examples:
             schema["examples"] = [examples[name]]

@@ -29,6 +29,8 @@ from taskchat.reference.examples.story import (
     after,
 )
 from taskchat.reference.examples.turns import CALLED, USAGE
+from taskchat.reference.examples.ui import streamed
+from taskchat.transports.sse import EVENT_STREAM
 
 EXPORTED: Final[tuple[Line, ...]] = (
     ExportLine(scope="user", exported_at=after(hours=4)),
@@ -85,6 +87,8 @@ taskchat_turns_running 3.0
 
 TEXTS: Final[dict[str, dict[str, Any]]] = {
     "/metrics": {"text/plain": METRICS},
+    "/ui/chat": {EVENT_STREAM: streamed()},
+    "/ui/chat/{chat_id}/stream": {EVENT_STREAM: streamed()},
     "/import": {JSON_LINES: exported("jsonl"), "application/jsonl": exported("jsonl")},
     "/export": {
         JSON: json.loads(exported("json")),

@@ -55,6 +55,10 @@ _LAST = text(
     "SELECT seq, type FROM turn_events WHERE user_id = :owner AND turn_id = :turn"
     " ORDER BY seq DESC LIMIT 1"
 )
+_ASKED = text(
+    "SELECT seq FROM turn_events WHERE user_id = :owner AND turn_id = :turn"
+    " AND type = 'feedback_request' AND CAST(data AS json) ->> 'feedback_id' = :feedback"
+)
 _TEXTS = text(
     "SELECT type, CAST(data AS json) ->> 'delta' AS delta,"
     " CAST(CAST(data AS json) ->> 'dropped' AS boolean) AS dropped FROM turn_events"
@@ -138,6 +142,13 @@ async def last_event(connection: Connection, turn: TurnRef) -> tuple[int, str]:
         await connection.execute(_LAST, {"owner": turn.principal.user_id, "turn": turn.id})
     ).one_or_none()
     return (row.seq, row.type) if row else (0, "")
+
+
+async def place_of(connection: Connection, turn: TurnRef, feedback_id: UUID) -> int:
+    """The number of the event by which a turn's user was asked."""
+    values = {"owner": turn.principal.user_id, "turn": turn.id, "feedback": str(feedback_id)}
+    seq: int | None = await connection.scalar(_ASKED, values)
+    return seq or 0
 
 
 async def told_text(connection: Connection, turn: TurnRef) -> str:

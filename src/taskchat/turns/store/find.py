@@ -62,6 +62,16 @@ _LISTED = (
     .limit(bindparam("rows_max"))
 )
 _LISTED_OF_STATUS = _LISTED.where(_turns.c.status == bindparam("status"))
+_BY_IDS = text(
+    "SELECT id, conversation_id, number, status, model, model_calls, input_tokens, output_tokens,"
+    " CASE WHEN status IN ('failed', 'cancelled') THEN result END AS error"
+    " FROM turns WHERE user_id = :owner AND id = ANY(:turns)"
+)
+_FIRST_UNFINISHED = text(
+    "SELECT id, number, status FROM turns"
+    " WHERE user_id = :owner AND conversation_id = :conversation AND number > :after"
+    f" AND {one_of('status', UNFINISHED)} ORDER BY number LIMIT 1"
+)
 _HOLD_UNFINISHED = text(
     "WITH held AS MATERIALIZED (SELECT id, conversation_id, number FROM turns"
     " WHERE user_id = :owner AND conversation_id = :conversation"
@@ -126,6 +136,37 @@ async def whole(connection: Connection, principal: Principal, turn_id: UUID) -> 
     """All columns of the principal's turn of this id, and `first_version`, a turn's id."""
     rows = await connection.execute(_WHOLE, {"owner": principal.user_id, "turn": turn_id})
     return rows.one_or_none()
+
+
+async def by_ids(
+    connection: Connection, principal: Principal, turn_ids: Sequence[UUID]
+) -> Sequence[AnyRow]:
+    """What became of some of the principal's turns, in any order.
+
+    Returns:
+        id, conversation_id, number, status, model, model_calls, input_tokens, output_tokens and
+        error, the stored end of a turn without success.
+    """
+    values = {"owner": principal.user_id, "turns": list(turn_ids)}
+    return (await connection.execute(_BY_IDS, values)).all()
+
+
+async def first_unfinished(
+    connection: Connection, principal: Principal, conversation_id: UUID, *, after: int = 0
+) -> tuple[TurnRef, str] | None:
+    """The first turn of a conversation that is not over, and its status, if there is one.
+
+    Args:
+        connection: Where to look.
+        principal: The conversation's owner.
+        conversation_id: The conversation.
+        after: The number of a turn that it follows.
+    """
+    values = {"owner": principal.user_id, "conversation": conversation_id, "after": after}
+    row = (await connection.execute(_FIRST_UNFINISHED, values)).one_or_none()
+    if row is None:
+        return None
+    return TurnRef(principal, row.id, conversation_id, row.number), row.status
 
 
 async def said(connection: Connection, principal: Principal, turn_id: UUID) -> Sequence[AnyRow]:
