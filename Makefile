@@ -11,7 +11,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help python serving environment run test check format lock bench bench-round-trips \
 	bench-growth bench-size bench-start bench-live bench-burst bench-search bench-models bench-login \
-	chaos coverage clean page-libraries deploy-check
+	chaos coverage clean page-libraries newcomer deploy-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -86,6 +86,9 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
+
+newcomer: python ## the README and the quickstart word for word, in an empty folder; ARGS=--test tests there, too
+	@"$(PYTHON)" scripts/newcomer.py $(ARGS)
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" \
