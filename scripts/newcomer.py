@@ -1,8 +1,8 @@
 """What a newcomer does: the README and the quickstart word for word, in an empty folder.
 
 `make newcomer` clones what is committed into a folder with a space in its name, with an empty home,
-and runs the blocks of both pages as they stand: `make run` serves until the end, the token is the one
-that it prints, and what a command prints must be what stands below it. `ARGS=--test` runs the
+and runs the blocks of both pages as they stand: `make run` serves until the end, the token is the
+one that it prints, and what a command prints must be what stands below it. `ARGS=--test` runs the
 README's `make test` last. Port 8000 must be free.
 """
 
@@ -18,6 +18,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -52,8 +53,8 @@ def serving(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         start_new_session=True,
     ) as process:
         try:
-            assert process.stdout is not None
-            yield next(line.strip() for line in process.stdout if line.startswith("eyJ"))
+            told = process.stdout or ()
+            yield next(line.strip() for line in told if line.startswith("eyJ"))
         finally:
             # As Ctrl-C in the terminal.
             os.killpg(process.pid, signal.SIGINT)
@@ -71,7 +72,7 @@ def paste(pages: list[Path], folder: Path, environment: dict[str, str]) -> int:
     for page in pages:
         shown = [*blocks(page), ("", "")]
         exported = ""
-        for (language, body), (below, expected) in zip(shown, shown[1:], strict=False):
+        for (language, body), (below, expected) in pairwise(shown):
             if language not in SHOWN or any(words in body for words in NOT_PASTED):
                 continue
             done = subprocess.run(
@@ -108,7 +109,7 @@ def main(arguments: list[str]) -> None:
         subprocess.run(["git", "clone", "-q", str(PROJECT), str(folder)], check=True)
         environment = {**kept, "HOME": str(home)}
         with serving(folder, environment) as token:
-            with urllib.request.urlopen(URL) as page:  # noqa: S310 - it is http
+            with urllib.request.urlopen(URL) as page:
                 print(
                     f"{URL}/ is a page of {len(page.read())} bytes, {page.headers['Content-Type']}"
                 )
