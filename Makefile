@@ -9,9 +9,7 @@ PYTHON := $(or $(PYTHON),$(shell for needed in "import ensurepip" ""; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help python serving environment run test check format lock bench bench-round-trips \
-	bench-growth bench-size bench-start bench-live bench-burst bench-search bench-models bench-login \
-	chaos coverage clean page-libraries newcomer deploy-check
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -83,6 +81,9 @@ page-libraries: environment ## fetch the libraries of the chat page anew; ARGS="
 
 deploy-check: environment ## check what is in deploy/ by the tools that are here
 	@$(BIN)/python scripts/deploy_check.py
+
+hostile: environment ## send ten thousand hostile requests to all routes; `make test` sends the first of them
+	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py $(ARGS)
 
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
