@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import signal
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
+from taskchat.accounts import passwords
 from taskchat.app import create_app
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.http.dependencies import part_of
@@ -33,10 +37,23 @@ from taskchat.turns.deps import TurnDeps
 
 Held = TypeVar("Held")
 
-# What is imported stays; looking through it again and again takes a tenth of the time.
-gc.freeze()
+MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"
+
+QUICK_MEMORY = 1024
+"""What Argon2 takes of it, in KiB, where a test signs somebody in."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays: looking through it again takes a tenth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +76,17 @@ def _logs(_no_configuration: None) -> None:
     configure_logs(Settings(_env_file=None, log_format="json"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_hashes() -> Iterator[None]:
+    """Passwords take a hundredth of their time: how long one takes is not what these tests show."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = functools.partial(
+            PasswordHasher, time_cost=1, memory_cost=QUICK_MEMORY, parallelism=1
+        )
+        patch.setattr(passwords, "PasswordHasher", quick)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A Postgres server, as a login that sees every row."""
@@ -66,36 +94,50 @@ def server_url() -> Iterator[str]:
     if given:
         yield given
         return
-    yield start_postgres(ephemeral_data_dir())
+    folder = ephemeral_data_dir()
+    url = start_postgres(folder)
+    # It waits for no disk: nothing in it outlives its tests.
+    with (folder / "postgres" / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write("fsync = off\n")
+    pid = (folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0]
+    os.kill(int(pid), signal.SIGHUP)
+    yield url
 
 
-@pytest.fixture(scope="session")
-def empty_database(server_url: str) -> Callable[[], AbstractAsyncContextManager[str]]:
-    """Makes databases without a schema; each is dropped when its block ends."""
-
-    @contextlib.asynccontextmanager
-    async def make() -> AsyncIterator[str]:
-        name = f"test_{new_id().hex}"
-        admin = open_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+@contextlib.asynccontextmanager
+async def _new_database(server_url: str, *, like: str = "template1") -> AsyncIterator[str]:
+    name = f"test_{new_id().hex}"
+    admin = open_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with admin.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like}"))
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
         async with admin.connect() as connection:
-            await connection.execute(text(f"CREATE DATABASE {name}"))
-        try:
-            yield (make_url(server_url).set(database=name).render_as_string(hide_password=False))
-        finally:
-            async with admin.connect() as connection:
-                await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-            await admin.dispose()
-
-    return make
+            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        await admin.dispose()
 
 
 @pytest.fixture(scope="session")
-async def database_url(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]],
-) -> AsyncIterator[str]:
-    """A migrated database; tests share it and keep apart by user."""
+def empty_database(server_url: str) -> MakeDatabase:
+    """Makes databases without a schema; each is dropped when its block ends."""
+    return functools.partial(_new_database, server_url)
+
+
+@pytest.fixture(scope="session")
+async def migrated_database(
+    server_url: str, empty_database: MakeDatabase
+) -> AsyncIterator[MakeDatabase]:
+    """Makes databases with the schema: copies of one, a tenth of the time that migrations take."""
     async with empty_database() as url:
         await asyncio.to_thread(upgrade, url)
+        yield functools.partial(_new_database, server_url, like=str(make_url(url).database))
+
+
+@pytest.fixture(scope="session")
+async def database_url(migrated_database: MakeDatabase) -> AsyncIterator[str]:
+    """A migrated database; tests share it and keep apart by user."""
+    async with migrated_database() as url:
         yield url
 
 

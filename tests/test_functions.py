@@ -1,17 +1,15 @@
 """The functions of the database: row-level security holds inside them, whatever their SQL says."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
-from tests.conftest import AppMaker
+from tests.conftest import AppMaker, MakeDatabase
 from tests.factories import Person, person_in
 
 from taskchat.assistant.run import Needs
@@ -21,7 +19,6 @@ from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.principal import Channel, Principal
 from taskchat.search.repository import Asked, find_words
 from taskchat.search.schemas import HitKind
@@ -97,12 +94,9 @@ OWNER = re.compile(r"\b(?:\w+\.)?(?:user_id|id) = _(?:owner|bound_to)\b")
 
 
 @pytest.fixture
-async def careless(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]], settings: Settings
-) -> AsyncIterator[Database]:
+async def careless(migrated_database: MakeDatabase, settings: Settings) -> AsyncIterator[Database]:
     """A database whose functions no longer ask whose rows they touch."""
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         engine = open_engine(url, poolclass=NullPool)
         async with engine.begin() as connection:
             sources = (

@@ -5,8 +5,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
-from tests.conftest import AppMaker
+from tests.conftest import AppMaker, MakeDatabase
 
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
@@ -38,8 +37,6 @@ from taskchat.postgres.migrations import (
 from taskchat.resources import resource_path
 from taskchat.settings import Settings
 from taskchat.tables import metadata
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 def _config(url: str) -> Config:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.accounts.people import PASSWORD, an_email, post, refreshed, registered, signed_in
 from tests.answers import error_of
-from tests.conftest import AppMaker, RunningApp
+from tests.conftest import QUICK_MEMORY, AppMaker, RunningApp
 from tests.factories import Person
 from tests.live.served import served
 
@@ -178,7 +178,7 @@ async def test_a_hash_of_old_parameters_is_replaced_at_the_next_sign_in(
             text("SELECT password_hash FROM accounts WHERE user_id = :owner"), values
         )
     assert kept is not None
-    assert "m=65536," in kept
+    assert f"m={QUICK_MEMORY}," in kept
     async with superuser.begin() as connection:
         await connection.execute(
             text("UPDATE accounts SET password_hash = :hash WHERE user_id = :owner"), values

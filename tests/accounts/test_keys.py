@@ -5,8 +5,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
@@ -16,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from tests.accounts.people import registered
 from tests.auth.conftest import Provider
-from tests.conftest import JWT_SECRET, RunningApp
+from tests.conftest import JWT_SECRET, MakeDatabase, RunningApp
 
 from taskchat.accounts.service import AccountDeps
 from taskchat.auth import repository
@@ -28,7 +27,6 @@ from taskchat.errors import DatabaseError, InvalidAuth
 from taskchat.http.dependencies import part_of
 from taskchat.moments import new_id
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.principal import account_user_id
 from taskchat.settings import Settings
 
@@ -36,12 +34,9 @@ SECRET = "a secret of thirty-two bytes or more"
 
 
 @pytest.fixture
-async def own(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]], settings: Settings
-) -> AsyncIterator[Database]:
+async def own(migrated_database: MakeDatabase, settings: Settings) -> AsyncIterator[Database]:
     """A database without any key."""
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         database = Database(url, settings)
         yield database
         await database.close()

@@ -5,11 +5,14 @@ import re
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.accounts.people import Registered, kept_house, post, refreshed, registered, signed_in
 from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
+
+from taskchat.accounts import passwords
 
 TOKENS = "UPDATE refresh_tokens SET {} WHERE user_id = :owner"
 SESSIONS = "UPDATE account_sessions SET {} WHERE user_id = :owner"
@@ -195,7 +198,20 @@ async def test_nothing_that_is_stored_can_be_used_to_sign_in(
             text("SELECT password_hash FROM accounts WHERE user_id = :owner"),
             {"owner": ann.user_id},
         )
-        assert re.fullmatch(r"\$argon2id\$v=19\$m=65536,t=3,p=4\$\S+", hashes.one())
+        assert re.fullmatch(r"\$argon2id\$v=19\$\S+", hashes.one())
+
+
+async def test_a_password_is_hashed_by_the_second_choice_of_rfc_9106(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Elsewhere tests hash quickly.
+    monkeypatch.setattr(passwords, "PasswordHasher", PasswordHasher)
+    hasher = passwords.Passwords(at_once=1, waiting_max=0)
+    made = await hasher.hashed("zebra zebra zebra")
+    assert re.fullmatch(r"\$argon2id\$v=19\$m=65536,t=3,p=4\$\S+", made)
+    assert await hasher.verify("zebra zebra zebra", made) == (True, None)
+    assert await hasher.verify("zebra zebra zebra", None) == (False, None)
+    hasher.close()
 
 
 async def test_a_password_that_is_changed_while_somebody_signs_in_by_it_lets_nobody_in(

@@ -5,8 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from playwright.async_api import Browser, async_playwright
 from tests.browser.guest import Guest
 from tests.browser.slow_model import SlowModel
 from tests.browser.stage import Visitor, page_server
+from tests.conftest import MakeDatabase
 from tests.e2e.processes import ready, running
 from tests.factories import JWT_SECRET, Person
 
@@ -44,7 +44,7 @@ class Services:
     closed: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The machine's own browser, without a window."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -61,30 +61,30 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page_origin() -> Iterator[str]:
     """Where the page comes from."""
     with page_server() as origin:
         yield origin
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def model() -> AsyncIterator[SlowModel]:
     """The model that services ask."""
     async with SlowModel() as model:
         yield model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def database_of_services(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]],
+    migrated_database: MakeDatabase,
 ) -> AsyncIterator[str]:
     """One that no other test's process looks after."""
-    async with empty_database() as url:
+    async with migrated_database() as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def services(
     browser: Browser,
     page_origin: str,
@@ -125,7 +125,7 @@ async def services(
             process.send_signal(signal.SIGTERM)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def page_service(
     browser: Browser,
     model: SlowModel,

@@ -4,9 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -14,21 +12,17 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 from tests.accounts.people import PASSWORD, an_email
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, MakeDatabase
 from tests.e2e.processes import first_line, ready, running, taskchat
 
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
-from taskchat.postgres.migrations import upgrade
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 async def test_a_refresh_token_used_at_once_in_two_processes_is_good_in_one(
-    empty_database: MakeDatabase, tmp_path: Path
+    migrated_database: MakeDatabase, tmp_path: Path
 ) -> None:
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         # Nothing else is needed to serve.
         env = {"DATABASE_URL": url, "TASKCHAT_ACCOUNTS": "true"}
         with (
@@ -139,11 +133,10 @@ async def test_keys_of_a_database_without_migrations_says_so(
 
 
 async def test_a_login_that_may_not_enter_the_role_of_accounts_serves_without_them(
-    empty_database: MakeDatabase, tmp_path: Path
+    migrated_database: MakeDatabase, tmp_path: Path
 ) -> None:
     login = f"plain_{new_id().hex}"
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         engine = open_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         async with engine.connect() as connection:
             for statement in (

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -18,14 +16,12 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 from tests.assistant.vendor.endpoint import vendor
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, MakeDatabase
 from tests.e2e.processes import WAIT_S, first_line, running, taskchat
 from tests.e2e.test_starting import until
 
 from taskchat.postgres.connect import open_engine
-from taskchat.postgres.migrations import head, upgrade
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
+from taskchat.postgres.migrations import head
 
 
 async def test_a_database_of_ones_own_is_migrated_and_served(
@@ -70,11 +66,10 @@ async def test_a_database_of_ones_own_is_migrated_and_served(
 
 
 async def test_a_schema_newer_than_the_code_is_said_in_one_sentence_by_each_command(
-    empty_database: MakeDatabase, tmp_path: Path
+    migrated_database: MakeDatabase, tmp_path: Path
 ) -> None:
     words = f"at revision 9999, which this release does not know (it knows them up to {head()})"
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         engine = open_engine(url, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -1,15 +1,13 @@
 """`taskchat embed` and what `doctor` says of vectors, as processes of their own."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, MakeDatabase
 from tests.e2e.processes import taskchat
 from tests.factories import person_in
 from tests.search.endpoint import Endpoint
@@ -17,10 +15,7 @@ from tests.search.writing import wrote
 
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.settings import Settings
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 async def counted(engine: AsyncEngine, condition: str) -> int:
@@ -34,11 +29,10 @@ async def counted(engine: AsyncEngine, condition: str) -> int:
 
 
 async def test_what_lacks_vectors_gets_them_and_a_run_that_was_broken_off_is_continued(
-    empty_database: MakeDatabase, settings: Settings, tmp_path: Path
+    migrated_database: MakeDatabase, settings: Settings, tmp_path: Path
 ) -> None:
     endpoint = Endpoint()
-    async with empty_database() as url, endpoint.serving():
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url, endpoint.serving():
         database = Database(url, settings)
         for number in range(3):
             await wrote(database, await person_in(database), *[f"tooth {number}"] * 30)

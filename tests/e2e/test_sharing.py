@@ -1,30 +1,23 @@
 """Links on real processes: what one revokes no other shows, and no token is written down."""
 
-import asyncio
 import contextlib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, MakeDatabase
 from tests.e2e.processes import WAIT_S, first_line, running
 from tests.factories import Person
 from tests.sharing.links import link_to, shares_path, talk
 
-from taskchat.postgres.migrations import upgrade
 from taskchat.sharing.tokens import new_token
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 async def test_a_revoked_link_is_gone_on_every_process_and_no_token_is_in_any_log(
-    empty_database: MakeDatabase, tmp_path: Path
+    migrated_database: MakeDatabase, tmp_path: Path
 ) -> None:
     person = Person()
     async with contextlib.AsyncExitStack() as serving:
-        async with empty_database() as url:
-            await asyncio.to_thread(upgrade, url)
+        async with migrated_database() as url:
             env = {
                 "DATABASE_URL": url,
                 "TASKCHAT_JWT_SECRET": JWT_SECRET,

@@ -36,6 +36,8 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._frozen: list[psutil.Process] = []
+        self._making = asyncio.Lock()
+        self._migrated: str | None = None
         self._server_url = start_postgres(folder)
         self._data = folder.resolve() / "postgres"
         self.socket_folder = Path(str(make_url(self._server_url).query.get("host") or self._data))
@@ -47,16 +49,22 @@ class Cluster:
 
     async def make_database(self, name: str) -> str:
         """A migrated database; returns its address, of a login that sees every row."""
+        async with self._making:
+            if self._migrated is None:
+                url = await self._create("migrated", like="template1")
+                await asyncio.to_thread(upgrade, url)
+                self._migrated = str(make_url(url).database)
+        return await self._create(name, like=self._migrated)
+
+    async def _create(self, name: str, *, like: str) -> str:
         name = f"{name}_{new_id().hex}"
         connection = await asyncpg.connect(self._server_url)
         try:
-            await connection.execute(f"CREATE DATABASE {name}")
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         finally:
             await connection.close()
         url = make_url(self._server_url).set(database=name)
-        address = url.render_as_string(hide_password=False)
-        await asyncio.to_thread(upgrade, address)
-        return address
+        return url.render_as_string(hide_password=False)
 
     @property
     def socket_path(self) -> Path:

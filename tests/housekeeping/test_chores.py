@@ -1,14 +1,13 @@
 """The chores themselves, in a database of their own."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
+from tests.conftest import MakeDatabase
 
 from taskchat.commands.doctor import Finding, examine
 from taskchat.housekeeping.chores import chores_of
@@ -16,18 +15,16 @@ from taskchat.housekeeping.keeper import Keeper
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.settings import Settings
 from taskchat.turns import store
 
 
 @pytest.fixture
 async def alone(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]], settings: Settings
+    migrated_database: MakeDatabase, settings: Settings
 ) -> AsyncIterator[tuple[Settings, AsyncEngine, Database]]:
     """Settings that lead to a database that nobody else uses, and two ways into it."""
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         own = settings.model_copy(update={"database_url": SecretStr(url)})
         engine, database = open_engine(url, poolclass=NullPool), Database(url, own)
         yield own, engine, database

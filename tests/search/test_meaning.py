@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from structlog.testing import capture_logs
-from tests.conftest import AppMaker, in_a_task_of_its_own
+from tests.conftest import AppMaker, MakeDatabase, in_a_task_of_its_own
 from tests.factories import Person, person_in
 from tests.search.endpoint import Endpoint
 from tests.search.writing import found, joined, searched, wrote
@@ -24,10 +23,7 @@ from taskchat.embeddings.making import EmbeddingMaker
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.settings import Settings
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 @pytest.fixture
@@ -601,10 +597,9 @@ async def test_a_model_is_left_alone_as_long_as_it_asks_for(
 
 
 async def test_a_database_without_the_extension_is_searched_by_words_alone_until_it_has_it(
-    empty_database: MakeDatabase, running_app: AppMaker, configured: Settings, endpoint: Endpoint
+    migrated_database: MakeDatabase, running_app: AppMaker, configured: Settings, endpoint: Endpoint
 ) -> None:
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         engine = open_engine(url, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.execute(text("DROP EXTENSION vector"))

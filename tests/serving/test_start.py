@@ -1,8 +1,5 @@
 """What a start imports and builds, and what the first turn finds ready."""
 
-import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +9,12 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.pool import NullPool
-from tests.conftest import AppMaker
+from tests.conftest import AppMaker, MakeDatabase
 from tests.serving.test_memory import told_by
 
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.moments import new_id
 from taskchat.postgres.connect import open_engine
-from taskchat.postgres.migrations import upgrade
 from taskchat.principal import Principal
 from taskchat.turns import rehearsal
 
@@ -98,10 +94,9 @@ class Untouched(Model):
 
 
 async def test_a_start_leaves_no_row_asks_no_model_and_counts_nothing(
-    empty_database: Callable[[], AbstractAsyncContextManager[str]], running_app: AppMaker
+    migrated_database: MakeDatabase, running_app: AppMaker
 ) -> None:
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         chain = [NamedModel("untouched", Untouched())]
         before = _model_figures()
         async with running_app(chain=chain, database_url=SecretStr(url), database_direct_url=None):

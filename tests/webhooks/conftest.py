@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,18 +18,15 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
-from tests.conftest import AppMaker, RunningApp, in_a_task_of_its_own
+from tests.conftest import AppMaker, MakeDatabase, RunningApp, in_a_task_of_its_own
 from tests.factories import Person
 from tests.webhooks.receiver import Receiver, receiving
 
 from taskchat.postgres.connect import open_engine
 from taskchat.postgres.database import Database
-from taskchat.postgres.migrations import upgrade
 from taskchat.settings import Settings
 from taskchat.webhooks.posting import Resolver
 from taskchat.webhooks.sending import Sender
-
-MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 @dataclass
@@ -109,10 +105,9 @@ class Place:
 
 @pytest.fixture(scope="session")
 async def place(
-    empty_database: MakeDatabase, running_app: AppMaker, settings: Settings
+    migrated_database: MakeDatabase, running_app: AppMaker, settings: Settings
 ) -> AsyncIterator[Place]:
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         changes: dict[str, object] = {
             "database_url": type(settings.database_url)(url),  # type: ignore[misc]
             "webhook_private_addresses": True,

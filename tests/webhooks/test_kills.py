@@ -4,12 +4,11 @@ import asyncio
 import os
 import sys
 
+from tests.conftest import MakeDatabase
 from tests.factories import Person
-from tests.webhooks.conftest import MakeDatabase, Place
+from tests.webhooks.conftest import Place
 from tests.webhooks.receiver import Got, Receiver, status
 from tests.webhooks.storm import run, violations
-
-from taskchat.postgres.migrations import upgrade
 
 
 async def test_killed_between_sending_and_noting_the_same_id_is_sent_again(
@@ -57,10 +56,9 @@ async def test_killed_between_sending_and_noting_the_same_id_is_sent_again(
 
 
 async def test_through_a_few_kills_nothing_is_lost_or_out_of_order(
-    empty_database: MakeDatabase,
+    migrated_database: MakeDatabase,
 ) -> None:
-    async with empty_database() as url:
-        await asyncio.to_thread(upgrade, url)
+    async with migrated_database() as url:
         storm, broken = await run(url, kills=6, places=2)
         got = storm.receiver.got
         assert broken == []
