@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -142,12 +142,12 @@ class Plan:
 
     Attributes:
         seconds: For how long at least clients talk and the nemesis rages.
-        goals: What has to have happened before it ends, by the names of `Chaos.done`: a machine
-            that is slower takes longer over it.
+        goals: What has to have happened before it ends, by the names of `Done`: a machine that is
+            slower takes longer over it.
         seed: Of everything that is drawn.
         clients: How many talk at once.
         processes: How many serve.
-        mutant: The rule that the service breaks, if any.
+        mutants: The rules that the service breaks, if any.
         pause_s: The most between two faults.
         faults: Weights, by kind.
         points: Where processes are struck down.
@@ -160,7 +160,7 @@ class Plan:
     seed: int
     clients: int = 60
     processes: int = 3
-    mutant: str | None = None
+    mutants: Sequence[str] = ()
     pause_s: float = 3.0
     faults: Mapping[str, float] = field(default_factory=lambda: FAULTS)
     points: Sequence[str] = tuple(POINTS)
@@ -168,6 +168,38 @@ class Plan:
     model_pace_s: float = 0.02
     steering: float = 0.1
     goals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How much has been done so far, each of it something that a storm may have as its goal.
+
+    Attributes:
+        ends: Requests that were told how their turn ended.
+        takeovers: Turns that another process went on with.
+        faults: Whatever the nemesis did, without the clients that left.
+        fault_kinds: How many kinds of it there were.
+        streams_whole: Streams that were heard from their turn's start to its end.
+        reconnects: Connections by which such a stream was gone on with.
+        steered: Messages that a running turn has taken.
+        occurrences: Turns that a schedule has begun.
+        answered: Answers to what was asked that decided.
+        answered_at_once: Times that several answers met.
+    """
+
+    ends: int
+    takeovers: int
+    faults: int
+    fault_kinds: int
+    streams_whole: int
+    reconnects: int
+    steered: int
+    occurrences: int
+    answered: int
+    answered_at_once: int
+
+
+GOALS = tuple(one.name for one in fields(Done))
 
 
 @dataclass
@@ -251,8 +283,8 @@ class Chaos:
 
     def _launch(self) -> Service:
         environment = {"TASKCHAT_FEEDBACK_EXPIRES_S": str(self.draw.choice(EXPIRES_S))}
-        if self.plan.mutant:
-            environment["MUTANT"] = self.plan.mutant
+        if self.plan.mutants:
+            environment["MUTANTS"] = " ".join(self.plan.mutants)
         kinds = [kind for kind in AT_POINTS if kind in self.plan.faults]
         if kinds and self.plan.points and not self.calm.is_set() and self.draw.random() < 0.7:
             environment["FAULT_SIGNAL"] = AT_POINTS[self.draw.choice(kinds)]
@@ -563,7 +595,8 @@ class Chaos:
                 await self._answer(person, asked[0])
             elif not ended and thread.id and self.draw.random() < 0.2:
                 await self._look(person, thread.id)
-            if ended or key is None or self.draw.random() < 0.05:
+            # After the storm nobody insists: what holds a turn up may be a question for an hour.
+            if ended or key is None or self.calm.is_set() or self.draw.random() < 0.05:
                 break
             turn_id = next((answer.turn_id for answer in answers if answer.turn_id), None)
             if turn_id and self.draw.random() < 0.2:
@@ -867,7 +900,7 @@ class Chaos:
         while True:
             left = begun + self.plan.seconds - time.monotonic()
             if left <= 0:
-                done = await self.done()
+                done = asdict(await self.done())
                 lacking = [name for name, least in self.plan.goals.items() if done[name] < least]
                 if not lacking:
                     return
@@ -887,7 +920,7 @@ class Chaos:
                 file=sys.stderr,
             )
 
-    async def done(self) -> dict[str, int]:
+    async def done(self) -> Done:
         """How much has been done so far."""
         counts = {"takeovers": 0, "occurrences": 0}
         # A storm may have the database down at this moment.
@@ -899,17 +932,17 @@ class Chaos:
             )
             counts = dict(row)
         struck = [kind for kind, count in self.faults.items() if count and kind != "client_left"]
-        return {
-            "ends": sum(request.is_final for request in self.requests),
+        return Done(
             **counts,
-            "faults": sum(self.faults[kind] for kind in struck),
-            "fault_kinds": len(struck),
-            "streams_whole": sum(stream.is_whole for stream in self.streams),
-            "reconnects": sum(max(stream.connections - 1, 0) for stream in self.streams),
-            "steered": len(self._steered),
-            "answered": sum(given.status == 200 for given in self.given),
-            "answered_at_once": self.at_once,
-        }
+            ends=sum(request.is_final for request in self.requests),
+            faults=sum(self.faults[kind] for kind in struck),
+            fault_kinds=len(struck),
+            streams_whole=sum(stream.is_whole for stream in self.streams),
+            reconnects=sum(max(stream.connections - 1, 0) for stream in self.streams),
+            steered=len(self._steered),
+            answered=sum(given.status == 200 for given in self.given),
+            answered_at_once=self.at_once,
+        )
 
     async def _leave_waiting(self, people: Sequence[Person]) -> None:
         """Say what nobody will answer when asked about it."""
@@ -1082,7 +1115,7 @@ class Chaos:
             "seconds": self.plan.seconds,
             "processes": self.plan.processes,
             "clients": self.plan.clients,
-            "mutant": self.plan.mutant,
+            "mutants": list(self.plan.mutants),
             "requests": len(self.requests),
             "replayed": sum(request.replayed for request in self.requests),
             "turns": len(turns),
@@ -1206,8 +1239,8 @@ def crashes(service: Service) -> list[str]:
 async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
     """One run on a database of its own."""
     url = await cluster.make_database("chaos")
-    if plan.mutant:
-        await MUTANTS[plan.mutant].rewrite(url)
+    for mutant in plan.mutants:
+        await MUTANTS[mutant].rewrite(url)
     draw = random.Random(plan.seed)
 
     async def answering(_: Got) -> bytes:
@@ -1222,22 +1255,25 @@ async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
             await fleet.close()
 
 
-def mutated(name: str, plan: Plan) -> Plan:
-    """The plan that brings a mutant to light."""
-    mutant = MUTANTS[name]
+def mutated(plan: Plan, *names: str) -> Plan:
+    """The plan that brings mutants to light: one, or several that break different invariants."""
+    mutants = [MUTANTS[name] for name in names]
     return Plan(
         seconds=plan.seconds,
         seed=plan.seed,
         clients=plan.clients,
         processes=plan.processes,
-        mutant=name,
+        mutants=names,
         pause_s=min(plan.pause_s, 1.5),
-        faults=mutant.faults,
-        points=mutant.points,
-        model_delay_s=mutant.model_delay_s,
-        model_pace_s=mutant.model_pace_s,
-        steering=plan.steering,
-        goals=plan.goals,
+        faults={kind: weight for one in mutants for kind, weight in one.faults.items()},
+        points=[point for one in mutants for point in one.points],
+        model_delay_s=max(one.model_delay_s for one in mutants),
+        model_pace_s=max(one.model_pace_s for one in mutants),
+        steering=max(plan.steering, *(one.steering for one in mutants)),
+        goals={
+            **{name: least for one in mutants for name, least in one.goals.items()},
+            **plan.goals,
+        },
     )
 
 
@@ -1272,7 +1308,7 @@ async def _main(arguments: argparse.Namespace) -> int:
                 print(f"mutant {mutant}: no longer {MUTANTS[mutant].breaks}", file=sys.stderr)
                 logs = folder / mutant
                 logs.mkdir()
-                outcome = await chaos(mutated(mutant, plan), cluster, logs)
+                outcome = await chaos(mutated(plan, mutant), cluster, logs)
                 _shown(outcome.violations, 3)
                 caught[mutant] = outcome.summary["violations_by_invariant"]
             print(json.dumps({"mutants": caught}, indent=2))
@@ -1283,11 +1319,19 @@ async def _main(arguments: argparse.Namespace) -> int:
 
 def _goal(text: str) -> tuple[str, int]:
     name, _, count = text.partition("=")
+    if name not in GOALS or not count.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: not NAME=COUNT of one of {', '.join(GOALS)}")
     return name, int(count)
 
 
-def main() -> None:
-    """Read the arguments and run."""
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: not between 0 and 1")
+    return share
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0, help="for how long (each mutant)")
     parser.add_argument("--seed", type=int, default=1)
@@ -1300,12 +1344,28 @@ def main() -> None:
         type=_goal,
         default=[],
         metavar="NAME=COUNT",
-        help="go on until there were so many, such as steered=1000 or occurrences=50",
+        help="go on until there were so many, for ten minutes more at most, such as steered=1000; "
+        f"NAME is one of {', '.join(GOALS)}",
     )
-    parser.add_argument("--steering", type=float, default=0.1, help="share of turns told more")
+    parser.add_argument(
+        "--steering",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="after so many of its messages, 0 to 1, a client says more to a running turn",
+    )
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")
-    sys.exit(asyncio.run(_main(parser.parse_args())))
+    return parser
+
+
+PARSER = _parser()
+"""Of the command line."""
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    sys.exit(asyncio.run(_main(PARSER.parse_args())))
 
 
 if __name__ == "__main__":

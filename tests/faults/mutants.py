@@ -23,6 +23,8 @@ class Mutant:
         points: Crash points that processes are struck at.
         model_delay_s: How long the model thinks: longer, where two owners must meet in one turn.
         model_pace_s: How long it takes over a word of a stream, for the same reason.
+        steering: How often a client has to say more to a running turn, at least.
+        goals: How much has to have happened before it has shown itself for certain.
     """
 
     breaks: str
@@ -32,6 +34,8 @@ class Mutant:
     points: Sequence[str] = ()
     model_delay_s: float = 0.05
     model_pace_s: float = 0.02
+    steering: float = 0.0
+    goals: Mapping[str, int] = field(default_factory=dict)
 
     async def rewrite(self, url: str) -> None:
         """Break the functions of a database."""
@@ -251,6 +255,7 @@ MUTANTS: dict[str, Mutant] = {
                 "IF false THEN\n            SELECT count(*) INTO waiting",
             )
         },
+        goals={"ends": 100},
     ),
     "no_key": Mutant(
         "an Idempotency-Key is looked up",
@@ -260,6 +265,7 @@ MUTANTS: dict[str, Mutant] = {
                 "    _key := NULL;\n    IF _key IS NOT NULL THEN",
             )
         },
+        goals={"ends": 100},
     ),
     "old_snapshot": Mutant(
         "a history is read after the lock is held",
@@ -287,6 +293,7 @@ MUTANTS: dict[str, Mutant] = {
                 "",
             )
         },
+        goals={"ends": 100},
     ),
     "no_owner": Mutant(
         "a statement sees one user's rows",
@@ -299,6 +306,7 @@ MUTANTS: dict[str, Mutant] = {
     "last_first": Mutant(
         "a webhook is told what follows only after what precedes",
         functions={"webhook_next_1": ("ORDER BY d.seq LIMIT 1", "ORDER BY d.seq DESC LIMIT 1")},
+        goals={"ends": 100},
     ),
     "new_ids": Mutant(
         "calls that were decided and did not run keep their ids",
@@ -326,12 +334,16 @@ MUTANTS: dict[str, Mutant] = {
     "unread_is_over": Mutant(
         "a turn with something unread is not completed",
         functions={"turn_settle_2": ("steered := EXISTS (", "steered := false AND EXISTS (")},
+        steering=0.8,
+        goals={"steered": 50},
     ),
     "forgets_steering": Mutant(
         "a takeover knows what was said to its turn and read",
         forgets_steering,
         faults={"kill": 1, "crash_point": 1},
         points=("steering.read",),
+        steering=0.8,
+        goals={"steered": 100, "takeovers": 10},
     ),
     "unfenced_events": Mutant(
         "events are written by the attempt that runs the turn",
@@ -374,18 +386,20 @@ MUTANTS: dict[str, Mutant] = {
         faults={"postgres_immediate": 1},
         model_delay_s=0.8,
     ),
-    "two_answers": Mutant("of two answers one decides", two_answers),
+    "two_answers": Mutant("of two answers one decides", two_answers, goals={"answered_at_once": 4}),
     "moves_first": Mutant(
         "a schedule moves on only from what was said",
         moves_first,
         faults={"kill": 1, "crash_point": 1, "cut_connections": 1},
         points=("schedule.before",),
+        goals={"occurrences": 20},
     ),
     "key_of_its_own": Mutant(
         "an occurrence that is said again is the same turn",
         key_of_its_own,
         faults={"kill": 1, "crash_point": 1, "hold_ends": 2},
         points=("schedule.said",),
+        goals={"occurrences": 40},
     ),
 }
 """By name."""

@@ -2,7 +2,7 @@
 
 The environment says what: FAULT_POINT, FAULT_SIGNAL (KILL or STOP), FAULT_PASS (at which passing of
 the point), FAULT_UNTIL (a file: in place of a signal the event loop is stuck at the point until it
-is there), MUTANT. Without any of them this is `taskchat` and nothing else.
+is there), MUTANTS. Without any of them this is `taskchat` and nothing else.
 """
 
 import asyncio
@@ -144,8 +144,7 @@ def main(arguments: list[str]) -> None:
         if "FAULT_UNTIL" in os.environ:
             strike = functools.partial(_stick, Path(os.environ["FAULT_UNTIL"]))
         strike_at(point, strike, int(os.environ.get("FAULT_PASS", "1")))
-    mutant = os.environ.get("MUTANT")
-    if mutant:
+    for mutant in os.environ.get("MUTANTS", "").split():
         MUTANTS[mutant].apply()
     from taskchat.commands.cli import main as taskchat
 
