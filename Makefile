@@ -34,9 +34,13 @@ check: environment ## formatter, linter, types, import rules, contracts
 	$(BIN)/python $(BIN)/lint-imports
 	$(BIN)/taskchat contracts --check
 
+# Pytest rewrites assertions and keeps what it wrote: once here, beside mypy, not in each of its processes.
+rewritten: environment
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null 2>&1 &
+
 # Of the hundreds of processes that tests start, each would compile the whole package again.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: check ## everything: check, then the tests
+test: rewritten check ## everything: check, then the tests
 	$(BIN)/python -m pytest -n 4 --dist=worksteal $(ARGS)
 
 coverage: environment ## the tests once more, and which branches they leave out; takes twice as long

@@ -13,14 +13,13 @@ from typing import TypeVar
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
+from tests.hashes import hash_quickly
 
-from taskchat.accounts import passwords
 from taskchat.app import create_app
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.http.dependencies import part_of
@@ -40,9 +39,6 @@ Held = TypeVar("Held")
 MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"
-
-QUICK_MEMORY = 1024
-"""What Argon2 takes of it, in KiB, where a test signs somebody in."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,14 +73,8 @@ def _logs(_no_configuration: None) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_hashes() -> Iterator[None]:
-    """Passwords take a hundredth of their time: how long one takes is not what these tests show."""
-    with pytest.MonkeyPatch.context() as patch:
-        quick = functools.partial(
-            PasswordHasher, time_cost=1, memory_cost=QUICK_MEMORY, parallelism=1
-        )
-        patch.setattr(passwords, "PasswordHasher", quick)
-        yield
+def _quick_hashes() -> None:
+    hash_quickly()
 
 
 @pytest.fixture(scope="session")

@@ -178,9 +178,12 @@ def main() -> None:
     """Serve commands until there are no more."""
     for module in PRELOADED:
         importlib.import_module(module)
+    from tests.hashes import hash_quickly
+
     from taskchat.postgres.migrations import head
 
     head()
+    hash_quickly()
     gc.collect()
     gc.freeze()
     ours = socket.socket(fileno=os.dup(0))

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.accounts.people import PASSWORD, an_email, post, refreshed, registered, signed_in
 from tests.answers import error_of
-from tests.conftest import QUICK_MEMORY, AppMaker, RunningApp
+from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
+from tests.hashes import QUICK_MEMORY
 from tests.live.served import served
 
 from taskchat.accounts.schemas import CredentialsIn

@@ -210,7 +210,6 @@ async def test_a_password_is_hashed_by_the_second_choice_of_rfc_9106(
     made = await hasher.hashed("zebra zebra zebra")
     assert re.fullmatch(r"\$argon2id\$v=19\$m=65536,t=3,p=4\$\S+", made)
     assert await hasher.verify("zebra zebra zebra", made) == (True, None)
-    assert await hasher.verify("zebra zebra zebra", None) == (False, None)
     hasher.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.processes import environment, ready, running
+from tests.e2e.processes import environment, fresh_running, ready
 
 BUILD_S = 120
 """Much longer than a slow machine takes to build and unpack a few files."""
@@ -52,7 +52,7 @@ def test_the_installed_package_serves_from_an_empty_folder(site: Path, tmp_path:
     where = (sys.executable, "-c", "import taskchat; print(taskchat.__file__)")
     assert Path(run(*where, cwd=tmp_path).strip()).is_relative_to(site)
     ready_file = tmp_path / "ready.json"
-    with running(
+    with fresh_running(
         *("dev", "--ephemeral", "--port", "0", "--ready-file", str(ready_file)), cwd=tmp_path
     ) as process:
         told = ready(ready_file, process)
