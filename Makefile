@@ -83,6 +83,24 @@ bench-login: environment ## what the time of a refused sign-in tells, and what a
 page-libraries: environment ## fetch the libraries of the chat page anew; ARGS="marked@…" takes another version
 	$(BIN)/python scripts/page_libraries.py $(ARGS)
 
+AUDIT := .venv-audit
+
+# Apart from what it looks at, whose versions it would decide.
+$(AUDIT)/.ready: requirements-audit.lock | python
+	@"$(PYTHON)" -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r requirements-audit.lock
+	@touch $@
+
+audit: environment $(AUDIT)/.ready ## known vulnerabilities of what the locks name; says so if nobody can be asked
+	@$(BIN)/python scripts/audit.py $(AUDIT)/bin/pip-audit requirements.lock requirements-dev.lock
+
+licences: environment ## write docs/licences.md anew from what requirements.lock names
+	@$(BIN)/python scripts/licences.py
+
+release: environment $(AUDIT)/.ready ## dist/: the wheel, its sources and what is in them (SBOM), the same bytes for the same commit
+	@$(BIN)/python scripts/release.py $(AUDIT)/bin/cyclonedx-py
+
 deploy-check: environment ## check what is in deploy/ by the tools that are here
 	@$(BIN)/python scripts/deploy_check.py
 
@@ -95,9 +113,9 @@ chaos: environment ## kill, freeze and restart real processes under load, then c
 newcomer: python ## the README and the quickstart word for word, in an empty folder; ARGS=--test tests there, too
 	@"$(PYTHON)" scripts/newcomer.py $(ARGS)
 
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" \
-	pyproject.toml --extra embedded --extra otel
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock"
+COMPILE = $(LOCK) pyproject.toml --extra embedded --extra otel
 # A pip that resolves needs pins with extras and without: old ones take neither for the other.
 PIN_BOTH = awk '{ lines = lines $$0 "\n" } /^[^ ]/ { extra = sub(/\[[^]]*\]/, "") } \
 	extra { bare = bare $$0 "\n" } END { printf "%s%s", lines, bare > FILENAME }'
@@ -109,6 +127,9 @@ lock: ## compile the locks anew, keeping versions; ARGS=--upgrade takes newer on
 		$$(sed -n 's/^\([a-z0-9.-]*\).*==.*/--no-emit-package \1/p' requirements.lock)
 	$(PIN_BOTH) requirements.lock
 	$(PIN_BOTH) requirements-dev.lock
+	# What looks at the others stands alone.
+	$(LOCK) --group pyproject.toml:audit -o requirements-audit.lock $(ARGS)
+	$(PIN_BOTH) requirements-audit.lock
 
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist
+	rm -rf .venv .venv-audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist

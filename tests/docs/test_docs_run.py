@@ -653,6 +653,7 @@ def test_every_dependency_has_its_reason_on_record() -> None:
     serving = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["embedded"],
+        *project["project"]["optional-dependencies"]["otel"],
     ]
     for page, wanted in (
         ("0004-dependencies", serving),

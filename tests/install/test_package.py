@@ -14,30 +14,52 @@ BUILD_S = 120
 """Much longer than a slow machine takes to build and unpack a few files."""
 
 
+BUILT_AT = {"SOURCE_DATE_EPOCH": "1700000000"}
+"""A release names the time of its commit; any will do."""
+
+
 def run(*command: str | Path, cwd: Path) -> str:
     """What a command prints; it must end with 0."""
+    env = environment() | BUILT_AT
     done = subprocess.run(
-        command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=BUILD_S
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=BUILD_S
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+BUILD = (sys.executable, "-m", "hatchling", "build")
+
+
 @pytest.fixture(scope="module")
-def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the wheel is installed; what it depends on is beside this interpreter."""
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution: what that lacks, the wheel lacks."""
     folder = tmp_path_factory.mktemp("package")
-    build = (sys.executable, "-m", "hatchling", "build")
-    run(*build, "-t", "sdist", "-d", folder, cwd=project)
+    run(*BUILD, "-t", "sdist", "-d", folder, cwd=project)
     [archive] = folder.glob("*.tar.gz")
     with tarfile.open(archive) as sources:
         sources.extractall(folder, filter="data")
-    # From the source distribution: what that lacks, the wheel lacks.
-    run(*build, "-t", "wheel", "-d", folder, cwd=folder / archive.name.removesuffix(".tar.gz"))
+    run(*BUILD, "-t", "wheel", "-d", folder, cwd=folder / archive.name.removesuffix(".tar.gz"))
     [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path) -> Path:
+    """Where the wheel is installed; what it depends on is beside this interpreter."""
+    folder = wheel.parent
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     run(*pip, "--target", folder / "site", wheel, cwd=folder)
     return folder / "site"
+
+
+def test_a_checkout_makes_the_same_bytes_as_its_source_distribution(
+    wheel: Path, project: Path, tmp_path: Path
+) -> None:
+    run(*BUILD, "-t", "wheel", "-d", tmp_path, cwd=project)
+    [other] = tmp_path.glob("*.whl")
+    assert other.name == wheel.name
+    assert other.read_bytes() == wheel.read_bytes()
 
 
 @pytest.fixture
