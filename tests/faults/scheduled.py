@@ -74,6 +74,9 @@ def _of_one(one: Scheduled, row: Row | None, turns: Sequence[Row]) -> Iterator[s
         yield f"it was told to be {one.told['id']}, and is {row['id']}"
     if (row["status"], row["end_reason"]) != ("ended", "done"):
         yield f"it is {row['status']}, {row['end_reason']}: {row['last_error']}"
+    if unkeyed := [str(turn["id"]) for turn in turns if turn["idempotency_key"] is None]:
+        yield f"nothing tells of {unkeyed} what it is an occurrence of"
+        return
     occurrences = [_occurrence_of(turn) for turn in turns]
     counts = Counter(occurrences)
     # What was due before it was made is never said; who got no answer does not know when that was.

@@ -1325,6 +1325,12 @@ def what_was_due_was_said_twice(world: World) -> None:
 
 
 @spoils(19)
+def something_was_said_without_a_key(world: World) -> None:
+    repeating(world)
+    world.turns[-1]["idempotency_key"] = None
+
+
+@spoils(19)
 def what_was_not_due_was_said(world: World) -> None:
     repeating(world)
     told = {**world.scheduled[0].told, "next_at": world.scheduled[0].moments[1].isoformat()}
