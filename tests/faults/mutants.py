@@ -255,7 +255,7 @@ MUTANTS: dict[str, Mutant] = {
                 "IF false THEN\n            SELECT count(*) INTO waiting",
             )
         },
-        goals={"ends": 100},
+        goals={"ends": 60},
     ),
     "no_key": Mutant(
         "an Idempotency-Key is looked up",
@@ -265,7 +265,7 @@ MUTANTS: dict[str, Mutant] = {
                 "    _key := NULL;\n    IF _key IS NOT NULL THEN",
             )
         },
-        goals={"ends": 100},
+        goals={"ends": 60},
     ),
     "old_snapshot": Mutant(
         "a history is read after the lock is held",
@@ -293,7 +293,7 @@ MUTANTS: dict[str, Mutant] = {
                 "",
             )
         },
-        goals={"ends": 100},
+        goals={"ends": 60},
     ),
     "no_owner": Mutant(
         "a statement sees one user's rows",
@@ -306,7 +306,7 @@ MUTANTS: dict[str, Mutant] = {
     "last_first": Mutant(
         "a webhook is told what follows only after what precedes",
         functions={"webhook_next_1": ("ORDER BY d.seq LIMIT 1", "ORDER BY d.seq DESC LIMIT 1")},
-        goals={"ends": 100},
+        goals={"ends": 60},
     ),
     "new_ids": Mutant(
         "calls that were decided and did not run keep their ids",
