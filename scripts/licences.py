@@ -19,9 +19,9 @@ SPOKEN: Final = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
 }
-"""What older packages call them, by classifier, as SPDX does."""
+"""What older packages call them, as SPDX does."""
 
-ROW: Final = re.compile(r"^\| ([a-z0-9-]+) \| (.+?) \|$", re.MULTILINE)
+ROW: Final = re.compile(r"^\| ([a-z0-9][a-z0-9-]*) \| (.+?) \|$", re.MULTILINE)
 
 
 def locked(lock: Path) -> list[str]:
@@ -45,7 +45,8 @@ def licence_of(name: str) -> str | None:
     ]
     if classified:
         return " OR ".join(sorted(classified))
-    return said["License"].splitlines()[0] if "License" in said else "unknown"
+    named = said["License"].splitlines()[0] if "License" in said else "unknown"
+    return SPOKEN.get(named, named)
 
 
 def listed(page: str) -> dict[str, str]:

@@ -9,9 +9,11 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import (
     SERVICE_INSTANCE_ID,
@@ -29,7 +31,7 @@ from opentelemetry.trace import (
     StatusCode,
     format_span_id,
     format_trace_id,
-    get_current_span,
+    set_span_in_context,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -48,6 +50,16 @@ _KINDS: Final = MappingProxyType(
     {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 )
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+_current: ContextVar[Span | None] = ContextVar("span", default=None)
+"""Ours, and not the libraries': one that traces by itself, as that of MCP does, would put a span in
+its place that nobody records."""
+
+
+def _context() -> Context:
+    """What a span without another parent is within."""
+    span = _current.get()
+    return Context() if span is None else set_span_in_context(span, Context())
 
 
 class _Span:
@@ -123,42 +135,46 @@ class OpenTelemetry:
         self, name: str, kind: Kind, attributes: Attributes, parent: str | None
     ) -> Iterator[_Span]:
         """A span for the block."""
-        context = None if parent is None else _PROPAGATOR.extract({"traceparent": parent})
-        with self._tracer.start_as_current_span(
+        above = _PROPAGATOR.extract({"traceparent": parent}) if parent else _context()
+        started = self._tracer.start_span(
             name,
-            context=context,
+            context=above,
             kind=_KINDS[kind],
             attributes={k: v for k, v in attributes.items() if v is not None},
-            # An exception's text may quote what was said.
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as started:
-            ours = _Span(started, content=self._content)
-            try:
-                yield ours
-            except asyncio.CancelledError:
-                ours.fail("cancelled")
-                raise
-            except Exception as error:
-                ours.fail(_class_of(error))
-                raise
+        )
+        ours = _Span(started, content=self._content)
+        token = _current.set(started)
+        try:
+            yield ours
+        except asyncio.CancelledError:
+            ours.fail("cancelled")
+            raise
+        except Exception as error:
+            # Its text may quote what was said.
+            ours.fail(_class_of(error))
+            raise
+        finally:
+            _current.reset(token)
+            started.end()
 
     def traceparent(self) -> str | None:
         """The current span, as it is handed on."""
         carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier)
+        _PROPAGATOR.inject(carrier, _context())
         return carrier.get("traceparent")
 
     def ids(self) -> tuple[str, str] | None:
         """The ids of the current trace and span."""
-        context = get_current_span().get_span_context()
-        if not context.is_valid:
+        span = _current.get()
+        if span is None:
             return None
+        context = span.get_span_context()
         return format_trace_id(context.trace_id), format_span_id(context.span_id)
 
     def is_recording(self) -> bool:
         """Whether there is a current span that is not over, and that will be sent."""
-        return get_current_span().is_recording()
+        span = _current.get()
+        return span is not None and span.is_recording()
 
     def close(self) -> None:
         """Send what is left, in bounded time."""
