@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 from tests.conftest import RunningApp
 from tests.factories import Person
@@ -76,6 +77,8 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
         "feedback_id": asked.json()["feedback"]["id"],
         "chat_id": conversation,
         "session_id": "0199f3a0-0000-7000-8000-000000000000",
+        "response_id": f"resp_{body['turn_id'].replace('-', '')}",
+        "model": "taskchat",
     }
 
 
@@ -113,6 +116,12 @@ NOTHING_RUNS = {"/api/{user_id}/ui/chat/{chat_id}/stream"}
 """What the AI SDK has answered with 204 if there is nothing, be it there or not."""
 
 
+def code_of(answer: httpx.Response) -> str:
+    """The code of an error, in the form of its address."""
+    body = answer.json()
+    return str(body["error"]["code"] if "/v1/" in str(answer.url) else body["error_code"])
+
+
 async def test_there_are_routes_to_try(offline_app: RunningApp) -> None:
     assert len(operations(offline_app)) >= 10
 
@@ -126,7 +135,7 @@ async def test_no_route_answers_without_a_token(offline_app: RunningApp) -> None
             json=BODIES.get(path),
             headers=accepted(path),
         )
-        assert (answer.status_code, answer.json()["error_code"]) == (401, "invalid_auth"), path
+        assert (answer.status_code, code_of(answer)) == (401, "invalid_auth"), path
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -134,8 +143,9 @@ async def test_no_route_answers_under_another_users_path(offline_app: RunningApp
     person, ids = await owned(offline_app)
     stranger = Person()
     for method, path in operations(offline_app):
-        # Whose tools are called, the token alone says; tests/mcp tries them as another user.
-        if path == "/mcp":
+        # Where the path names nobody, the token alone says who acts: tests/mcp_http and
+        # tests/openai_http try that as another user.
+        if "{user_id}" not in path:
             continue
         answers = [
             await offline_app.client.request(
@@ -161,7 +171,7 @@ async def test_no_route_reaches_another_users_objects_by_id(offline_app: Running
     tried = 0
     for method, path in operations(offline_app):
         # Routes of accounts are no stranger's; tests/accounts tries them as another account.
-        if not re.search(r"\{(?!user_id)\w+\}", path) or path.startswith("/api/auth/"):
+        if not re.search(r"\{(?!user_id|model)\w+\}", path) or path.startswith("/api/auth/"):
             continue
         tried += 1
         answer = await offline_app.client.request(
@@ -173,7 +183,7 @@ async def test_no_route_reaches_another_users_objects_by_id(offline_app: Running
         if path in NOTHING_RUNS:
             assert (answer.status_code, answer.content) == (204, b""), path
             continue
-        assert (answer.status_code, answer.json()["error_code"]) == (404, "not_found"), path
+        assert (answer.status_code, code_of(answer)) == (404, "not_found"), path
         assert "secret plan" not in answer.text
     assert tried >= 10
     task = await offline_app.client.get(

@@ -73,6 +73,9 @@ from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.mcp_http import metadata as mcp_metadata
 from taskchat.transports.mcp_http import route as mcp_route
 from taskchat.transports.mcp_http.route import mcp_deps
+from taskchat.transports.openai_http import completions as openai_completions
+from taskchat.transports.openai_http import models as openai_models
+from taskchat.transports.openai_http import responses as openai_responses
 from taskchat.transports.socket import route as websocket
 from taskchat.transports.socket.connections import Connections
 from taskchat.transports.socket.ghosts import Ghosts
@@ -147,6 +150,10 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     if settings.mcp:
         app.include_router(mcp_metadata.router)
         app.include_router(mcp_route.router)
+    if settings.openai_routes:
+        app.include_router(openai_responses.router)
+        app.include_router(openai_completions.router)
+        app.include_router(openai_models.router)
     if settings.api_docs:
         app.include_router(reference_routes.router)
     return app

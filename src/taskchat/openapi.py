@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from taskchat import errors
 from taskchat.errors import ServiceError
 from taskchat.http.headers import (
+    CONVERSATION_HEADER,
     IDEMPOTENCY_HEADER,
     LANGUAGE_HEADER,
     LAST_EVENT_HEADER,
@@ -18,10 +19,12 @@ from taskchat.http.headers import (
     SCRIPT_HEADER,
     TIME_ZONE_HEADER,
 )
+from taskchat.http.problems import OPENAI_PATHS
 from taskchat.http.requests import JSON
 from taskchat.reference.about import ERRORS, tags
 from taskchat.reference.examples.placing import illustrate
 from taskchat.transports.mcp_http.metadata import MCP_PATH
+from taskchat.transports.openai_http.shapes import OpenAIError
 from taskchat.transports.socket.frames import CLIENT_FRAME, SERVER_FRAME
 from taskchat.transports.sse import EVENT_STREAM
 from taskchat.turns.events import EVENT
@@ -100,6 +103,11 @@ OF_MCP: tuple[type[ServiceError], ...] = (
 )
 """Of the route of MCP clients, before their message is read; after that, JSON-RPC has its own."""
 
+OF_OPENAI: tuple[type[ServiceError], ...] = tuple(
+    error for error in EVERYWHERE if error not in (errors.Forbidden, errors.NotAcceptable)
+)
+"""Of all routes for OpenAI's clients; their paths name nobody."""
+
 OF_ACCOUNTS: dict[str, tuple[type[ServiceError], ...]] = {
     "/register": (errors.AlreadyRegistered, errors.RateLimited, errors.SignInsBusy),
     "/login": (errors.RateLimited, errors.SignInsBusy),
@@ -114,6 +122,7 @@ WITHOUT_TOKEN: Final = frozenset({"/api/auth/register", "/api/auth/login", "/api
 UNIONS: dict[str, TypeAdapter[Any]] = {
     "AwaitingAnswer": TypeAdapter(AwaitingAnswer),
     "Event": EVENT,
+    "OpenAIError": TypeAdapter(OpenAIError),
     "ClientFrame": CLIENT_FRAME,
     "ServerFrame": SERVER_FRAME,
 }
@@ -163,6 +172,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             elif path == MCP_PATH:
                 operation["security"] = [{"bearer": []}]
                 _add_responses(operation, OF_MCP)
+            elif path.startswith(OPENAI_PATHS):
+                operation["security"] = [{"bearer": []}]
+                _add_openai(method, path, operation)
             elif path.startswith("/share/"):
                 _add_responses(operation, OF_LINK)
     for name in ("HTTPValidationError", "ValidationError"):
@@ -265,17 +277,32 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     _add_responses(operation, possible)
 
 
-def _add_responses(operation: dict[str, Any], possible: Iterable[type[ServiceError]]) -> None:
+def _add_openai(method: str, path: str, operation: dict[str, Any]) -> None:
+    possible = list(OF_OPENAI)
+    if "requestBody" in operation:
+        possible += (*WITH_BODY, *OF_CHAT, errors.TooManyVersions, errors.FeedbackClosed)
+        operation.setdefault("parameters", []).extend(MESSAGE_HEADERS)
+        if path.endswith("/completions"):
+            meaning = "The conversation, where `metadata` does not name it."
+            operation["parameters"].append(_header(CONVERSATION_HEADER, meaning, type="string"))
+    if path.endswith("/cancel"):
+        possible.append(errors.TurnNotCancellable)
+    _add_responses(operation, possible, form="OpenAIError")
+
+
+def _add_responses(
+    operation: dict[str, Any], possible: Iterable[type[ServiceError]], *, form: str = "ErrorBody"
+) -> None:
     codes: dict[int, list[str]] = {}
     for error in possible:
         codes.setdefault(error.status, []).append(error.code)
     for status, names in sorted(codes.items()):
+        described: dict[str, Any] = {"schema": {"$ref": REF.format(model=form)}}
+        if form == "ErrorBody":
+            described["examples"] = {
+                name: {"$ref": f"#/components/examples/{name}"} for name in names
+            }
         operation["responses"][str(status)] = {
             "description": ", ".join(f"`{name}`" for name in names),
-            "content": {
-                JSON: {
-                    "schema": {"$ref": REF.format(model="ErrorBody")},
-                    "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
-                }
-            },
+            "content": {JSON: described},
         }

@@ -116,3 +116,20 @@ Authenticated = Depends(current_principal)
 """For a whole router, before all its other dependencies: who asks is checked before what for."""
 
 CurrentPrincipal = Annotated[Principal, Authenticated]
+
+
+async def token_principal(request: Request) -> Principal:
+    """The verified caller, as their token says: the path names nobody.
+
+    Raises:
+        InvalidAuth: no good token.
+    """
+    authenticator = part_of(request.app, Authenticator)
+    verified = await authenticator.bearer(request.headers.getlist("authorization"))
+    return await authenticator.known(verified.principal)
+
+
+AuthenticatedByToken = Depends(token_principal)
+"""As `Authenticated`, for routers whose paths name nobody."""
+
+TokenPrincipal = Annotated[Principal, AuthenticatedByToken]

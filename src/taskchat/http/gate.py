@@ -171,6 +171,10 @@ class RequestGate:
             scope = {**scope, "method": "GET"}
         begun = False
 
+        def rendered(error: ServiceError) -> Response:
+            accept = accept_of(scope)
+            return render(error, request_id=request_id, accept=accept, path=scope["path"])
+
         async def send_with_id(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
@@ -213,14 +217,13 @@ class RequestGate:
             except ServiceError as error:
                 if begun:
                     raise
-                response = render(error, request_id=request_id, accept=accept_of(scope))
+                response = rendered(error)
                 await response(scope, receive, send_with_id)
             except asyncio.CancelledError:
                 # The server stops and gives up on what still waits. Without an answer of ours it
                 # would make up one of its own.
                 if not begun:
-                    stopping = ShuttingDown(retry_after_s=1)
-                    response = render(stopping, request_id=request_id, accept=accept_of(scope))
+                    response = rendered(ShuttingDown(retry_after_s=1))
                     await response(scope, receive, send_with_id)
                 raise
             except BrokenAnswer:
@@ -229,7 +232,7 @@ class RequestGate:
                 log.exception("request.crashed")
                 if begun:
                     raise
-                response = render(InternalError(), request_id=request_id, accept=accept_of(scope))
+                response = rendered(InternalError())
                 await response(scope, receive, send_with_id)
 
     def _check_headers(self, scope: Scope) -> None:

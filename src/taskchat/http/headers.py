@@ -21,6 +21,30 @@ LANGUAGE_HEADER: Final = "Accept-Language"
 MCP_HEADERS: Final = ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name")
 """What MCP clients say of a message besides; defined by that protocol."""
 
+OPENAI_HEADERS: Final = (
+    "OpenAI-Beta",
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    "X-Stainless-Arch",
+    "X-Stainless-Custom-Poll-Interval",
+    "X-Stainless-Helper-Method",
+    "X-Stainless-Lang",
+    "X-Stainless-OS",
+    "X-Stainless-Package-Version",
+    "X-Stainless-Poll-Helper",
+    "X-Stainless-Retry-Count",
+    "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version",
+    "X-Stainless-Timeout",
+)
+"""What OpenAI's client says of itself in a page. Nothing of it is read."""
+
+CONVERSATION_HEADER: Final = "X-Conversation-Id"
+"""The conversation of a chat completion, whose request has no better place for it."""
+
+SHOULD_RETRY_HEADER: Final = "X-Should-Retry"
+"""Tells OpenAI's clients, which repeat failed requests unasked, whether to."""
+
 HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
 """What a request may leave out or get wrong."""
 
@@ -44,6 +68,8 @@ RESPONSE_HEADERS: Final = (
     "WWW-Authenticate",
     "Allow",
     "Content-Disposition",
+    CONVERSATION_HEADER,
+    SHOULD_RETRY_HEADER,
     *RATE_HEADERS,
 )
 """Headers of answers that a client acts on."""
@@ -58,7 +84,9 @@ REQUEST_HEADERS: Final = (
     OFFLINE_HEADER,
     SCRIPT_HEADER,
     LAST_EVENT_HEADER,
+    CONVERSATION_HEADER,
     *MCP_HEADERS,
+    *OPENAI_HEADERS,
 )
 """Headers of requests that mean something here."""
 

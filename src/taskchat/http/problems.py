@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from taskchat import errors
 from taskchat.errors import Detail, ServiceError
-from taskchat.http.headers import REPLAYED_HEADER, REQUEST_ID_HEADER
+from taskchat.http.headers import REPLAYED_HEADER, REQUEST_ID_HEADER, SHOULD_RETRY_HEADER
 from taskchat.http.requests import PROBLEM, accept_of, prefers_problem, request_id_of, route_of
 
 log = structlog.get_logger()
@@ -35,13 +35,18 @@ _OF_STATUS: Final[dict[int, type[ServiceError]]] = {
 """The errors that the framework raises on its own, in our words."""
 
 
-def render(error: ServiceError, *, request_id: str, accept: str = "") -> Response:
+OPENAI_PATHS: Final = "/v1/"
+"""What the addresses begin with that speak as OpenAI does, errors included."""
+
+
+def render(error: ServiceError, *, request_id: str, accept: str = "", path: str = "") -> Response:
     """Render an error as an answer.
 
     Args:
         error: What happened.
         request_id: Of the current request; an error that is repeated keeps its first one.
         accept: The request's Accept header.
+        path: Where it was asked for.
     """
     request_id = error.request_id or request_id
     facts: dict[str, Any] = {
@@ -52,7 +57,10 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
         "request_id": request_id,
         "details": [detail.shown() for detail in error.details],
     }
-    if prefers_problem(accept):
+    if path.startswith(OPENAI_PATHS):
+        media_type = "application/json"
+        body = openai_body(error)
+    elif prefers_problem(accept):
         media_type = PROBLEM
         body = {
             "type": f"urn:taskchat:error:{error.code}",
@@ -69,6 +77,9 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
         headers["Retry-After"] = str(error.retry_after_s)
     if error.replayed:
         headers[REPLAYED_HEADER] = "true"
+    if path.startswith(OPENAI_PATHS) and error.status == 409 and error.retry_after_s is None:
+        # Their clients repeat a 409 unasked; what time does not mend they need not.
+        headers.setdefault(SHOULD_RETRY_HEADER, "false")
     if isinstance(error, errors.InvalidAuth):
         headers.setdefault("WWW-Authenticate", 'Bearer realm="taskchat"')
     if isinstance(error, errors.RequestTimeout | errors.HeadersTooLarge):
@@ -78,6 +89,15 @@ def render(error: ServiceError, *, request_id: str, accept: str = "") -> Respons
     return Response(
         content.encode("utf-8", "replace"), error.status, headers, media_type=media_type
     )
+
+
+def openai_body(error: ServiceError) -> dict[str, Any]:
+    """An error as OpenAI's clients read it."""
+    type_ = "server_error" if error.status >= 500 else "invalid_request_error"
+    if isinstance(error, errors.RateLimited):
+        type_ = "rate_limit_error"
+    param = error.details[0].field if error.details and error.status < 500 else None
+    return {"error": {"message": error.message, "type": type_, "param": param, "code": error.code}}
 
 
 def install(app: FastAPI) -> None:
@@ -121,6 +141,7 @@ def _render(request: Request, error: ServiceError) -> Response:
         error,
         request_id=request_id_of(request.scope),
         accept=accept_of(request.scope),
+        path=request.scope["path"],
     )
 
 

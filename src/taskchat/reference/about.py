@@ -10,6 +10,7 @@ TAGS: Final = {
     "search": "Messages, titles and tasks, by words and by meaning.",
     "AI SDK": "The same turns for front ends that use `useChat`.",
     "mcp": "The same tools for MCP clients from outside.",
+    "openai": "The same turns for clients of OpenAI's interfaces: responses and completions.",
     "schedules": "Messages that are said at a time or by a rule.",
     "webhooks": "Being told of turns and tasks, signed.",
     "sharing": "Links by which anybody reads a conversation as it was.",

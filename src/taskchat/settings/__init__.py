@@ -438,6 +438,9 @@ class Settings(BaseSettings):
     # --- running it ---
     mcp: bool = True
     """Whether MCP clients may call the task tools at /mcp, with the token of their user."""
+    openai_routes: bool = True
+    """Whether clients of OpenAI's interfaces may talk to the assistant at /v1, with the token of
+    their user as their key."""
     api_docs: bool = True
     """Whether /docs, /openapi.json, /llms.txt and the pages that they name are served. They say
     nothing of any user; a service that only programs know of needs none of them."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from taskchat.reference.examples import around, events, turns
+from taskchat.reference.examples import around, events, openai, turns
 from taskchat.reference.examples.bodies import BODIES
 from taskchat.reference.examples.events import STREAM
 from taskchat.reference.examples.failures import failures
@@ -24,6 +24,7 @@ from taskchat.reference.examples.story import (
 )
 from taskchat.reference.examples.texts import TEXTS
 from taskchat.reference.examples.ui import CHAT, UI
+from taskchat.transports.openai_http.shapes import MODEL
 
 PARAMETERS: Final[dict[str, Any]] = {
     "user_id": USER,
@@ -40,6 +41,8 @@ PARAMETERS: Final[dict[str, Any]] = {
     "chat_id": CHAT,
     "token": SHARE_TOKEN,
     "q": "groceries",
+    "response_id": openai.RESPONSE.id,
+    "model": MODEL,
 }
 """What stands in addresses, by its name there."""
 
@@ -53,7 +56,7 @@ def illustrate(document: dict[str, Any]) -> None:
     """Give every schema, parameter, text and error of the document an example, in place."""
     components = document["components"]
     examples = {type(example).__name__: _shown(example) for example in _all()}
-    examples |= {model.__name__: body for model, body in (BODIES | UI).items()}
+    examples |= {model.__name__: body for model, body in (BODIES | UI | openai.BODIES).items()}
     for name, schema in components["schemas"].items():
         if name in examples:
             schema["examples"] = [examples[name]]
@@ -87,7 +90,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _all() -> Iterator[BaseModel]:
-    yield from (*turns.EXAMPLES, *around.EXAMPLES, *events.EXAMPLES)
+    yield from (*turns.EXAMPLES, *around.EXAMPLES, *events.EXAMPLES, *openai.EXAMPLES)
 
 
 def _shown(example: BaseModel) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from taskchat.portability.lines import (
     Used,
 )
 from taskchat.reference.examples.around import TASK
+from taskchat.reference.examples.openai import COMPLETION_STREAM, RESPONSE_STREAM
 from taskchat.reference.examples.story import (
     BEGAN,
     CALL,
@@ -95,5 +96,8 @@ TEXTS: Final[dict[str, dict[str, Any]]] = {
         JSON_LINES: exported("jsonl"),
         "text/markdown": exported("markdown"),
     },
+    "/v1/responses": {EVENT_STREAM: RESPONSE_STREAM},
+    "/v1/responses/{response_id}": {EVENT_STREAM: RESPONSE_STREAM},
+    "/v1/chat/completions": {EVENT_STREAM: COMPLETION_STREAM},
 }
 """By how an address ends, and by media type."""

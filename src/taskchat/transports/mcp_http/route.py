@@ -10,6 +10,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from taskchat.auth.dependencies import token_principal
 from taskchat.errors import Forbidden, InvalidAuth, ServiceError
 from taskchat.http.dependencies import given
 from taskchat.http.requests import JSON
@@ -87,7 +88,7 @@ async def mcp(
     """The task tools for MCP clients: streamable HTTP, without sessions, one message at a time."""
     if not origin_is_allowed(request, live.settings.origins):
         raise Forbidden("This page's origin is not allowed; see TASKCHAT_ALLOWED_ORIGINS.")
-    principal = await _principal(request, live)
+    principal = await _principal(request)
     posted: Posted | None = None
     try:
         posted = await read_posted(request)
@@ -105,12 +106,11 @@ async def mcp(
     return _Answered(deps, caller, posted.raw)
 
 
-async def _principal(request: Request, live: LiveDeps) -> Principal:
+async def _principal(request: Request) -> Principal:
     """Who calls, as their token says; there is no user id in the path to compare it with."""
-    given_tokens = request.headers.getlist("authorization")
     try:
-        verified = await live.authenticator.bearer(given_tokens)
-        return await live.authenticator.known(verified.principal)
+        return await token_principal(request)
     except InvalidAuth as error:
-        error.headers["WWW-Authenticate"] = challenge(request, has_token=bool(given_tokens))
+        has_token = "authorization" in request.headers
+        error.headers["WWW-Authenticate"] = challenge(request, has_token=has_token)
         raise

@@ -1,0 +1,1 @@
+"""`/v1`: what clients of OpenAI's interfaces speak, as another form of the same turns."""
