@@ -169,9 +169,12 @@ class Reader:
     def __init__(self, service: Service) -> None:
         self._person = Person()
         self._service = service
+        token = self._person.headers["Authorization"].removeprefix("Bearer ")
         self.variables = {
             "URL": service.url,
-            "TOKEN": self._person.headers["Authorization"].removeprefix("Bearer "),
+            "TOKEN": token,
+            "TASKCHAT_URL": service.url,
+            "TASKCHAT_TOKEN": token,
             "DATABASE_URL": service.database_url,
             "TASKCHAT_JWT_SECRET": JWT_SECRET,
             "PATH": f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}",
