@@ -23,11 +23,13 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 from tests.live.served import served, socket
 from tests.mcp_http.clients import ERAS, connected
+from tests.search.endpoint import Endpoint
 from tests.telemetry.test_logs import written
 from tests.turns.test_takeover import expire, hangs_after, sweep
 
 from taskchat import __version__
 from taskchat.app import create_app
+from taskchat.assistant.embedding import Embedder
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.refusals import BadConfiguration
 from taskchat.settings import Settings
@@ -209,7 +211,7 @@ async def test_a_failure_is_told_by_its_class_and_not_by_its_words(running_app: 
             await Person().say(running.client, "hello")
     told = {one.name: (one.status.status_code, facts(one).get("error.type")) for one in spans.all()}
     assert told["POST /api/{user_id}/chat"] == (StatusCode.ERROR, "502")
-    assert told["chat scripted"] == (StatusCode.ERROR, "ModelFailed")
+    assert told["chat scripted"] == (StatusCode.ERROR, "RuntimeError")
     assert told["invoke_agent taskchat"] == (StatusCode.ERROR, "model_error")
     assert told["turn"][0] is StatusCode.UNSET
     assert facts(spans.named("turn")[0])["taskchat.turn.outcome"] == "failed"
@@ -265,6 +267,25 @@ def test_what_goes_on_after_its_span_is_over_is_not_traced() -> None:
         with span("outer"), inner_span("inner"):
             pass
     assert [one.name for one in spans.all()] == ["inner", "outer"]
+
+
+async def test_a_search_traces_its_embedding_model_and_background_work_does_not(
+    settings: Settings,
+) -> None:
+    endpoint = Endpoint()
+    async with endpoint.serving():
+        changes = {"embedding_model": "m", "embedding_base_url": endpoint.url}
+        embedder = Embedder(settings.model_copy(update=changes))
+        with tracing() as spans:
+            await embedder.vectors(["milk"], timeout_s=20)
+            with span("a search"):
+                await embedder.vectors([PRIVATE], timeout_s=20)
+        await embedder.close()
+    assert [spans.path(one) for one in spans.all()] == [
+        ["embeddings m", "a search"],
+        ["a search"],
+    ]
+    assert PRIVATE not in "".join(one.to_json() for one in spans.all())
 
 
 async def test_an_endpoint_without_the_libraries_is_refused(

@@ -8,7 +8,9 @@ from typing import Any, Final
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from taskchat.assistant.models.vendor import vendor_client
+from taskchat.assistant.traced import of_embeddings
 from taskchat.settings import Settings
+from taskchat.telemetry.traces import inner_span
 
 REFUSALS: Final = frozenset({400, 413, 422})
 """Statuses that are about the texts: others, or fewer, may well be taken."""
@@ -67,6 +69,10 @@ class Embedder:
             EmbeddingRefused: the model takes no such texts.
             EmbeddingError: it did not answer, or answered what are no vectors.
         """
+        with inner_span(f"embeddings {self.model}", of_embeddings(self.model), kind="client"):
+            return await self._asked(texts, timeout_s)
+
+    async def _asked(self, texts: Sequence[str], timeout_s: float) -> list[list[float]]:
         options = {"dimensions": self._dimensions} if self._dimensions else {}
         try:
             async with asyncio.timeout(timeout_s):

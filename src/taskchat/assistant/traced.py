@@ -48,6 +48,15 @@ def of_answer(response: ModelResponse) -> Attributes:
     }
 
 
+def of_embeddings(model: str) -> Attributes:
+    """The facts of a call of a model that makes vectors."""
+    return {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": model,
+    }
+
+
 def of_tool(name: str, call_id: str | None = None) -> Attributes:
     """The facts of a tool call."""
     return {

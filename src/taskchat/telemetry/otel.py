@@ -39,7 +39,7 @@ from taskchat import __version__
 from taskchat.errors import ServiceError
 from taskchat.telemetry.traces import Attributes, Content, Kind
 
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 """The semantic conventions by which spans are named; those of GenAI are of their own repository,
 and have no released schema yet."""
 

@@ -63,6 +63,12 @@ class NamedModel:
 class ModelFailed(AgentsException):
     """A model did not answer; the cause says what happened instead."""
 
+    @property
+    def reason(self) -> str:
+        """What happened instead: an HTTP status, or a kind of error."""
+        cause = self.__cause__ or self
+        return str(getattr(cause, "status_code", None) or type(cause).__name__)
+
 
 class AnsweredNothing(ModelFailed):
     """A model answered with neither text to read nor a call to make."""

@@ -202,9 +202,13 @@ class ModelChain(Model):
                 spending("model"),
             ):
                 traced.content(lambda: asked_in(system_instructions, [*record.history, *turn]))
-                response = await run.attempt.answer(
-                    system_instructions, turn, model_settings, tools, *args, **kwargs
-                )
+                try:
+                    response = await run.attempt.answer(
+                        system_instructions, turn, model_settings, tools, *args, **kwargs
+                    )
+                except ModelFailed as failed:
+                    traced.fail(failed.reason)
+                    raise
                 traced.note(of_answer(response))
                 traced.content(lambda: answered_in(response))
         except BaseException as error:
