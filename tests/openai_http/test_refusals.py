@@ -5,6 +5,9 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from tests.answers import MARK
@@ -12,12 +15,15 @@ from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
 from tests.openai_http.conftest import Clients
 
+from taskchat.errors import InvalidRequest
 from taskchat.http.headers import REQUEST_HEADERS
+from taskchat.texts import is_storable
 from taskchat.transports.openai_http.requests import (
     HARMLESS,
     PASSED_OVER,
     CompletionRequest,
     ResponseRequest,
+    read_input,
 )
 
 RESPONSES = "/v1/responses"
@@ -153,7 +159,58 @@ async def test_a_body_that_is_no_json_or_too_large_is_refused(running_app: AppMa
             (b'{"input": "' + b"a" * 11 + b'"}', 400),
         ):
             answer = await running.client.post(RESPONSES, content=body, headers=headers)
-            error_in(answer, status)
+            param = error_in(answer, status)["param"]
+            assert param == ("input" if status == 400 and b"aaa" in body else param)
+
+
+words = st.text(max_size=5) | st.sampled_from(["\x00", "\ud800", f"mcpr_{'0' * 32}", MARK])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["type", "text", "id"]) | words, inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+items = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(
+            ["message", "mcp_approval_response", "function_call_output", "reasoning"]
+        )
+        | values,
+        "role": st.sampled_from(["user", "assistant", "system", "tool"]) | values,
+        "content": st.lists(
+            st.fixed_dictionaries(
+                {"type": st.sampled_from(["input_text", "text"]) | values},
+                optional={"text": values},
+            )
+            | values,
+            max_size=2,
+        )
+        | values,
+        "approval_request_id": words | values,
+        "approve": st.booleans() | values,
+        "reason": values,
+    },
+)
+
+
+@given(value=words | st.lists(items, max_size=4))
+@hypothesis_settings(max_examples=500, deadline=None, derandomize=True, database=None)
+def test_whatever_is_sent_is_read_or_refused(value: str | list[dict[str, Any]]) -> None:
+    said = refusal = None
+    try:
+        said = read_input(value, "input")
+    except InvalidRequest as error:
+        refusal = error
+    if refusal is not None:
+        assert MARK not in refusal.message
+        assert refusal.details[0].field.startswith("input")
+    else:
+        assert said is not None
+        assert (said.text is None) is bool(said.decisions)
+        assert said.text is None or is_storable(said.text)
 
 
 async def test_the_rate_limit_is_told_as_the_client_waits_for_it(running_app: AppMaker) -> None:

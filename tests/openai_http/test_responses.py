@@ -16,6 +16,8 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_item import McpApprovalRequest, McpCall
 from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 from tests.feedback.test_questions import QUESTION, Asking, may_ask
@@ -161,6 +163,57 @@ async def test_a_running_response_is_followed_by_another_client(running_app: App
         assert [event.sequence_number for event in heard] == list(range(len(heard)))
         deltas = [event.delta for event in heard if event.type == "response.output_text.delta"]
         assert "".join(deltas) == "One two three."
+
+
+async def test_a_stream_that_breaks_goes_on_at_another_process(running_app: AppMaker) -> None:
+    model, person = Speaker("One ", "two ", "three."), Person()
+    async with (
+        running_app(chain=model.chain) as running,
+        running_app() as another,
+        served(running) as url,
+        served(another) as other_url,
+        client_of(url, person) as client,
+        client_of(other_url, person) as other,
+    ):
+        heard: list[ResponseStreamEvent] = []
+        stream = await client.responses.create(input="Count", stream=True)
+        async for event in stream:
+            heard.append(strict(event))
+            if event.type == "response.in_progress":
+                break
+        await stream.close()
+        model.let()
+        first = heard[0]
+        assert first.type == "response.created"
+        rest = await other.responses.retrieve(
+            first.response.id, stream=True, starting_after=heard[-1].sequence_number
+        )
+        heard += [strict(event) async for event in rest]
+        assert [event.sequence_number for event in heard] == list(range(len(heard)))
+        last = heard[-1]
+        assert isinstance(last, ResponseCompletedEvent)
+        assert last.response.output_text == "One two three."
+        assert strictly(await other.responses.retrieve(last.response.id)) == last.response
+
+
+async def test_a_response_whose_events_are_forgotten_is_still_told(
+    clients: Clients, superuser: AsyncEngine
+) -> None:
+    person = Person()
+    async with clients(person) as client:
+        response = await whole(client, input="Add task: Tea")
+        async with superuser.begin() as connection:
+            await connection.execute(
+                text("DELETE FROM turn_events WHERE user_id = :owner"), {"owner": person.user_id}
+            )
+        again = strictly(await client.responses.retrieve(response.id))
+        # The row and the event may be of either side of a second.
+        assert again.model_copy(update={"completed_at": response.completed_at}) == response
+        events = [
+            strict(event)
+            async for event in await client.responses.retrieve(response.id, stream=True)
+        ]
+        assert events[-1].type == "response.completed"
 
 
 async def test_a_response_goes_on_from_the_one_it_names(clients: Clients) -> None:

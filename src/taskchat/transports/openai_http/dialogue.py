@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from taskchat.assistant.circumstances import Circumstances
 from taskchat.auth.dependencies import TokenPrincipal
-from taskchat.errors import Detail, FeedbackClosed, NotFound, ServiceError
+from taskchat.errors import Detail, FeedbackClosed, InvalidRequest, NotFound, ServiceError
 from taskchat.external_ids.ids import ChosenIds
 from taskchat.external_ids.repository import find_conversation
 from taskchat.feedback import repository as feedback
@@ -152,17 +152,20 @@ class Dialogue:
             is_answer = text.casefold() in ("approve", "reject") and answers_by_text
             if request.kind == "question" or is_answer:
                 return await self._answer(number, request, FeedbackAnswer(answer=text), channel)
-        message = new_message(
-            text,
-            channel,
-            settings=self.live.settings,
-            conversation_id=place.conversation_id,
-            idempotency_key=self.key,
-            request_id=self.request_id,
-            circumstances=self.circumstances,
-            version_of=place.version_of,
-            chosen=place.chosen,
-        )
+        try:
+            message = new_message(
+                text,
+                channel,
+                settings=self.live.settings,
+                conversation_id=place.conversation_id,
+                idempotency_key=self.key,
+                request_id=self.request_id,
+                circumstances=self.circumstances,
+                version_of=place.version_of,
+                chosen=place.chosen,
+            )
+        except InvalidRequest as error:
+            raise refused(said.param, error.details[0].problem) from None
         accepted, headers = await take(message, live=self.live, principal=self.principal)
         return Spoken(
             accepted.turn, 1, accepted, headers | _conversation(accepted.turn.conversation_id)

@@ -169,11 +169,13 @@ class Input:
         text: The last message of the user's; None if there is none.
         decisions: What they say of calls that wait.
         has_history: Whether replies stand among the messages.
+        param: The parameter that it was sent as.
     """
 
     text: str | None
     decisions: Sequence[Decision]
     has_history: bool
+    param: str
 
 
 def refused(param: str, problem: str) -> InvalidRequest:
@@ -223,7 +225,7 @@ def read_input(value: str | Sequence[Item], param: str) -> Input:
         InvalidRequest: it can't be read.
     """
     if isinstance(value, str):
-        return Input(_message(value, param), (), has_history=False)
+        return Input(_message(value, param), (), False, param)
     last: tuple[int, Item] | None = None
     has_history = False
     decisions: list[Decision] = []
@@ -254,7 +256,7 @@ def read_input(value: str | Sequence[Item], param: str) -> Input:
     )
     if text is None and not decisions:
         raise refused(param, "has no message of the user's")
-    return Input(text, decisions, has_history)
+    return Input(text, decisions, has_history, param)
 
 
 def _decision(item: Item, where: str) -> Decision:
