@@ -10,7 +10,7 @@ import httpx
 import pytest
 from openresponses_types import types
 from pydantic import BaseModel
-from tests.conftest import AppMaker
+from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, says, scripted
 
 STREAMING = {
@@ -99,9 +99,11 @@ async def test_a_stream_is_as_the_specification_has_it(running_app: AppMaker) ->
     ids=["tool-calling", "tool-calling-streaming", "image-input", "multi-turn"],
 )
 async def test_the_exceptions_are_refused_by_name(
-    running_app: AppMaker, body: dict[str, Any], param: str
+    offline_app: RunningApp, body: dict[str, Any], param: str
 ) -> None:
-    answer = await asked(running_app, {"model": "taskchat", **body})
+    answer = await offline_app.client.post(
+        "/v1/responses", json={"model": "taskchat", **body}, headers=Person().headers
+    )
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
 
