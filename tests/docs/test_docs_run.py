@@ -48,6 +48,7 @@ PAGES = [
     for page in (
         PROJECT / "README.md",
         PROJECT / "contracts/README.md",
+        PROJECT / "examples/README.md",
         *sorted(PROJECT.glob("docs/**/*.md")),
     )
 ]
@@ -62,7 +63,18 @@ STOP_S = 120
 
 COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
-LANGUAGES = {"sh", "json", "python", "javascript", "console", "text", "sql", "mermaid", "yaml"}
+LANGUAGES = {
+    "sh",
+    "json",
+    "python",
+    "javascript",
+    "typescript",
+    "console",
+    "text",
+    "sql",
+    "mermaid",
+    "yaml",
+}
 
 VARIES = re.compile(
     r"(\bid|_id|CallId|\.of|_at|_ms|_token|\.token|\.secret|user_agent|\.day|\.next_cursor|\.response|\.reply|"

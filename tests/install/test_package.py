@@ -95,3 +95,10 @@ def test_the_installed_command_writes_the_contracts(site: Path, tmp_path: Path) 
     assert {path.name for path in (tmp_path / "contracts").iterdir()} == {
         Path(path).name for path in written
     }
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_installed_package_brings_its_plugin_to_pytest(site: Path, tmp_path: Path) -> None:
+    helped = run(sys.executable, "-m", "pytest", "--help", cwd=tmp_path)
+    assert "--taskchat-url=URL" in helped
+    assert (site / "taskchat_pytest/py.typed").exists()

@@ -1,12 +1,16 @@
 """Tokens of ours: by the shared secret, and by the keys of built-in accounts."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from taskchat.auth.keys import Signer
 from taskchat.auth.strict import STRICT_JWT, is_user_id
 from taskchat.moments import new_id, utc_now
 from taskchat.principal import is_account
+
+# They bring the database along, which a token of the shared secret has no use for.
+if TYPE_CHECKING:
+    from taskchat.auth.keys import Signer
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - its kind
 """As RFC 9068 calls an access token."""
@@ -52,7 +56,7 @@ def issue_token(
 
 
 def issue_access_token(
-    signer: Signer, user_id: str, session: UUID, *, ttl_s: int, issuer: str, audience: str
+    signer: "Signer", user_id: str, session: UUID, *, ttl_s: int, issuer: str, audience: str
 ) -> str:
     """An access token of a built-in account, signed by Ed25519.
 

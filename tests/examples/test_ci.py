@@ -1,0 +1,125 @@
+"""What others copy into their CI: by its schemas, and run as far as that goes without an engine."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.e2e.processes import ready, running
+from tests.examples.programs import EXAMPLES, run
+
+CI = EXAMPLES / "ci"
+SERVICE: dict[str, Any] = yaml.safe_load((CI / "compose.yaml").read_text())["services"]["taskchat"]
+JOBS: dict[str, Any] = yaml.safe_load((CI / "workflow.yaml").read_text())["jobs"]
+
+INSTALLS = ("docker ", "pip ")
+"""Commands that need an engine, or a checkout beside another one."""
+
+ADDRESS = "http://127.0.0.1:8000"
+
+FILES = [("vendor.compose-spec", "compose.yaml"), ("vendor.github-workflows", "workflow.yaml")]
+
+
+def check(schema: str, file: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("schema", "name"), FILES)
+def test_a_file_is_what_its_schema_says(schema: str, name: str, tmp_path: Path) -> None:
+    checked = check(schema, CI / name)
+    assert checked.returncode == 0, checked.stdout
+    wrong = tmp_path / name
+    wrong.write_text(
+        (CI / name)
+        .read_text()
+        .replace("    healthcheck:", "    helthcheck:")
+        .replace("    runs-on:", "    runs-in:")
+    )
+    assert check(schema, wrong).returncode == 1
+
+
+def variables(environment: dict[str, Any]) -> dict[str, str]:
+    """An environment as compose has it, where nothing else is set."""
+    return {
+        name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
+        for name, value in environment.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service that compose.yaml describes, without the container, on a port that is free."""
+    folder = tmp_path_factory.mktemp("ci")
+    program, *arguments = SERVICE["command"]
+    assert program == "taskchat"
+    arguments[arguments.index("--port") + 1] = "0"
+    arguments[arguments.index("--host") + 1] = "127.0.0.1"
+    file = folder / "ready.json"
+    with running(
+        *arguments, "--ready-file", str(file), cwd=folder, env=variables(SERVICE["environment"])
+    ) as process:
+        yield ready(file, process)["url"]
+
+
+def test_the_service_of_compose_is_healthy(address: str) -> None:
+    _, python, *arguments = SERVICE["healthcheck"]["test"]
+    assert python == "python"
+    assert ADDRESS in arguments[-1]
+    for where, code in ((address, 0), ("http://127.0.0.1:9", 1)):
+        command = [argument.replace(ADDRESS, where) for argument in arguments]
+        done = subprocess.run([sys.executable, *command], capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("job", JOBS)
+async def test_the_steps_of_a_job_pass(job: str, address: str, tmp_path: Path) -> None:
+    shutil.copy(CI / "test_assistant.py", tmp_path)
+    steps = [step["run"] for step in JOBS[job]["steps"] if "run" in step]
+    [tests] = [step for step in steps if not step.startswith(INSTALLS)]
+    assert len(steps) > 1
+    options = "-p taskchat_pytest.plugin -p no:cacheprovider"
+    if ADDRESS not in tests:
+        # It would start one of its own, which has tests of its own.
+        options += f" --taskchat-url {address} --taskchat-setting TASKCHAT_JWT_SECRET"
+    environment = variables(SERVICE["environment"]) | JOBS[job].get("env", {})
+    assert (
+        environment["TASKCHAT_JWT_SECRET"]
+        == variables(SERVICE["environment"])["TASKCHAT_JWT_SECRET"]
+    )
+    program, *arguments = shlex.split(tests.replace(ADDRESS, address))
+    printed = await run(
+        *(sys.executable, "-m", program, *arguments),
+        folder=tmp_path,
+        variables={
+            "PYTEST_ADDOPTS": options,
+            "TASKCHAT_JWT_SECRET": environment["TASKCHAT_JWT_SECRET"],
+        },
+    )
+    assert "4 passed" in printed
+
+
+def test_the_container_has_all_that_the_package_is_built_of(tmp_path: Path, project: Path) -> None:
+    lines = SERVICE["build"]["dockerfile_inline"].splitlines()
+    for line in lines:
+        if line.startswith("COPY "):
+            *sources, _ = line.split()[1:]
+            for source in sources:
+                if (project / source).is_dir():
+                    shutil.copytree(project / source, tmp_path / source)
+                else:
+                    shutil.copy(project / source, tmp_path / source)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "built"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "built").glob("taskchat-*.whl"))
