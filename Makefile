@@ -83,6 +83,9 @@ bench-login: environment ## what the time of a refused sign-in tells, and what a
 page-libraries: environment ## fetch the libraries of the chat page anew; ARGS="marked@…" takes another version
 	$(BIN)/python scripts/page_libraries.py $(ARGS)
 
+types: environment ## write the types for TypeScript anew, from contracts/
+	@$(BIN)/python -m scripts.typescript_types
+
 AUDIT := .venv-audit
 
 # Apart from what it looks at, whose versions it would decide.

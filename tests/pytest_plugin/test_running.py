@@ -4,14 +4,12 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import unquote
 
 import psutil
 import pytest
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, MakeDatabase
 from tests.pytest_plugin.runs import RUN_S, command, environment, folder_with, noted, run
 
 NOTES_ITS_SERVICE = """
@@ -63,11 +61,11 @@ async def test_processes_of_a_run_share_a_service_and_leave_nothing_behind(tmp_p
 
 
 async def test_a_service_ends_with_a_run_that_is_killed(
-    tmp_path: Path, empty_database: Callable[[], AbstractAsyncContextManager[str]]
+    tmp_path: Path, migrated_database: MakeDatabase
 ) -> None:
     folder = folder_with(tmp_path, WAITS)
     settings = ("--taskchat-setting=DATABASE_URL", "--taskchat-setting=TASKCHAT_JWT_SECRET")
-    async with empty_database() as database_url, asyncio.timeout(RUN_S):
+    async with migrated_database() as database_url, asyncio.timeout(RUN_S):
         process = await asyncio.create_subprocess_exec(
             *command(*settings),
             cwd=folder,
