@@ -125,6 +125,23 @@ async def services(
             process.send_signal(signal.SIGTERM)
 
 
+def page_configuration(database_url: str, model: SlowModel) -> dict[str, str]:
+    """What a service is told whose page asks who is there. Nobody is limited."""
+    return {
+        "DATABASE_URL": database_url,
+        "OPENAI_API_KEY": "a-key",
+        "OPENAI_BASE_URL": model.url,
+        "TASKCHAT_MODEL": "slow",
+        "TASKCHAT_JWT_SECRET": JWT_SECRET,
+        "TASKCHAT_LOG_LEVEL": "warning",
+        # Each test has its own user.
+        "TASKCHAT_PAGE_USER": "",
+        "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
+        "TASKCHAT_RATE_CHANNEL_PER_MINUTE": "0",
+        "TASKCHAT_RATE_USER_PER_MINUTE": "0",
+    }
+
+
 @pytest.fixture(scope="session")
 async def page_service(
     browser: Browser,
@@ -138,20 +155,8 @@ async def page_service(
     config = (project / "contracts/agent-config.yaml").read_text(encoding="utf-8")
     agent, ready_file = folder / "agent.yaml", folder / "ready.json"
     agent.write_text(config.replace("allowed: [", "allowed: [ask_user, "), encoding="utf-8")
-    configured = {
-        "DATABASE_URL": database_of_services,
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": model.url,
-        "TASKCHAT_MODEL": "slow",
-        "TASKCHAT_AGENT_CONFIG_PATH": str(agent),
-        "TASKCHAT_JWT_SECRET": JWT_SECRET,
-        "TASKCHAT_LOG_LEVEL": "warning",
-        # Each test has its own user.
-        "TASKCHAT_PAGE_USER": "",
-        "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
-        "TASKCHAT_RATE_CHANNEL_PER_MINUTE": "0",
-        "TASKCHAT_RATE_USER_PER_MINUTE": "0",
-    }
+    configured = page_configuration(database_of_services, model)
+    configured["TASKCHAT_AGENT_CONFIG_PATH"] = str(agent)
     arguments = ("dev", "--port", "0", "--data-dir", ".", "--ready-file", str(ready_file))
     with running(*arguments, cwd=folder, env=configured) as process:
         yield (await asyncio.to_thread(ready, ready_file, process))["url"]

@@ -123,12 +123,17 @@ class Guest:
         """What they sign in by."""
         return self.person.headers["Authorization"].removeprefix("Bearer ")
 
-    async def open(self, place: str = "", *, service: str | None = None) -> Window:
-        """A new tab with the page, signed in."""
+    async def visit(self, place: str = "", *, service: str | None = None) -> Window:
+        """A new tab with the page; nobody is signed in."""
         window = Window(await self.context.new_page())
         self.windows.append(window)
         await window.page.add_init_script(WATCH)
         await window.page.goto(f"{service or self.client.base_url}/{place}".replace("//#", "/#"))
+        return window
+
+    async def open(self, place: str = "", *, service: str | None = None) -> Window:
+        """A new tab with the page, signed in."""
+        window = await self.visit(place, service=service)
         await self.sign_in(window)
         return window
 

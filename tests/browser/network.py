@@ -57,6 +57,10 @@ class Network:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
 
+    def lead_to(self, url: str) -> None:
+        """Let new connections end elsewhere, as a balancer does; those that are there stay."""
+        self._service = urlsplit(url)
+
     def silence(self) -> None:
         """Let nothing through any more, and close nothing either."""
         self._flows = False

@@ -1,8 +1,8 @@
 """A language model behind a socket that takes its time: OpenAI's Responses API, word by word.
 
-It understands “Add task: …”, “Delete tasks 1 2”, “Ask me: … (one, other)” and “Say: …”, and has
-something to say about everything else. A reply can be held in the middle, so that a test decides
-what happens while it is made.
+It understands “Add task: …”, “Delete tasks 1 2”, “Ask me: … (one, other)” and “Say: …”, plays the
+scenes that it is given, and has something to say about everything else. A reply can be held in the
+middle, so that a test decides what happens while it is made.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.assistant.vendor.responses_api import call, message, response
@@ -27,16 +28,31 @@ WORD_S = 0.01
 """A reply comes in some ten events."""
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What one message leads to.
+
+    Attributes:
+        reply: What is said in the end; None where that is what the model says by itself.
+        calls: The tool calls before it, all at once: names with arguments.
+    """
+
+    reply: str | None
+    calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
+
+
 class SlowModel:
     """The server. Use as `async with SlowModel() as model:`.
 
     Attributes:
+        scenes: By messages: what is done and said where they are played.
         refused: Messages that are answered with an error.
         word_s: How long a word takes in the reply to a message; a little where nothing is said.
     """
 
     def __init__(self) -> None:
         self.url = ""
+        self.scenes: dict[str, Scene] = {}
         self.refused: set[str] = set()
         self.word_s: dict[str, float] = {}
         self._held: dict[str, asyncio.Event] = {}
@@ -107,7 +123,8 @@ class SlowModel:
         outputs = [item for item in since if item.get("type") == "function_call_output"]
         wanted = [] if outputs else self._wanted(said)
         if not wanted:
-            reply = reply_to(said, [item["output"] for item in outputs])
+            scene = self.scenes.get(said, Scene(None))
+            reply = scene.reply or reply_to(said, [item["output"] for item in outputs])
             async for delta in self._spoken(reply, said):
                 yield {
                     "type": "response.output_text.delta",
@@ -123,6 +140,8 @@ class SlowModel:
 
     def _wanted(self, said: str) -> list[Item]:
         """The tool calls that are decided on."""
+        if scene := self.scenes.get(said):
+            return [self._call(name, **arguments) for name, arguments in scene.calls]
         if task := ADD_TASK.fullmatch(said):
             return [self._call("add_task", title=task[1])]
         if tasks := DELETE_TASKS.fullmatch(said):

@@ -5,9 +5,10 @@ import { loadConversations } from "./conversations.js";
 import { here } from "./here.js";
 import { readLink } from "./link.js";
 import { accountSession, ownSession, tokenSession } from "./session.js";
-import { changed, service, state } from "./store.js";
+import { afterDrawing, changed, service, state } from "./store.js";
 import { openConversation } from "./talking.js";
 import { loadTasks } from "./tasks.js";
+import { toWriting } from "./views/scrolling.js";
 
 const TASKS = "tasks";
 const tabs = new BroadcastChannel("taskchat");
@@ -52,7 +53,7 @@ async function signIn(begin, { quietly = false } = {}) {
     if (!quietly) state.signIn.problem = problem.message;
   }
   state.signIn.busy = false;
-  changed();
+  afterDrawing(() => (state.session ? toWriting() : document.querySelector(".card :is(input, textarea)")?.focus()));
 }
 
 export const signInByAccount = (what, email, password) =>

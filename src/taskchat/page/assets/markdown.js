@@ -5,10 +5,10 @@ import DOMPurify from "./vendor/dompurify/purify.es.mjs";
 import { Marked } from "./vendor/marked/marked.esm.js";
 
 const TAGS = [
-  "a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "input", "li", "ol", "p",
+  "a", "blockquote", "br", "code", "del", "em", "h2", "hr", "input", "li", "ol", "p",
   "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 ];
-const ATTRIBUTES = ["align", "checked", "disabled", "href", "start", "type"];
+const ATTRIBUTES = ["align", "checked", "class", "disabled", "href", "start", "type"];
 
 const escaped = (text) =>
   text.replace(/[&<>"]/g, (character) => `&#${character.codePointAt(0)};`);
@@ -19,10 +19,9 @@ const marked = new Marked({
   renderer: {
     // Markup that a model writes is shown, not obeyed.
     html: ({ text }) => escaped(text),
-    // The page has headings of its own; those of a message stand below them.
+    // All of one rank below the conversation's title: a model's ranks have gaps, and an outline must not.
     heading({ tokens, depth }) {
-      const level = Math.min(depth + 2, 6);
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>\n`;
+      return `<h2 class="depth-${depth}">${this.parser.parseInline(tokens)}</h2>\n`;
     },
     // No picture is fetched: its address would tell somebody that this was read.
     image: ({ href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,

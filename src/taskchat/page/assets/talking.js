@@ -37,7 +37,11 @@ function follow(thread) {
     hear: (frame) => hear(thread, frame),
     tell: (status, text) => {
       if (state.thread !== thread) return;
-      if (status === "online" && state.line.status === "offline") speak("Connected again.");
+      if (status === "online" && state.line.status === "offline") {
+        speak("Connected again.");
+        conversationsMayDiffer();
+        tasksMayDiffer();
+      }
       if (status === "offline" && state.line.status === "online") speak("The connection is gone.");
       Object.assign(state.line, { status, text });
       changed();
@@ -100,6 +104,7 @@ async function hear(thread, frame) {
   } else if (frame.type === "session_ended") {
     if (thread.about) thread.about.status = "ended";
   } else if (frame.type === "rate_limit_exceeded") {
+    if (state.waiting.length) state.waiting[0].isLimited = true;
     toast(`${frame.error} It is sent by itself in ${Math.max(1, Math.ceil(frame.retry_after))} s.`);
   } else if (frame.type === "error" && !frame.reply_to) {
     toast(frame.error, { kind: "problem" });
@@ -180,6 +185,8 @@ export const stop = (turn) => attempt(async () => {
 
 /** Answer what the agent asks; given: { answer, comment?, calls? }. */
 export const respond = (ask, given) => attempt(async () => {
+  // The buttons stay as they are, or they would lose the focus.
+  if (ask.isBusy) return;
   ask.isBusy = true;
   changed();
   try {

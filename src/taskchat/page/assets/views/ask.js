@@ -33,21 +33,26 @@ const closed = (part) => html`
 
 const question = (part) => html`
   ${part.choices.length ? html`<div class="buttons" role="group" aria-label="Suggested answers">${part.choices.map((choice) => html`
-    <button type="button" class="button" ?disabled=${part.isBusy} @click=${() => respond(part, { answer: choice })}>${choice}</button>`)}</div>` : nothing}
+    <button type="button" class="button" aria-disabled=${part.isBusy ? "true" : "false"} @click=${() => respond(part, { answer: choice })}>${choice}</button>`)}</div>` : nothing}
   <div class="row">
     <label class="grow">${part.choices.length ? "Or another answer" : "Your answer"}<input name="answer" required autocomplete="off"></label>
-    <button class="primary" value="answer" ?disabled=${part.isBusy}>Answer</button>
+    <button class="primary" value="answer" aria-disabled=${part.isBusy ? "true" : "false"}>Answer</button>
   </div>`;
 
 function approval(part) {
   return html`
     ${part.isChanging ? html`<div class="calls">${part.calls.map((call, place) => callView(part, call, place))}</div>` : nothing}
-    <label>Comment for the assistant (optional)<input name="comment" autocomplete="off"></label>
+    <label>Comment for the assistant (optional)<input name="comment" autocomplete="off" @keydown=${notYet}></label>
     <div class="buttons">
-      <button class="primary" value="approve" ?disabled=${part.isBusy}>${icon("check")}${part.isChanging ? "Approve what is ticked" : "Approve"}</button>
-      <button class="button" value="reject" formnovalidate ?disabled=${part.isBusy}>${icon("close")}Refuse</button>
+      <button class="primary" value="approve" aria-disabled=${part.isBusy ? "true" : "false"}>${icon("check")}${part.isChanging ? "Approve what is ticked" : "Approve"}</button>
+      <button class="button" value="reject" formnovalidate aria-disabled=${part.isBusy ? "true" : "false"}>${icon("close")}Refuse</button>
       <button type="button" class="plain" aria-expanded=${part.isChanging ? "true" : "false"} @click=${() => toggle(part)}>${part.isChanging ? "Change nothing" : "Change it first"}</button>
     </div>`;
+}
+
+/** Enter would press the first button: nobody approves by ending a comment. */
+function notYet(event) {
+  if (event.key === "Enter") event.preventDefault();
 }
 
 function toggle(part) {

@@ -68,7 +68,7 @@ function lineView() {
 }
 
 const earlier = (thread) => html`
-  <button type="button" class="plain wide" ?disabled=${thread.isReadingEarlier}
+  <button type="button" class="plain wide" aria-disabled=${thread.isReadingEarlier ? "true" : "false"}
     @click=${() => { holdStill(); readEarlier(thread); }}>${thread.isReadingEarlier ? "Reading …" : "Show earlier messages"}</button>`;
 
 const problemView = (thread) => html`
@@ -79,7 +79,7 @@ const problemView = (thread) => html`
     <a class="button" href="#/">Begin a new one</a>
   </div>`;
 
-const IDEAS = ["Add buy milk and call mom to my list", "What is on my list?", "Mark task 1 as done"];
+const IDEAS = ["Add buy milk and call mom to my list", "What is on my list?", "What can you do?"];
 
 function emptiness(thread) {
   if (!thread.isRead) return html`<p class="empty" role="status">Reading …</p>`;

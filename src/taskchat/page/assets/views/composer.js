@@ -5,9 +5,11 @@ import { say, steer, stop } from "../talking.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { icon } from "./icons.js";
 
+export const canWrite = (thread) => Boolean(thread) && !thread.isMissing && thread.about?.status !== "ended";
+
 export function composer(thread) {
   if (thread.isMissing) return nothing;
-  if (thread.about?.status === "ended") {
+  if (!canWrite(thread)) {
     return html`<p class="closed">This conversation has ended. <a href="#/">Begin a new one</a></p>`;
   }
   const { running } = thread;

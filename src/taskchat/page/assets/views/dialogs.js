@@ -25,15 +25,18 @@ export function dialog() {
   if (!open) return nothing;
   const { title, view } = DIALOGS[open.kind];
   return html`
-    <dialog aria-labelledby="dialog-title" @close=${close} @click=${closeOutside}>
+    <dialog aria-labelledby="dialog-title" @close=${closed} @click=${closeOutside}>
       <div class="box">
-        <header><h2 id="dialog-title">${title}</h2>${iconButton("close", "Close", close)}</header>
+        <div class="box-head"><h2 id="dialog-title">${title}</h2>${iconButton("close", "Close", close)}</div>
         ${view(open)}
       </div>
     </dialog>`;
 }
 
-function close() {
+/** Close it as the browser does, which gives the focus back to what had it. */
+const close = () => document.querySelector("dialog").close();
+
+function closed() {
   state.dialog = null;
   changed();
 }

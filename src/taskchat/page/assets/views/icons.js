@@ -37,7 +37,7 @@ const PATHS = {
 
 export const icon = (name) => html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]}></path></svg>`;
 
-/** A button that shows an icon alone; label is what it is called. */
+/** A button that shows an icon alone; label is what it is called. One that is disabled keeps the focus. */
 export const iconButton = (name, label, run, { disabled = false, pressed, kind = "" } = {}) => html`
-  <button type="button" class="icon-button ${kind}" aria-label=${label} title=${label} ?disabled=${disabled}
-    aria-pressed=${pressed ?? nothing} @click=${run}>${icon(name)}</button>`;
+  <button type="button" class="icon-button ${kind}" aria-label=${label} title=${label} aria-disabled=${disabled ? "true" : nothing}
+    aria-pressed=${pressed ?? nothing} @click=${disabled ? null : run}>${icon(name)}</button>`;

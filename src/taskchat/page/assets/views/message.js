@@ -55,7 +55,7 @@ export const draftView = (_turn, part) => html`
 export function replyView(turn, part) {
   const rating = turn.notes.get(part.id)?.rating?.value;
   return html`
-    <article class="message assistant" id="part-${part.id}" tabindex="-1" aria-label="Assistant">
+    <article class="message assistant reply" id="part-${part.id}" tabindex="-1" aria-label="Assistant">
       ${markdownView(part)}
       ${part.interrupted ? html`<p class="note">${icon("stop")}Stopped here</p>` : nothing}
       <footer>
@@ -64,6 +64,7 @@ export function replyView(turn, part) {
         <span class="actions">
           ${iconButton("up", "Good reply", () => rate(turn, part, rating === "up" ? null : "up"), { pressed: rating === "up" })}
           ${iconButton("down", "Bad reply", () => rateDown(turn, part, rating), { pressed: rating === "down" })}
+          ${rating === "down" ? html`<button type="button" class="plain small" @click=${() => openComment(turn, part)}>Say why</button>` : nothing}
           ${iconButton("copy", "Copy this reply", () => copy(part.content, "The reply is copied."))}
           ${iconButton("code", "Copy as curl", () => copy(curlOfReply(turn), "The command is copied, with your token in it."))}
           ${iconButton("again", "Another reply", () => regenerate(part))}
@@ -76,7 +77,7 @@ export function replyView(turn, part) {
 async function rateDown(turn, part, rating) {
   if (rating === "down") return rate(turn, part, null);
   await rate(turn, part, "down");
-  toast("Thank you.", { action: { label: "Say why", run: () => openComment(turn, part) } });
+  toast("Thank you.");
 }
 
 function openComment(turn, part) {
@@ -99,7 +100,10 @@ function versionsView(turn, part) {
   if (versions.length < 2) return nothing;
   // Of a wording, each turn that replies to it counts as that wording.
   const place = Math.max(0, versions.indexOf(turn.id));
-  const show = (to) => showBranch(versions[to]);
+  const show = async (to) => {
+    await showBranch(versions[to]);
+    afterDrawing(() => document.querySelector(`#turn-${versions[to]} .${part.kind} .versions button:not([aria-disabled])`)?.focus());
+  };
   return html`
     <span class="versions" role="group" aria-label="Versions">
       ${iconButton("left", "The version before", () => show(place - 1), { disabled: place === 0 })}

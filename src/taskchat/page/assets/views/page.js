@@ -3,6 +3,7 @@
 import { dismissToast, service, state } from "../store.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { chat } from "./chat.js";
+import { canWrite } from "./composer.js";
 import { dialog } from "./dialogs.js";
 import { icon, iconButton } from "./icons.js";
 import { sharedConversation } from "./link.js";
@@ -32,12 +33,12 @@ const titleOf = () => {
 function frame() {
   const { panel } = state;
   return html`
-    <a class="skip" href="#message" @click=${toField}>To the message field</a>
+    ${canWrite(state.thread) && !panel ? html`<a class="skip" href="#message" @click=${toField}>To the message field</a>` : nothing}
     <div class="frame" data-panel=${panel ?? "none"}>
       <nav class="side" aria-label="Conversations" ?inert=${isCovered("tasks")}>${sidebar()}</nav>
       <main class="middle" ?inert=${isCovered("conversations") || isCovered("tasks")}>${chat()}</main>
       <aside class="side tasks" aria-label="Tasks" ?inert=${isCovered("conversations")}>${taskList()}</aside>
-      ${panel ? html`<button type="button" class="shade" aria-label="Close" tabindex="-1" @click=${closePanel}></button>` : nothing}
+      ${panel ? html`<div class="shade" @click=${closePanel}></div>` : nothing}
     </div>
     ${dialog()}`;
 }

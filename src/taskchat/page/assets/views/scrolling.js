@@ -26,6 +26,22 @@ export function toNewest() {
   changed();
 }
 
+const OVER = `dialog[open], [data-panel="conversations"] nav.side, [data-panel="tasks"] aside.side`;
+
+/**
+ * Put the focus where messages are written; by touch only near it, or a keyboard would come up. Where
+ * something lies over that, into it.
+ */
+export function toWriting() {
+  const over = [...document.querySelectorAll(OVER)].at(-1);
+  if (over) {
+    over.querySelector("button")?.focus();
+    return;
+  }
+  const hovers = matchMedia("(hover: hover)").matches;
+  document.querySelector(hovers ? "#message" : ".messages")?.focus({ preventScroll: true });
+}
+
 let heightBefore = null; // of the list, while earlier messages are put in front of it
 
 /** Keep in place what is seen, while something is put above it. */
@@ -55,3 +71,5 @@ export function settle() {
 }
 
 document.addEventListener("scroll", scrolled, { passive: true });
+// A phone is turned, or its keyboard comes up: what was at the end stays there.
+window.addEventListener("resize", settle);

@@ -67,7 +67,7 @@ function results() {
   const { results: found, corrected, next, loading, problem } = state.search;
   return html`
     <div class="list-head"><h2>Found</h2>
-      <button type="button" class="plain small" @click=${() => search("")}>Clear</button></div>
+      <button type="button" class="plain small" @click=${clear}>Clear</button></div>
     <div role="status">
       ${corrected ? html`<p class="hint">Nothing has these words. Shown is: <strong>${corrected}</strong></p>` : nothing}
       ${!found && loading ? html`<p class="empty">Searching …</p>` : nothing}
@@ -76,6 +76,11 @@ function results() {
     ${problem ? problemLine(problem, findMore) : nothing}
     ${found?.length ? html`<ul class="conversations found">${found.map(hit)}</ul>` : nothing}
     ${next ? html`<button type="button" class="plain wide" @click=${findMore}>Show more</button>` : nothing}`;
+}
+
+function clear() {
+  search("");
+  document.getElementById("search").focus();
 }
 
 const KINDS = { message: "", conversation: "Title", task: "Task" };
@@ -101,9 +106,10 @@ function follow(event, { kind, conversation_id: id, message_id: message, turn_id
   openConversation(id, kind === "message" ? { message, turn } : null);
 }
 
-const problemLine = (problem, again) => html`
+// While the line to the service is gone, that is said once, above the conversation.
+const problemLine = (problem, again) => (state.line.status === "offline" ? nothing : html`
   <p class="problem" role="alert">${icon("problem")}<span>${problem}</span>
-    <button type="button" class="plain" @click=${() => again()}>Try again</button></p>`;
+    <button type="button" class="plain small" @click=${() => again()}>Try again</button></p>`);
 
 function account() {
   const { session } = state;

@@ -1,7 +1,7 @@
 // Signing in: by an account where there are accounts, or by a token that somebody has.
 
 import { signInByAccount, signInByItself, signInByToken } from "../account.js";
-import { changed, service, state } from "../store.js";
+import { afterDrawing, service, state } from "../store.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { icon } from "./icons.js";
 
@@ -22,7 +22,7 @@ export function signIn() {
         <form @submit=${submit}>
           ${mode === "token" ? tokenField() : accountFields(mode)}
           <p class="problem" role="alert">${problem ? html`${icon("problem")}${problem}` : nothing}</p>
-          <button class="primary" ?disabled=${busy}>${busy ? "Signing in …" : send}</button>
+          <button class="primary" aria-disabled=${busy ? "true" : "false"}>${busy ? "Signing in …" : send}</button>
         </form>
         <div class="ways">${ways(mode)}</div>
         <p class="hint">What signs you in stays in this window’s memory: it is gone when you reload.</p>
@@ -52,11 +52,12 @@ const way = (label, mode) => html`<button type="button" class="plain" @click=${(
 
 function choose(mode) {
   Object.assign(state.signIn, { mode, problem: "" });
-  changed();
+  afterDrawing(() => document.querySelector(".card :is(input, textarea)").focus());
 }
 
 function submit(event) {
   event.preventDefault();
+  if (state.signIn.busy) return;
   const given = Object.fromEntries(new FormData(event.target));
   if (state.signIn.mode === "token") signInByToken(given.token);
   else signInByAccount(state.signIn.mode, given.email, given.password);

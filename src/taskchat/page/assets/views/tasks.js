@@ -55,7 +55,7 @@ const shownTask = (task) => html`
     <span class="title"><span class="number">${task.id}</span> ${task.title}</span>
     ${task.description ? html`<span class="description">${task.description}</span>` : nothing}
   </button>
-  ${iconButton("trash", `Delete ${task.title}`, () => deleteTask(task.id))}`;
+  ${iconButton("trash", `Delete ${task.title}`, () => remove(task))}`;
 
 const form = (task) => html`
   <form class="edit" @submit=${(event) => save(event, task)} @keydown=${(event) => event.key === "Escape" && edit(null)}>
@@ -77,6 +77,15 @@ function edit(task) {
   state.tasks.editing = task?.id ?? null;
   const id = task ? "edited-task" : `task-${before}`;
   afterDrawing(() => document.getElementById(id)?.focus());
+}
+
+/** Delete a task; the focus goes to the one that takes its place. */
+function remove(task) {
+  const shown = state.tasks.list.filter(FITS[state.tasks.filter]);
+  const place = shown.indexOf(task);
+  const next = shown[place + 1] ?? shown[place - 1];
+  deleteTask(task.id);
+  afterDrawing(() => document.getElementById(next ? `task-${next.id}` : "new-task")?.focus());
 }
 
 function save(event, task) {

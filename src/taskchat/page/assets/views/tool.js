@@ -25,9 +25,9 @@ export function toolView(_turn, part) {
         ${icon("below")}
       </summary>
       <div class="inside">
-        <h3>Arguments</h3>
+        <p class="label">Arguments</p>
         <pre tabindex="0">${asJson(part.arguments)}</pre>
-        ${part.result === undefined || part.result === null ? nothing : html`<h3>Result</h3><pre tabindex="0">${asJson(part.result)}</pre>`}
+        ${part.result === undefined || part.result === null ? nothing : html`<p class="label">Result</p><pre tabindex="0">${asJson(part.result)}</pre>`}
         <p class="hint"><code>${part.name}</code>${part.at ? html` · ${wholeTime(part.at)}` : nothing}</p>
       </div>
     </details>`;

@@ -20,10 +20,10 @@ const VIEWS = {
 };
 
 export const turnView = (turn) => html`
-  <section class="turn" aria-label="Turn" aria-busy=${turn.isOver ? "false" : "true"}>
+  <div class="turn" id="turn-${turn.id}" aria-busy=${turn.isOver ? "false" : "true"}>
     ${repeat(turn.parts, (part) => `${part.kind}-${part.id}`, (part) => VIEWS[part.kind](turn, part))}
     ${stateView(turn)}
-  </section>`;
+  </div>`;
 
 function stateView(turn) {
   if (turn.isOver || turn.parts.some((part) => part.kind === "draft")) return nothing;
@@ -36,13 +36,18 @@ function stateView(turn) {
     turn.parts.some((part) => part.kind === "tool" && part.status === "running") ? "Working" : "Thinking"}</span></p>`;
 }
 
+function whenSent(said) {
+  if (state.line.status !== "online") return "Is sent when the service is back";
+  return said.isLimited ? "Over the limit for now; is sent by itself" : "Sending …";
+}
+
 export const waitingView = (said) => html`
-  <section class="turn" aria-label="Turn">
+  <div class="turn">
     <article class="message user waiting" aria-label="You">
       <div class="text plain-text">${said.content}</div>
-      <p class="note">${icon("later")}${state.line.status === "online" ? "Sending …" : "Is sent when the service is back"}</p>
+      <p class="note">${icon("later")}${whenSent(said)}</p>
     </article>
-  </section>`;
+  </div>`;
 
 function errorView(turn, part) {
   if (part.code === "turn_cancelled") {
