@@ -110,6 +110,9 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 hostile: environment ## send ten thousand hostile requests to all routes; `make test` sends the first of them
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py $(ARGS)
 
+pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
+	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)
+
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
