@@ -401,6 +401,16 @@ def test_the_api_page_has_every_error_with_its_status_and_no_others() -> None:
     ],
     ids=["events", "client", "server"],
 )
+@pytest.mark.parametrize("name", ["protocols", "ai-sdk", "openai", "ag-ui", "page"])
+def test_a_table_of_what_events_become_has_every_event(name: str) -> None:
+    cells = re.findall(r"^\| ([^|]*`[a-z_]+`[^|]*) \|", read(f"docs/{name}.md"), re.MULTILINE)
+    named = {word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)}
+    types = {
+        get_args(kind.model_fields["type"].annotation)[0] for kind in EventBase.__subclasses__()
+    }
+    assert types <= named
+
+
 def test_the_api_page_has_every_event_and_frame_with_its_fields_and_no_others(
     before: str, base: type[BaseModel]
 ) -> None:
