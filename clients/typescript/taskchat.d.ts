@@ -969,6 +969,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/ui/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send
+         * @description Say something, say it in other words, ask for another reply, or answer what the agent asks.
+         *
+         *     Which of these it is, the message says that is read: the user's, or the assistant's with
+         *     decisions on its calls. A message that was taken before is told again.
+         */
+        post: operations["send_api__user_id__ui_chat_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/ui/chat/{chat_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Resume
+         * @description What runs in a chat, from its beginning, and then what waits behind it.
+         */
+        get: operations["resume_api__user_id__ui_chat__chat_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/ui/chat/{chat_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Messages
+         * @description What was said in a chat, for `useChat`'s `messages`: the newest, in order, in whole turns.
+         */
+        get: operations["messages_api__user_id__ui_chat__chat_id__messages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/ui/chat/{chat_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop
+         * @description Stop what runs in a chat, or waits for its user. What was done stays on record.
+         *
+         *     `useChat`'s own `stop` only stops reading. If nothing runs any more, nothing is stopped.
+         */
+        post: operations["stop_api__user_id__ui_chat__chat_id__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -1093,6 +1178,149 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Response
+         * @description Say something, and get what the assistant does as a response.
+         *
+         *     With `stream` it is a stream of events, with `background` it is answered as soon as the message
+         *     is stored.
+         */
+        post: operations["create_response_v1_responses_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses/{response_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Response
+         * @description How far a response is; or what happens in it, from its beginning or behind an event.
+         */
+        get: operations["read_response_v1_responses__response_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses/{response_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Response
+         * @description Stop a response. What was done stays; one that is cancelled already is answered again.
+         */
+        post: operations["cancel_response_v1_responses__response_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses/{response_id}/input_items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Input Items
+         * @description What was said to a response: the message, what steered it, or what was answered.
+         */
+        get: operations["list_input_items_v1_responses__response_id__input_items_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Completion
+         * @description Say something, and get what the assistant says as a completion; a stream with `stream`.
+         */
+        post: operations["create_completion_v1_chat_completions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description The one model: the assistant, whichever models it asks in turn.
+         */
+        get: operations["list_models_v1_models_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Model
+         * @description A model by its name.
+         */
+        get: operations["read_model_v1_models__model__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1105,6 +1333,14 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             password_changed_at: string;
+        };
+        /** @description Whether a call may be made. */
+        Approval: {
+            id: string;
+            /** @description What the user is asked. */
+            requestReason: string;
+            approved?: boolean | null;
+            reason?: string | null;
         };
         /** @description A call that waits for approval, or that asked. */
         AskedCallOut: {
@@ -1159,6 +1395,55 @@ export interface components {
             model: string;
             usage: components["schemas"]["Usage"];
         };
+        /** @description A turn, or a part of one, as a completion. */
+        ChatCompletion: {
+            id: string;
+            /**
+             * @default chat.completion
+             * @constant
+             */
+            object: "chat.completion";
+            created: number;
+            /** @default taskchat */
+            model: string;
+            choices: components["schemas"]["CompletionChoice"][];
+            usage: components["schemas"]["CompletionUsage"];
+            /** @description `conversation_id`, to go on with. */
+            metadata: {
+                [key: string]: string;
+            };
+        };
+        /** @description The one reply. */
+        CompletionChoice: {
+            /**
+             * @default 0
+             * @constant
+             */
+            index: 0;
+            message: components["schemas"]["CompletionMessage"];
+            /**
+             * @default stop
+             * @constant
+             */
+            finish_reason: "stop";
+            logprobs?: null;
+        };
+        /** @description What the assistant says. */
+        CompletionMessage: {
+            /**
+             * @default assistant
+             * @constant
+             */
+            role: "assistant";
+            content: string;
+            refusal?: null;
+        };
+        /** @description Tokens of all model calls, as their vendors count. */
+        CompletionUsage: {
+            prompt_tokens: number;
+            completion_tokens: number;
+            total_tokens: number;
+        };
         /** @description One conversation. */
         ConversationOut: {
             /** Format: uuid */
@@ -1177,6 +1462,10 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description The conversation that a response belongs to. */
+        ConversationRef: {
+            id: string;
         };
         /** @description What was used. */
         Counts: {
@@ -1320,6 +1609,54 @@ export interface components {
             tasks: components["schemas"]["Brought"];
             left_out: components["schemas"]["LeftOut"][];
         };
+        /** @description What was said to a response. */
+        InputItems: {
+            /**
+             * @default list
+             * @constant
+             */
+            object: "list";
+            data: (components["schemas"]["InputMessage"] | components["schemas"]["McpApprovalAnswer"])[];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description Something that the user said. */
+        InputMessage: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message";
+            id: string;
+            /**
+             * @default completed
+             * @enum {string}
+             */
+            status: "in_progress" | "completed" | "incomplete";
+            /**
+             * @default user
+             * @constant
+             */
+            role: "user";
+            content: components["schemas"]["InputText"][];
+        };
+        /** @description A piece of text that the user said. */
+        InputText: {
+            /**
+             * @default input_text
+             * @constant
+             */
+            type: "input_text";
+            text: string;
+        };
+        /** @description Nothing is told of caches here; `GET /api/{user_id}/turns/{turn_id}` tells it. */
+        InputTokensDetails: {
+            /** @default 0 */
+            cached_tokens: number;
+            /** @default 0 */
+            cache_write_tokens: number;
+        };
         /** @description A JSON Web Key Set (RFC 7517). */
         KeySet: {
             keys: components["schemas"]["PublishedKey"][];
@@ -1400,6 +1737,53 @@ export interface components {
             /** @description Its address is /share/{token}. It is shown only once. */
             token: string;
         };
+        /** @description What the user said of a call that waited. */
+        McpApprovalAnswer: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "mcp_approval_response";
+            id: string;
+            approval_request_id: string;
+            approve: boolean;
+            reason: string | null;
+        };
+        /** @description A call that waits for its user, who says whether it may be made. */
+        McpApprovalRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "mcp_approval_request";
+            id: string;
+            /** @default taskchat */
+            server_label: string;
+            name: string;
+            /** @description JSON. */
+            arguments: string;
+        };
+        /** @description A call of one of the service's own tools, which is over. */
+        McpCallItem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "mcp_call";
+            id: string;
+            /** @default taskchat */
+            server_label: string;
+            name: string;
+            /** @description JSON. */
+            arguments: string;
+            /** @enum {string} */
+            status: "completed" | "failed";
+            /** @description JSON; null if it failed. */
+            output: string | null;
+            error: components["schemas"]["ToolExecutionError"] | null;
+            /** @description What was asked before it was made. */
+            approval_request_id: string | null;
+        };
         /**
          * @description One message.
          *
@@ -1433,6 +1817,29 @@ export interface components {
             /** @description US dollars, by the prices when the turn ended; null where there was none. */
             cost: string | null;
         };
+        /** @description A model that can be asked for. */
+        ModelInfo: {
+            /** @default taskchat */
+            id: string;
+            /**
+             * @default model
+             * @constant
+             */
+            object: "model";
+            /** @default 0 */
+            created: number;
+            /** @default taskchat */
+            owned_by: string;
+        };
+        /** @description All models that can be asked for. */
+        ModelList: {
+            /**
+             * @default list
+             * @constant
+             */
+            object: "list";
+            data: components["schemas"]["ModelInfo"][];
+        };
         /** @description What was used of one model. A turn counts for the model that wrote its reply. */
         ModelUsage: {
             model: string;
@@ -1446,6 +1853,41 @@ export interface components {
             cost: string | null;
             /** @description Model calls that had no price; where it is 0, `cost` is all of it. */
             unpriced_calls: number;
+        };
+        /** @description Something that the assistant says: its reply, what it says before a call, or a question. */
+        OutputMessage: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message";
+            id: string;
+            /** @enum {string} */
+            status: "in_progress" | "completed" | "incomplete";
+            /**
+             * @default assistant
+             * @constant
+             */
+            role: "assistant";
+            content: components["schemas"]["OutputText"][];
+        };
+        /** @description A piece of text that the assistant says. */
+        OutputText: {
+            /**
+             * @default output_text
+             * @constant
+             */
+            type: "output_text";
+            text: string;
+            /** @default [] */
+            annotations: unknown[];
+            /** @default [] */
+            logprobs: unknown[];
+        };
+        /** @description The same of what models thought aloud. */
+        OutputTokensDetails: {
+            /** @default 0 */
+            reasoning_tokens: number;
         };
         Page_ConversationOut_: {
             data: components["schemas"]["ConversationOut"][];
@@ -1489,6 +1931,11 @@ export interface components {
         };
         Page_TaskOut_: {
             data: components["schemas"]["TaskOut"][];
+            has_more: boolean;
+            next_cursor: string | null;
+        };
+        Page_UIMessage_: {
+            data: components["schemas"]["UIMessage"][];
             has_more: boolean;
             next_cursor: string | null;
         };
@@ -1558,6 +2005,126 @@ export interface components {
             migrations: boolean;
             draining: boolean;
             problem?: string | null;
+        };
+        /** @description What the model thinks aloud, where it does. */
+        ReasoningItem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reasoning";
+            id: string;
+            /** @enum {string} */
+            status: "in_progress" | "completed" | "incomplete";
+            /** @default [] */
+            summary: unknown[];
+            content: components["schemas"]["ReasoningText"][];
+        };
+        /** @description A piece of what the model thinks aloud. */
+        ReasoningText: {
+            /**
+             * @default reasoning_text
+             * @constant
+             */
+            type: "reasoning_text";
+            text: string;
+        };
+        /** @description Why a response failed: `type` is the service's own name for it. */
+        ResponseFailure: {
+            /**
+             * @default server_error
+             * @constant
+             */
+            code: "server_error";
+            message: string;
+            type: string;
+        };
+        /** @description A turn, or a part of one, as a response. */
+        ResponseResource: {
+            id: string;
+            /**
+             * @default response
+             * @constant
+             */
+            object: "response";
+            created_at: number;
+            completed_at?: number | null;
+            /** @enum {string} */
+            status: "queued" | "in_progress" | "completed" | "failed" | "cancelled";
+            conversation: components["schemas"]["ConversationRef"];
+            /** @description The response that it follows. */
+            previous_response_id: string | null;
+            /** @default taskchat */
+            model: string;
+            output: (components["schemas"]["OutputMessage"] | components["schemas"]["ReasoningItem"] | components["schemas"]["McpCallItem"] | components["schemas"]["McpApprovalRequest"])[];
+            error?: components["schemas"]["ResponseFailure"] | null;
+            incomplete_details?: null;
+            usage?: components["schemas"]["ResponseUsage"] | null;
+            /**
+             * @description Each goes on when its client leaves.
+             * @default true
+             */
+            background: boolean;
+            /**
+             * @description Each is kept, until its conversation is deleted.
+             * @default true
+             */
+            store: boolean;
+            instructions?: null;
+            /** @default [] */
+            tools: unknown[];
+            /**
+             * @default auto
+             * @constant
+             */
+            tool_choice: "auto";
+            /** @default false */
+            parallel_tool_calls: boolean;
+            max_output_tokens?: null;
+            max_tool_calls?: null;
+            reasoning?: null;
+            /**
+             * @default {
+             *       "format": {
+             *         "type": "text"
+             *       }
+             *     }
+             */
+            text: components["schemas"]["TextConfig"];
+            /**
+             * @default auto
+             * @constant
+             */
+            truncation: "auto";
+            /** @default 1 */
+            temperature: number;
+            /** @default 1 */
+            top_p: number;
+            /** @default 0 */
+            presence_penalty: number;
+            /** @default 0 */
+            frequency_penalty: number;
+            /** @default 0 */
+            top_logprobs: number;
+            /**
+             * @default default
+             * @constant
+             */
+            service_tier: "default";
+            /** @default {} */
+            metadata: {
+                [key: string]: string;
+            };
+            safety_identifier?: null;
+            prompt_cache_key?: null;
+        };
+        /** @description Tokens of all model calls, as their vendors count. */
+        ResponseUsage: {
+            input_tokens: number;
+            input_tokens_details: components["schemas"]["InputTokensDetails"];
+            output_tokens: number;
+            output_tokens_details: components["schemas"]["OutputTokensDetails"];
+            total_tokens: number;
         };
         /** @description One schedule. */
         ScheduleOut: {
@@ -1689,6 +2256,24 @@ export interface components {
             /** Format: date-time */
             created_at: string;
         };
+        /** @description What the user said while the turn ran. */
+        SteeringPart: {
+            /**
+             * @default steering-message
+             * @constant
+             */
+            type: "steering-message";
+            id: string;
+            parts: components["schemas"]["TextPart"][];
+        };
+        /** @description Where an answer of a model begins. */
+        StepStartPart: {
+            /**
+             * @default step-start
+             * @constant
+             */
+            type: "step-start";
+        };
         /** @description One task. */
         TaskOut: {
             /** @description Counted per user from 1, never reused. */
@@ -1700,6 +2285,32 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description How replies look. */
+        TextConfig: {
+            /**
+             * @default {
+             *       "type": "text"
+             *     }
+             */
+            format: components["schemas"]["TextFormat"];
+        };
+        /** @description Replies are text. */
+        TextFormat: {
+            /**
+             * @default text
+             * @constant
+             */
+            type: "text";
+        };
+        /** @description Text. */
+        TextPart: {
+            /**
+             * @default text
+             * @constant
+             */
+            type: "text";
+            text: string;
         };
         /** @description What a client gets, by registering, signing in or refreshing. */
         TokensOut: {
@@ -1736,6 +2347,33 @@ export interface components {
             /** Format: date-time */
             executed_at: string;
         };
+        /** @description What a tool said that failed. */
+        ToolExecutionError: {
+            /**
+             * @default mcp_tool_execution_error
+             * @constant
+             */
+            type: "mcp_tool_execution_error";
+            content: string;
+        };
+        /** @description A tool call. */
+        ToolPart: {
+            /** @description `tool-` and the tool's name. */
+            type: string;
+            toolCallId: string;
+            /** @enum {string} */
+            state: "input-available" | "approval-requested" | "approval-responded" | "output-available" | "output-error" | "output-denied";
+            input: {
+                [key: string]: unknown;
+            };
+            /** @description False for a question, which the client answers. */
+            providerExecuted: boolean;
+            output?: {
+                [key: string]: unknown;
+            } | null;
+            errorText?: string | null;
+            approval?: components["schemas"]["Approval"] | null;
+        };
         /** @description One turn and how far it is. */
         TurnOut: {
             /** Format: uuid */
@@ -1768,6 +2406,38 @@ export interface components {
             created_at: string;
             started_at: string | null;
             finished_at: string | null;
+        };
+        /** @description Why a turn has no reply. */
+        UIError: {
+            error_code: string;
+            error: string;
+            request_id: string;
+        };
+        /** @description One message of a chat. The assistant's has the id of its turn. */
+        UIMessage: {
+            id: string;
+            /** @enum {string} */
+            role: "user" | "assistant";
+            metadata: components["schemas"]["UIMetadata"];
+            parts: (components["schemas"]["StepStartPart"] | components["schemas"]["TextPart"] | components["schemas"]["SteeringPart"] | components["schemas"]["ToolPart"])[];
+        };
+        /** @description What the rest of the API calls a message, and how far its turn is. */
+        UIMetadata: {
+            /** Format: uuid */
+            conversation_id: string;
+            /** Format: uuid */
+            turn_id: string;
+            /** @description The message's own id, for ratings and versions; null where there is no reply. */
+            message_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @enum {string} */
+            status: "queued" | "running" | "awaiting_feedback" | "completed" | "failed" | "cancelled";
+            /** @description Turns that hold its versions, if there are several. */
+            versions: string[];
+            model?: string | null;
+            usage?: components["schemas"]["Usage"] | null;
+            error?: components["schemas"]["UIError"] | null;
         };
         /** @description What the turn cost. `model_calls` counts answers, not retries. */
         Usage: {
@@ -2017,6 +2687,109 @@ export interface components {
             events?: ("turn.completed" | "turn.failed" | "turn.cancelled" | "turn.awaiting_feedback" | "task.created" | "task.updated" | "task.completed" | "task.deleted")[] | null;
             /** @description Made active, it is sent at once whatever waits. */
             status?: ("active" | "paused") | null;
+        };
+        /** @description The assistant's message, with what the user has answered to its calls. */
+        AnsweredMessage: {
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            role: "assistant";
+            parts: components["schemas"]["AnsweredPart"][];
+        };
+        /** @description A part of the assistant's message: a call, if it has an id. */
+        AnsweredPart: {
+            type: string;
+            toolCallId?: string | null;
+            approval?: components["schemas"]["SentApproval"] | null;
+            output?: unknown;
+        };
+        /** @description What the user has decided on a call. */
+        SentApproval: {
+            id: string;
+            approved?: boolean | null;
+            reason?: string | null;
+        };
+        /** @description What the user says. */
+        SentMessage: {
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            role: "user";
+            parts: components["schemas"]["SentPart"][];
+        };
+        /** @description A part of what the user says. */
+        SentPart: {
+            type: string;
+            text?: string;
+        };
+        /** @description What POST takes: as `DefaultChatTransport` sends it, or with `message` alone. */
+        SendRequest: {
+            /** @description The chat: any text, or the id of a conversation. */
+            id: string;
+            /** @description The chat's messages. Only one is read: the one that `messageId` names, else the last; others are not looked at. */
+            messages?: (components["schemas"]["SentMessage"] | components["schemas"]["AnsweredMessage"])[];
+            /** @description That message alone, instead. */
+            message?: (components["schemas"]["SentMessage"] | components["schemas"]["AnsweredMessage"]) | null;
+            /** @enum {string} */
+            trigger?: "submit-message" | "regenerate-message";
+            /** @description The message that is said in other words, or whose calls are answered. */
+            messageId?: string | null;
+        };
+        /** @description A conversation, as OpenAI's clients may name it. */
+        ConversationName: {
+            id: string;
+        };
+        /** @description How a stream looks. */
+        StreamOptions: {
+            /** @description Of completions: a last chunk with it. */
+            include_usage?: boolean | null;
+            /** @description Not read. */
+            include_obfuscation?: boolean | null;
+        };
+        /** @description Other parameters of OpenAI's are passed over, or refused by name: docs/openai.md lists which. */
+        ResponseRequest: {
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /** @description `taskchat`. */
+            model?: string | null;
+            /** @description A text, or items; see docs/openai.md. */
+            input: string | {
+                [key: string]: unknown;
+            }[];
+            /** @description Whether to answer at once. */
+            background?: boolean | null;
+            previous_response_id?: string | null;
+            /** @description One of yours, or any name: the first message begins it. */
+            conversation?: string | components["schemas"]["ConversationName"] | null;
+            /** @description Not false: all is kept. */
+            store?: boolean | null;
+            /** @description Replies are plain text. */
+            text?: {
+                [key: string]: unknown;
+            } | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description Other parameters of OpenAI's are passed over, or refused by name: docs/openai.md lists which. */
+        CompletionRequest: {
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /** @description `taskchat`. */
+            model: string;
+            /** @description The last one of the user's is read. */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /** @description `conversation_id`: one of yours, or any name. */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+        } & {
+            [key: string]: unknown;
         };
         /** @description A turn that waits for its user. It goes on once that is answered. */
         AwaitingAnswer: {
@@ -2365,6 +3138,18 @@ export interface components {
             subject: string | null;
         };
         Event: components["schemas"]["TurnStarted"] | components["schemas"]["AgentStatus"] | components["schemas"]["OpenAICall"] | components["schemas"]["OpenAIResponse"] | components["schemas"]["ToolCallEvent"] | components["schemas"]["ToolResultEvent"] | components["schemas"]["StreamStart"] | components["schemas"]["StreamChunk"] | components["schemas"]["StreamEnd"] | components["schemas"]["Reasoning"] | components["schemas"]["UserMessage"] | components["schemas"]["FeedbackRequest"] | components["schemas"]["FeedbackResponse"] | components["schemas"]["AssistantReply"] | components["schemas"]["TurnCompleted"] | components["schemas"]["TurnFailed"];
+        /** @description What is wrong: `message` says what to do, `code` is the service's `error_code`. */
+        OpenAIErrorFacts: {
+            message: string;
+            type: string;
+            /** @description The parameter that was refused. */
+            param: string | null;
+            code: string;
+        };
+        /** @description Every answer under /v1 that is not a success. */
+        OpenAIError: {
+            error: components["schemas"]["OpenAIErrorFacts"];
+        };
         /** @description Stop a turn. */
         Cancel: {
             /** @description Echoed as reply_to by what answers this frame. */
@@ -2637,10 +3422,16 @@ export interface components {
     pathItems: never;
 }
 export type AccountOut = components['schemas']['AccountOut'];
+export type Approval = components['schemas']['Approval'];
 export type AskedCallOut = components['schemas']['AskedCallOut'];
 export type Brought = components['schemas']['Brought'];
 export type ChatAnswer = components['schemas']['ChatAnswer'];
+export type ChatCompletion = components['schemas']['ChatCompletion'];
+export type CompletionChoice = components['schemas']['CompletionChoice'];
+export type CompletionMessage = components['schemas']['CompletionMessage'];
+export type CompletionUsage = components['schemas']['CompletionUsage'];
 export type ConversationOut = components['schemas']['ConversationOut'];
+export type ConversationRef = components['schemas']['ConversationRef'];
 export type Counts = components['schemas']['Counts'];
 export type DayUsage = components['schemas']['DayUsage'];
 export type DeliveryOut = components['schemas']['DeliveryOut'];
@@ -2650,6 +3441,10 @@ export type FeedbackOut = components['schemas']['FeedbackOut'];
 export type Hit = components['schemas']['Hit'];
 export type HitPage = components['schemas']['HitPage'];
 export type ImportOut = components['schemas']['ImportOut'];
+export type InputItems = components['schemas']['InputItems'];
+export type InputMessage = components['schemas']['InputMessage'];
+export type InputText = components['schemas']['InputText'];
+export type InputTokensDetails = components['schemas']['InputTokensDetails'];
 export type KeySet = components['schemas']['KeySet'];
 export type LeftOut = components['schemas']['LeftOut'];
 export type LimitsOut = components['schemas']['LimitsOut'];
@@ -2657,9 +3452,17 @@ export type ListedMessage = components['schemas']['ListedMessage'];
 export type ListedTurn = components['schemas']['ListedTurn'];
 export type Live = components['schemas']['Live'];
 export type MadeShare = components['schemas']['MadeShare'];
+export type McpApprovalAnswer = components['schemas']['McpApprovalAnswer'];
+export type McpApprovalRequest = components['schemas']['McpApprovalRequest'];
+export type McpCallItem = components['schemas']['McpCallItem'];
 export type MessageOut = components['schemas']['MessageOut'];
 export type ModelCallOut = components['schemas']['ModelCallOut'];
+export type ModelInfo = components['schemas']['ModelInfo'];
+export type ModelList = components['schemas']['ModelList'];
 export type ModelUsage = components['schemas']['ModelUsage'];
+export type OutputMessage = components['schemas']['OutputMessage'];
+export type OutputText = components['schemas']['OutputText'];
+export type OutputTokensDetails = components['schemas']['OutputTokensDetails'];
 export type Page_ConversationOut_ = components['schemas']['Page_ConversationOut_'];
 export type Page_DeliveryOut_ = components['schemas']['Page_DeliveryOut_'];
 export type Page_FeedbackOut_ = components['schemas']['Page_FeedbackOut_'];
@@ -2669,12 +3472,18 @@ export type Page_ScheduleOut_ = components['schemas']['Page_ScheduleOut_'];
 export type Page_SessionOut_ = components['schemas']['Page_SessionOut_'];
 export type Page_ShareOut_ = components['schemas']['Page_ShareOut_'];
 export type Page_TaskOut_ = components['schemas']['Page_TaskOut_'];
+export type Page_UIMessage_ = components['schemas']['Page_UIMessage_'];
 export type Page_WebhookOut_ = components['schemas']['Page_WebhookOut_'];
 export type ProtectedResource = components['schemas']['ProtectedResource'];
 export type PublishedKey = components['schemas']['PublishedKey'];
 export type RateLevelOut = components['schemas']['RateLevelOut'];
 export type RatingOut = components['schemas']['RatingOut'];
 export type Ready = components['schemas']['Ready'];
+export type ReasoningItem = components['schemas']['ReasoningItem'];
+export type ReasoningText = components['schemas']['ReasoningText'];
+export type ResponseFailure = components['schemas']['ResponseFailure'];
+export type ResponseResource = components['schemas']['ResponseResource'];
+export type ResponseUsage = components['schemas']['ResponseUsage'];
 export type ScheduleOut = components['schemas']['ScheduleOut'];
 export type SessionOut = components['schemas']['SessionOut'];
 export type ShareOut = components['schemas']['ShareOut'];
@@ -2683,10 +3492,20 @@ export type SharedMessage = components['schemas']['SharedMessage'];
 export type SharedToolCall = components['schemas']['SharedToolCall'];
 export type SteerAnswer = components['schemas']['SteerAnswer'];
 export type SteeredOut = components['schemas']['SteeredOut'];
+export type SteeringPart = components['schemas']['SteeringPart'];
+export type StepStartPart = components['schemas']['StepStartPart'];
 export type TaskOut = components['schemas']['TaskOut'];
+export type TextConfig = components['schemas']['TextConfig'];
+export type TextFormat = components['schemas']['TextFormat'];
+export type TextPart = components['schemas']['TextPart'];
 export type TokensOut = components['schemas']['TokensOut'];
 export type ToolCallOut = components['schemas']['ToolCallOut'];
+export type ToolExecutionError = components['schemas']['ToolExecutionError'];
+export type ToolPart = components['schemas']['ToolPart'];
 export type TurnOut = components['schemas']['TurnOut'];
+export type UIError = components['schemas']['UIError'];
+export type UIMessage = components['schemas']['UIMessage'];
+export type UIMetadata = components['schemas']['UIMetadata'];
 export type Usage = components['schemas']['Usage'];
 export type UsageOut = components['schemas']['UsageOut'];
 export type VersionAnswer = components['schemas']['VersionAnswer'];
@@ -2711,6 +3530,16 @@ export type NewTask = components['schemas']['NewTask'];
 export type TaskChange = components['schemas']['TaskChange'];
 export type NewWebhook = components['schemas']['NewWebhook'];
 export type WebhookChange = components['schemas']['WebhookChange'];
+export type AnsweredMessage = components['schemas']['AnsweredMessage'];
+export type AnsweredPart = components['schemas']['AnsweredPart'];
+export type SentApproval = components['schemas']['SentApproval'];
+export type SentMessage = components['schemas']['SentMessage'];
+export type SentPart = components['schemas']['SentPart'];
+export type SendRequest = components['schemas']['SendRequest'];
+export type ConversationName = components['schemas']['ConversationName'];
+export type StreamOptions = components['schemas']['StreamOptions'];
+export type ResponseRequest = components['schemas']['ResponseRequest'];
+export type CompletionRequest = components['schemas']['CompletionRequest'];
 export type AwaitingAnswer = components['schemas']['AwaitingAnswer'];
 export type AgentStatus = components['schemas']['AgentStatus'];
 export type AssistantReply = components['schemas']['AssistantReply'];
@@ -2730,6 +3559,8 @@ export type TurnStarted = components['schemas']['TurnStarted'];
 export type UserMessage = components['schemas']['UserMessage'];
 export type WaitingCall = components['schemas']['WaitingCall'];
 export type Event = components['schemas']['Event'];
+export type OpenAIErrorFacts = components['schemas']['OpenAIErrorFacts'];
+export type OpenAIError = components['schemas']['OpenAIError'];
 export type Cancel = components['schemas']['Cancel'];
 export type EndSession = components['schemas']['EndSession'];
 export type GetRateLimitStatus = components['schemas']['GetRateLimitStatus'];
@@ -9269,6 +10100,474 @@ export interface operations {
             };
         };
     };
+    send_api__user_id__ui_chat_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key is the same turn: its answer is given again. */
+                "Idempotency-Key"?: string;
+                /** @description The person's, by its IANA name; another is as none. */
+                "Time-Zone"?: string;
+                /** @description What they prefer to read. */
+                "Accept-Language"?: string;
+                /** @description How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error. */
+                "Offline-Model"?: string;
+                /** @description What the model answers, as JSON, where that may be said. */
+                "X-Taskchat-Script"?: string;
+            };
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendRequest"];
+            };
+        };
+        responses: {
+            /** @description Chunks of a UI message stream, version 1. */
+            200: {
+                headers: {
+                    /** @description Turns a minute that the tightest of the user's limits allows. */
+                    "X-RateLimit-Limit"?: number;
+                    /** @description How many of them are left. */
+                    "X-RateLimit-Remaining"?: number;
+                    /** @description When all of them are back, in seconds since 1970. */
+                    "X-RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_many_versions`, `feedback_closed`, `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `idempotency_mismatch` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded`, `shutting_down` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resume_api__user_id__ui_chat__chat_id__stream_get: {
+        parameters: {
+            query?: {
+                /** @description A turn that was not over when the messages were read: it is told also if it is by now. */
+                turn_id?: string | null;
+            };
+            header?: never;
+            path: {
+                user_id: string;
+                /** @description As in POST. */
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Chunks of a UI message stream, version 1. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Nothing runs. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    messages_api__user_id__ui_chat__chat_id__messages_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before: older messages. */
+                before?: string | null;
+            };
+            header?: never;
+            path: {
+                user_id: string;
+                /** @description As in POST. */
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UIMessage_"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stop_api__user_id__ui_chat__chat_id__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+                /** @description As in POST. */
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     livez_livez_get: {
         parameters: {
             query?: never;
@@ -9456,6 +10755,730 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_response_v1_responses_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key is the same turn: its answer is given again. */
+                "Idempotency-Key"?: string;
+                /** @description The person's, by its IANA name; another is as none. */
+                "Time-Zone"?: string;
+                /** @description What they prefer to read. */
+                "Accept-Language"?: string;
+                /** @description How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error. */
+                "Offline-Model"?: string;
+                /** @description What the model answers, as JSON, where that may be said. */
+                "X-Taskchat-Script"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResponseRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseResource"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_versions`, `feedback_closed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `idempotency_mismatch` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `model_error`, `script_error` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded`, `shutting_down` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `timeout` */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    read_response_v1_responses__response_id__get: {
+        parameters: {
+            query?: {
+                /** @description Whether to tell it as a stream of events. */
+                stream?: boolean;
+                /** @description The last event that the client has. */
+                starting_after?: number | null;
+            };
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseResource"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    cancel_response_v1_responses__response_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseResource"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `turn_not_cancellable` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    list_input_items_v1_responses__response_id__input_items_get: {
+        parameters: {
+            query?: {
+                order?: "asc" | "desc";
+                limit?: number;
+                /** @description The last item that the client has. */
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InputItems"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    create_completion_v1_chat_completions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key is the same turn: its answer is given again. */
+                "Idempotency-Key"?: string;
+                /** @description The person's, by its IANA name; another is as none. */
+                "Time-Zone"?: string;
+                /** @description What they prefer to read. */
+                "Accept-Language"?: string;
+                /** @description How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error. */
+                "Offline-Model"?: string;
+                /** @description What the model answers, as JSON, where that may be said. */
+                "X-Taskchat-Script"?: string;
+                /** @description The conversation, where `metadata` does not name it. */
+                "X-Conversation-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_versions`, `feedback_closed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `idempotency_mismatch` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `model_error`, `script_error` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded`, `shutting_down` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `timeout` */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    list_models_v1_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    read_model_v1_models__model__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelInfo"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
                 };
             };
         };
