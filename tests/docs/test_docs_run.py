@@ -189,6 +189,8 @@ class Reader:
             "TASKCHAT_TOKEN": token,
             "DATABASE_URL": service.database_url,
             "TASKCHAT_JWT_SECRET": JWT_SECRET,
+            # What commands keep for their user.
+            "XDG_CONFIG_HOME": str(service.folder),
             "PATH": f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}",
         }
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import ValidationError
 
+from taskchat.commands.cli import main as commands
 from taskchat.settings import JWT_SECRET_BYTES_MIN, Settings, variable_name
 
 UNITS = {"_s": "seconds", "_h": "hours", "_chars_max": "characters", "_bytes_max": "bytes"}
@@ -148,6 +149,13 @@ def test_every_setting_has_a_description() -> None:
 
 def test_a_page_names_no_variable_that_does_not_exist(project: Path) -> None:
     known = {variable_name(field) for field in Settings.model_fields}
+    # Options of commands, which are no settings of the service.
+    known |= {
+        parameter.envvar
+        for command in commands.commands.values()
+        for parameter in command.params
+        if isinstance(parameter.envvar, str)
+    }
     pages = [project / "README.md", project / "contracts/README.md", *project.glob("docs/**/*.md")]
     named = {
         name

@@ -3,6 +3,7 @@
 import json
 import shlex
 import signal
+import stat
 import subprocess
 from pathlib import Path
 
@@ -35,8 +36,15 @@ async def test_the_printed_curl_line_makes_a_task_and_a_restart_loses_nothing(
         assert await rows.fetchval("SELECT count(*) FROM messages") == 2
         assert await rows.fetchval("SELECT count(*) FROM tool_calls") == 1
         await rows.close()
+        # Whoever is in the same folder needs to know neither address nor token.
+        running_file = tmp_path / ".taskchat/running.json"
+        assert stat.S_IMODE(running_file.stat().st_mode) == 0o600
+        said = taskchat("chat", "show", "my", "tasks", cwd=tmp_path)
+        assert said.returncode == 0, said.stderr
+        assert "Buy groceries" in said.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+        assert not running_file.exists()
     ready_file.unlink()
     with running(*arguments, cwd=tmp_path) as process:
         told = ready(ready_file, process)

@@ -156,20 +156,19 @@ async def test_patience_is_renewed_by_every_event(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(patience, "sleep", sleep)
     monkeypatch.setattr(patience, "monotonic", lambda: now)
-    lost = taskchat_client.ConnectionLost("gone")
     kept = Patience(10, None)
-    for _ in range(200):
-        await kept.wait(lost)
-        kept.renew()
+
+    async def lose(*, renewed: bool) -> None:
+        for _ in range(200):
+            await kept.wait(taskchat_client.ConnectionLost("gone"))
+            if renewed:
+                kept.renew()
+
+    await lose(renewed=True)
     assert now > 20
     now = 0.0
-
-    async def run_out() -> None:
-        for _ in range(200):
-            await kept.wait(lost)
-
     with pytest.raises(taskchat_client.ConnectionLost):
-        await run_out()
+        await lose(renewed=False)
     assert 5 < now <= 10
 
 

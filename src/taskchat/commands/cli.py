@@ -135,7 +135,7 @@ def dev(
         from taskchat.telemetry.logs import configure_logs
 
         configure_logs(settings)
-        DevServer(place, sock, ready_file=ready_file).run(reload=reload)
+        DevServer(place, sock, data_dir=folder, ready_file=ready_file).run(reload=reload)
 
 
 @main.command()
@@ -285,6 +285,45 @@ def token(user_id: str, ttl: int, data_dir: Path) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="USER_ID") from error
     click.echo(printed)
+
+
+@main.command()
+@click.argument("message", nargs=-1)
+@click.option("--url", envvar="TASKCHAT_URL", help="Of the service. [env: TASKCHAT_URL]")
+@click.option("--token", envvar="TASKCHAT_TOKEN", help="Who talks. [env: TASKCHAT_TOKEN]")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Of the dev server to talk to, where no --url is given. [default: {DEV_DATA_DIR}]",
+)
+@click.option("--new", is_flag=True, help="Begin another conversation.")
+@click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
+def chat(
+    message: tuple[str, ...],
+    url: str | None,
+    token: str | None,
+    data_dir: Path | None,
+    new: bool,
+    as_json: bool,
+) -> None:
+    """Talk to a service from the terminal, or say MESSAGE and print the reply.
+
+    Goes on with the conversation where it was. Type /help in it to see what else can be typed.
+    Ctrl-C stops the turn that runs; twice, it leaves. Without a terminal, each line of stdin is a
+    message, replies go to stdout, and everything else to stderr.
+
+    Exit codes: 0 done; 1 a turn failed, or waits for an answer; 130 stopped by Ctrl-C.
+    """
+    from taskchat.commands.chat.chatting import chat as talk
+    from taskchat.commands.chat.place import find_place
+
+    said = " ".join(message)
+    if message and not said.strip():
+        raise click.UsageError("MESSAGE is empty.")
+    place = find_place(url, token, data_dir)
+    # A terminal gets back the mode that it had.
+    end_on_signals(BROKEN_OFF)
+    sys.exit(asyncio.run(talk(place, said or None, as_json=as_json, new=new)))
 
 
 @main.command()

@@ -12,8 +12,9 @@ import click
 from taskchat.auth.issuing import issue_token
 from taskchat.auth.keys import check_keys
 from taskchat.commands.asking import asked
-from taskchat.commands.local import DEV_USER
+from taskchat.commands.local import DEV_DATA_DIR, DEV_USER
 from taskchat.commands.place import Place, without_accounts
+from taskchat.commands.running import RunningDev, forget_running, note_running
 from taskchat.postgres.migrations import upgrade
 from taskchat.refusals import CannotStart
 from taskchat.serving.listening import url_of
@@ -31,11 +32,15 @@ class DevServer:
     Args:
         place: The configuration, the database and the secret.
         sock: Where it listens.
+        data_dir: Where other commands find it.
         ready_file: A file to write once it serves.
     """
 
-    def __init__(self, place: Place, sock: socket.socket, *, ready_file: Path | None) -> None:
-        self._place, self._sock, self._ready_file = place, sock, ready_file
+    def __init__(
+        self, place: Place, sock: socket.socket, *, data_dir: Path, ready_file: Path | None
+    ) -> None:
+        self._place, self._sock = place, sock
+        self._data_dir, self._ready_file = data_dir, ready_file
         self._url = url_of(sock)
 
     def run(self, *, reload: bool) -> None:
@@ -52,7 +57,10 @@ class DevServer:
             tell=lambda line: click.echo(line, err=True),
         )
         settings = self._settled_accounts(settings)
-        run(settings, self._sock, reload=reload, announce=lambda _line: self._announce())
+        try:
+            run(settings, self._sock, reload=reload, announce=lambda _line: self._announce())
+        finally:
+            forget_running(self._data_dir)
 
     def _settled_accounts(self, settings: Settings) -> Settings:
         """Leave accounts out if this login can't serve them and nobody has asked for them.
@@ -77,11 +85,14 @@ class DevServer:
                 issuer=self._place.settings.jwt_issuer,
                 audience=self._place.settings.jwt_audience,
             )
+        note_running(self._data_dir, RunningDev(self._url, token, os.getpid()))
         if self._ready_file is not None:
             self._write_ready_file(self._ready_file, token)
         say(f"taskchat serves on {self._url}\n")
         if self._place.settings.page:
             say(f"The chat page: {self._url}/\n")
+        if token is not None:
+            say(f"In a terminal: {self._chat_command()}\n")
         if token is None:
             say("Tokens come from your identity provider (TASKCHAT_JWT_JWKS_URL).")
             return
@@ -93,6 +104,11 @@ class DevServer:
             f" -H {shlex.quote(f'Authorization: Bearer {token}')}"
             f" -H 'Content-Type: application/json' -d {shlex.quote(body)}"
         )
+
+    def _chat_command(self) -> str:
+        if self._data_dir == DEV_DATA_DIR:
+            return "taskchat chat"
+        return f"taskchat chat --data-dir {shlex.quote(str(self._data_dir.absolute()))}"
 
     def _write_ready_file(self, path: Path, token: str | None) -> None:
         ready = {
