@@ -90,8 +90,8 @@ FAULTS: Mapping[str, float] = {
 AT_POINTS = {"crash_point": "KILL", "freeze_point": "STOP"}
 """Faults that processes are born with: they strike themselves when they pass a point of a turn."""
 
-PASSES_MAX = 40
-"""At which passing of its point a process is struck, at most."""
+PASSES_MAX, MUTANT_PASSES_MAX = 40, 6
+"""At which passing of its point a process is struck, at most; a mutant has to show soon."""
 
 SCRIPTS = (
     *["add:1"] * 10,
@@ -135,6 +135,10 @@ GOALS_WITHIN_S, SETTLED_WITHIN_S = 600, 300
 """How long a storm may take to have done what it was to do, and its turns to end behind it: long
 enough for any machine, for it only ends what hangs."""
 
+MUTANT_GOALS_WITHIN_S, MUTANT_SETTLED_WITHIN_S = 120, 60
+"""The same for a mutant, after which it is looked at as it is: what it breaks may be what a storm
+waits for."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -154,6 +158,7 @@ class Plan:
         model_delay_s: How long the model thinks when nothing is wrong with it.
         model_pace_s: How long it then takes over a word, where it streams.
         steering: After so many of its messages a client begins a turn and says more to it.
+        settled_within_s: How long its turns may take to end behind it.
     """
 
     seconds: float
@@ -168,6 +173,7 @@ class Plan:
     model_pace_s: float = 0.02
     steering: float = 0.1
     goals: Mapping[str, int] = field(default_factory=dict)
+    settled_within_s: float = SETTLED_WITHIN_S
 
 
 @dataclass(frozen=True)
@@ -270,6 +276,7 @@ class Chaos:
         self.calm = asyncio.Event()
         self.deadline = 0.0
         self._messages = 0
+        self._start_s = 0.0
         self._database = asyncio.Lock()
         self._http = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=200), timeout=20
@@ -290,7 +297,8 @@ class Chaos:
             environment["FAULT_SIGNAL"] = AT_POINTS[self.draw.choice(kinds)]
             environment["FAULT_POINT"] = self.draw.choice(list(self.plan.points))
             # Mostly few: some points are seldom passed.
-            environment["FAULT_PASS"] = str(round(PASSES_MAX ** self.draw.random()))
+            most = MUTANT_PASSES_MAX if self.plan.mutants else PASSES_MAX
+            environment["FAULT_PASS"] = str(round(most ** self.draw.random()))
         return self.fleet.launch(**environment)
 
     async def _keep(self, place: int) -> None:
@@ -310,12 +318,18 @@ class Chaos:
             replacement = self._launch()
             self.services[place] = replacement
             try:
-                await replacement.ready(within_s=60)
+                await self._ready(replacement, within_s=60)
             except AssertionError:
                 # Struck down before it was ready, or the database is away: the next one will be.
                 if replacement.exit_code is None:
                     self._struck.add(replacement.name)
                     replacement.kill()
+
+    async def _ready(self, service: Service, *, within_s: float) -> None:
+        """Wait until a process serves, and note how long that took."""
+        launched = time.monotonic()
+        await service.ready(within_s=within_s)
+        self._start_s = time.monotonic() - launched
 
     # --- nemesis ---
 
@@ -323,7 +337,9 @@ class Chaos:
         kinds = [kind for kind in self.plan.faults if kind not in AT_POINTS]
         weights = [self.plan.faults[kind] for kind in kinds]
         while kinds and not self.calm.is_set():
-            await asyncio.sleep(self.draw.uniform(0.2, self.plan.pause_s))
+            # Where a start takes long the next fault comes later, or nobody would ever serve.
+            pause_s = max(self.plan.pause_s, 2 * self._start_s)
+            await asyncio.sleep(self.draw.uniform(0.2, pause_s))
             if self.calm.is_set():
                 return
             kind = self.draw.choices(kinds, weights)[0]
@@ -823,7 +839,7 @@ class Chaos:
         self.services = [self._launch() for _ in range(self.plan.processes)]
         for service in self.services:
             with contextlib.suppress(AssertionError):
-                await service.ready()
+                await self._ready(service, within_s=60)
         keepers = [asyncio.create_task(self._keep(place)) for place in range(len(self.services))]
         keepers.append(asyncio.create_task(self._find_frozen()))
         nemesis = asyncio.create_task(self._rage())
@@ -902,7 +918,7 @@ class Chaos:
             if left <= 0:
                 done = asdict(await self.done())
                 lacking = [name for name, least in self.plan.goals.items() if done[name] < least]
-                if not lacking:
+                if not lacking or (self.plan.mutants and left < -MUTANT_GOALS_WITHIN_S):
                     return
                 assert left > -GOALS_WITHIN_S, f"too few {lacking}: {done}"
             finished, _ = await asyncio.wait(
@@ -976,7 +992,7 @@ class Chaos:
 
         # Those that wait in line wait for the ones before them, each of which has its own time.
         with contextlib.suppress(AssertionError):
-            await until(over, within_s=SETTLED_WITHIN_S)
+            await until(over, within_s=self.plan.settled_within_s)
 
     async def _told(self) -> None:
         """Give the webhook the time to be told of everything."""
@@ -988,7 +1004,7 @@ class Chaos:
             return bool(rows[0]["count"] == 0)
 
         with contextlib.suppress(AssertionError):
-            await until(over, within_s=SETTLED_WITHIN_S)
+            await until(over, within_s=self.plan.settled_within_s)
 
     async def _ask_again(self, people: Sequence[Person]) -> None:
         """What was told during the storm is told again after it."""
@@ -1274,6 +1290,7 @@ def mutated(plan: Plan, *names: str) -> Plan:
             **{name: least for one in mutants for name, least in one.goals.items()},
             **plan.goals,
         },
+        settled_within_s=min(plan.settled_within_s, MUTANT_SETTLED_WITHIN_S),
     )
 
 
