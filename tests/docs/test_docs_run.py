@@ -394,15 +394,6 @@ def test_the_api_page_has_every_error_with_its_status_and_no_others() -> None:
     assert set(told) == known_errors()
 
 
-@pytest.mark.parametrize(
-    ("before", "base"),
-    [
-        ("\n## Events\n", EventBase),
-        ("**From the client**", ClientFrame),
-        ("**From the server**", ServerFrame),
-    ],
-    ids=["events", "client", "server"],
-)
 @pytest.mark.parametrize("name", ["protocols", "ai-sdk", "openai", "ag-ui", "page"])
 def test_a_table_of_what_events_become_has_every_event(name: str) -> None:
     cells = re.findall(r"^\| ([^|]*`[a-z_]+`[^|]*) \|", read(f"docs/{name}.md"), re.MULTILINE)
@@ -413,6 +404,15 @@ def test_a_table_of_what_events_become_has_every_event(name: str) -> None:
     assert types <= named
 
 
+@pytest.mark.parametrize(
+    ("before", "base"),
+    [
+        ("\n## Events\n", EventBase),
+        ("**From the client**", ClientFrame),
+        ("**From the server**", ServerFrame),
+    ],
+    ids=["events", "client", "server"],
+)
 def test_the_api_page_has_every_event_and_frame_with_its_fields_and_no_others(
     before: str, base: type[BaseModel]
 ) -> None:
