@@ -9,7 +9,6 @@ const { url, user, token, id } = Object.fromEntries(new URLSearchParams(location
 const api = `${url}/api/${encodeURIComponent(user)}/ui/chat`
 const headers = { Authorization: `Bearer ${token}` }
 const here = `${api}/${encodeURIComponent(id)}`
-
 // What was said before this page was loaded, and the turn that runs, if one does.
 const page = await fetch(`${here}/messages`, { headers })
 const messages = page.ok ? (await page.json()).data : []
@@ -20,7 +19,6 @@ const transport = new DefaultChatTransport({
   headers,
   prepareReconnectToStreamRequest: () => ({ api: `${here}/stream?turn_id=${running}` }),
 })
-
 const problem = (error) => {
   try { return JSON.parse(error.message).error } catch { return error.message }
 }
@@ -59,5 +57,4 @@ function Chat() {
     </main>
   )
 }
-
 createRoot(document.body).render(<Chat />)
