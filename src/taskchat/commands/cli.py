@@ -321,8 +321,6 @@ def chat(
     if message and not said.strip():
         raise click.UsageError("MESSAGE is empty.")
     place = find_place(url, token, data_dir)
-    # A terminal gets back the mode that it had.
-    end_on_signals(BROKEN_OFF)
     sys.exit(asyncio.run(talk(place, said or None, as_json=as_json, new=new)))
 
 

@@ -15,6 +15,7 @@ from taskchat.commands.chat.talk import Left, Talk
 from taskchat.commands.chat.terminal import Terminal
 from taskchat.commands.chat.texts import on_a_line
 from taskchat.refusals import CannotStart
+from taskchat.signals import BROKEN_OFF, end_on_signals
 from taskchat_client import Client, ConnectionLost, Refused, TaskchatError
 
 PATIENCE_S: Final = 600
@@ -58,6 +59,8 @@ async def chat(place: ChatPlace, message: str | None, *, as_json: bool, new: boo
         talk = Talk(client, place, sink, kept)
         try:
             if terminal is not None:
+                # The keyboard gets back the mode that it had.
+                end_on_signals(BROKEN_OFF)
                 return await _typed(place, client, talk, terminal)
             return await _said(talk, message)
         finally:

@@ -54,6 +54,7 @@ class Terminal:
             erase_when_done=True,
         )
         self._style = Style.from_dict(PLAIN if os.environ.get("NO_COLOR") else STYLE)
+        self._left = False
         self._open = ""
         self._status = ""
         self._lines: list[FormattedText] = []
@@ -66,7 +67,9 @@ class Terminal:
             KeyboardInterrupt: Ctrl-C was typed.
             EOFError: Ctrl-D was, or the terminal is gone.
         """
-        line = await self._session.prompt_async(self._prompt, style=self._style)
+        line = await self._session.prompt_async(
+            self._prompt, style=self._style, pre_run=self._end_typing
+        )
         self._print([("class:strong", f"{PROMPT}{shown(line)}")])
         return line
 
@@ -75,9 +78,13 @@ class Terminal:
         return self._session.input.raw_mode()
 
     def leave(self) -> None:
-        """Let `typed` end as Ctrl-D does, if somebody types."""
+        """Let `typed` end as Ctrl-D does, now or when it is called again."""
+        self._left = True
+        self._end_typing()
+
+    def _end_typing(self) -> None:
         app = self._session.app
-        if app.is_running and not app.is_done:
+        if self._left and app.is_running and not app.is_done:
             app.exit(exception=EOFError())
 
     @property
@@ -96,8 +103,7 @@ class Terminal:
         """Nothing."""
 
     def line(self, line: Line) -> None:
-        """A line above the prompt."""
-        self.end_of_text()
+        """A line above the prompt, and above the line that grows."""
         self._print([(f"class:{style}" if style else "", text) for style, text in line])
 
     def text(self, delta: str) -> None:
