@@ -146,7 +146,6 @@ async def asking(guest: Guest, model: SlowModel) -> AsyncIterator[tuple[str, Win
     model.hold(GUESTS)
     await window.say(GUESTS)
     await expect(window.draft).to_contain_text(half(SCENES[GUESTS].reply or ""))
-    await window.say("Keep it short.")
     await window.field.fill(LIST)
     await window.button("Queue").click()
     await expect(window.page.get_by_text("Waits for the turn before it.")).to_be_visible()

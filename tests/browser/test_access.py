@@ -15,10 +15,12 @@ ZOOMED: ViewportSize = {"width": 320, "height": 256}
 """A window of 1280 by 1024 at 400 %, as WCAG 1.4.10 has it."""
 
 VIEWS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
-    ("desktop", DESKTOP, "light"),
-    ("desktop", DESKTOP, "dark"),
+    # What lies over the rest on a phone does not on a desktop: that comes last.
     ("phone", PHONE, "light"),
     ("phone", PHONE, "dark"),
+    ("zoomed", ZOOMED, "light"),
+    ("desktop", DESKTOP, "dark"),
+    ("desktop", DESKTOP, "light"),
 )
 
 LOOK = """
@@ -50,6 +52,7 @@ CUT = """
     const style = getComputedStyle(element);
     const hidden = (direction) => ["hidden", "clip"].includes(style[direction]);
     const { clientWidth, clientHeight, scrollWidth, scrollHeight } = element;
+    if (element.matches("input, textarea, select")) continue;
     if (hidden("overflowX") && scrollWidth > clientWidth + 1) tell("cut", element);
     if (hidden("overflowY") && scrollHeight > clientHeight + 1) tell("cut below", element);
   }
@@ -79,14 +82,12 @@ async def test_axe_finds_nothing_in_any_state_and_nothing_is_cut_at_400_percent(
             await page.set_viewport_size(viewport)
             await page.emulate_media(color_scheme=scheme)
             await settled(page)
+            if name == "zoomed":
+                found[f"{state}, {name}"] = await page.evaluate(CUT)
+                continue
             # What a scheme changes is colours.
             only = None if (name == "desktop") == (scheme == "light") else "color-contrast"
             found[f"{state}, {name}, {scheme}"] = await page.evaluate(LOOK, only)
-        await page.set_viewport_size(ZOOMED)
-        await settled(page)
-        found[f"{state}, zoomed"] = await page.evaluate(CUT)
-        await page.set_viewport_size(DESKTOP)
-        await page.emulate_media(color_scheme="light")
     assert len(found) >= 5
     findings = {state: findings for state, findings in found.items() if findings}
     assert not findings, json.dumps(findings, indent=1, ensure_ascii=False)
@@ -106,16 +107,19 @@ FOCUSED = """
   const element = document.activeElement;
   const style = getComputedStyle(element.closest(".composer") ?? element);
   const { top, left, width, height } = element.getBoundingClientRect();
-  const there = document.elementFromPoint(
-    Math.min(Math.max(left + width / 2, 1), innerWidth - 1),
-    Math.min(Math.max(top + height / 2, 1), innerHeight - 1));
+  const within = (place, end) => Math.min(Math.max(place, 1), end - 1);
+  const isThere = (share) => {
+    const seen = document.elementFromPoint(
+      within(left + width * share, innerWidth), within(top + height / 2, innerHeight));
+    return element.contains(seen) || Boolean(seen?.contains(element));
+  };
   const name = element.ariaLabel || element.labels?.[0]?.innerText || element.innerText || "";
   return {
     name: name.replace(/\\s+/g, " ").trim(),
     isPage: element === document.body || element === document.documentElement,
     isMarked: element.matches(":focus-visible")
       && (style.outlineStyle !== "none" || style.boxShadow !== "none"),
-    isSeen: element.contains(there) || (there?.contains(element) ?? false),
+    isSeen: [0.1, 0.5, 0.9].some(isThere),
   };
 }
 """

@@ -44,6 +44,8 @@ function follow(thread) {
       }
       if (status === "offline" && state.line.status === "online") speak("The connection is gone.");
       Object.assign(state.line, { status, text });
+      // What can't be followed may be read, or else it is told why not.
+      if (status === "refused" && thread.id && !thread.isRead) read(thread);
       changed();
     },
   });

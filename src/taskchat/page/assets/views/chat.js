@@ -18,7 +18,7 @@ export function chat() {
   const isEmpty = !thread.order.length && !state.waiting.length;
   return html`
     ${head(thread)}
-    ${lineView()}
+    ${thread.isMissing ? nothing : lineView()}
     <div class="messages" tabindex="0" role="region" aria-label="Messages" @scroll=${scrolled}>
       <div class="column">
         ${thread.earlier ? earlier(thread) : nothing}

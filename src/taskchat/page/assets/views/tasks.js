@@ -51,10 +51,10 @@ const shownTask = (task) => html`
     <input type="checkbox" .checked=${live(task.completed)} @change=${(event) => changeTask(task.id, { completed: event.target.checked })}>
     <span class="unseen">Done: ${task.title}</span>
   </label>
-  <button type="button" class="words" id="task-${task.id}" aria-label="Edit ${task.title}" @click=${() => edit(task)}>
-    <span class="title"><span class="number">${task.id}</span> ${task.title}</span>
-    ${task.description ? html`<span class="description">${task.description}</span>` : nothing}
-  </button>
+  <div class="words" @click=${() => edit(task)}>
+    <p class="title"><span class="number">${task.id}</span> <button type="button" id="task-${task.id}" aria-label="Edit ${task.title}">${task.title}</button></p>
+    ${task.description ? html`<p class="description">${task.description}</p>` : nothing}
+  </div>
   ${iconButton("trash", `Delete ${task.title}`, () => remove(task))}`;
 
 const form = (task) => html`
