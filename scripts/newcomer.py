@@ -31,8 +31,8 @@ URL: Final = "http://127.0.0.1:8000"
 SHOWN: Final = ("sh", "console")
 """Languages of blocks that are pasted into a shell."""
 
-NOT_PASTED: Final = ("make run", "make test", "git clone", "OPENAI_API_KEY=")
-"""Blocks that are followed in another way, or not: they need an address or a key."""
+NOT_PASTED: Final = ("make run", "make test", "git clone", "OPENAI_API_KEY=", "taskchat chat")
+"""Blocks that are followed in another way, or not: they need an address, a key or a person."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
