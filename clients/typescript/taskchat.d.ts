@@ -228,6 +228,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/turns/{turn_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Turn Stream
+         * @description What happens in a turn, for Durable Streams clients: from any place on, live or not.
+         *
+         *     HEAD answers with the end of the stream, and whether it is closed.
+         */
+        get: operations["turn_stream_api__user_id__turns__turn_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/{user_id}/chat": {
         parameters: {
             query?: never;
@@ -4811,6 +4833,150 @@ export interface operations {
                 };
             };
             /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    turn_stream_api__user_id__turns__turn_id__stream_get: {
+        parameters: {
+            query?: {
+                /** @description `Stream-Next-Offset` of the answer before; `-1` is the beginning, `now` the end. Must be there if `live` is. */
+                offset?: string | null;
+                /** @description How to wait for more events. */
+                live?: "long-poll" | "sse";
+                /** @description `Stream-Cursor` of the answer before. */
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description The ETag of the answer that the client has. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                user_id: string;
+                turn_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events behind the offset, as many as are read at once. */
+            200: {
+                headers: {
+                    /** @description Where to read on. */
+                    "Stream-Next-Offset"?: string;
+                    /** @description `true` if this is all that there is so far. */
+                    "Stream-Up-To-Date"?: string;
+                    /** @description `true` if nothing will follow. */
+                    "Stream-Closed"?: string;
+                    /** @description To be sent back as `cursor` with the next request that waits. */
+                    "Stream-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"][];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Of `live=long-poll`: there is none, or none came in time. */
+            204: {
+                headers: {
+                    /** @description Where to read on. */
+                    "Stream-Next-Offset"?: string;
+                    /** @description `true` if this is all that there is so far. */
+                    "Stream-Up-To-Date"?: string;
+                    /** @description `true` if nothing will follow. */
+                    "Stream-Closed"?: string;
+                    /** @description To be sent back as `cursor` with the next request that waits. */
+                    "Stream-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The client has this answer already, as If-None-Match says. */
+            304: {
+                headers: {
+                    /** @description Where to read on. */
+                    "Stream-Next-Offset"?: string;
+                    /** @description `true` if this is all that there is so far. */
+                    "Stream-Up-To-Date"?: string;
+                    /** @description `true` if nothing will follow. */
+                    "Stream-Closed"?: string;
+                    /** @description To be sent back as `cursor` with the next request that waits. */
+                    "Stream-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
                     [name: string]: unknown;

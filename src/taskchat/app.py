@@ -65,7 +65,7 @@ from taskchat.tasks import routes as task_routes
 from taskchat.tasks.tools import TaskServer
 from taskchat.telemetry import metrics
 from taskchat.telemetry.traces import traces_sent
-from taskchat.transports import chat, events, versions
+from taskchat.transports import chat, durable_streams, events, versions
 from taskchat.transports import conversations as managing_routes
 from taskchat.transports import feedback as feedback_routes
 from taskchat.transports import turns as turn_routes
@@ -127,6 +127,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
         app.include_router(account_routes.router)
         app.include_router(account_routes.key_set)
     app.include_router(events.router)
+    app.include_router(durable_streams.router)
     app.include_router(chat.router)
     app.include_router(versions.router)
     app.include_router(turn_routes.router)

@@ -14,9 +14,11 @@ from taskchat.http.headers import (
     IDEMPOTENCY_HEADER,
     LANGUAGE_HEADER,
     LAST_EVENT_HEADER,
+    NONE_MATCH_HEADER,
     OFFLINE_HEADER,
     RATE_HEADERS,
     SCRIPT_HEADER,
+    STREAM_HEADERS,
     TIME_ZONE_HEADER,
 )
 from taskchat.http.problems import OPENAI_PATHS
@@ -244,6 +246,28 @@ EVENTS_HEADERS: Final = [
     )
 ]
 
+STREAM_REQUEST_HEADERS: Final = [
+    _header(NONE_MATCH_HEADER, "The ETag of the answer that the client has.", type="string")
+]
+
+
+def _add_stream(operation: dict[str, Any]) -> None:
+    """What Durable Streams clients are answered, in either form."""
+    done = operation["responses"]["200"]
+    events = {"type": "array", "items": {"$ref": REF.format(model="Event")}}
+    lines = {
+        "type": "string",
+        "description": "Server-sent events: `data`, an array of Events as JSON, each time followed "
+        "by `control`, which says where that is.",
+    }
+    done["content"] = {JSON: {"schema": events}, EVENT_STREAM: {"schema": lines}}
+    for status in ("200", "204", "304"):
+        operation["responses"][status]["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}}
+            for name, meaning in STREAM_HEADERS.items()
+        }
+    operation["parameters"] += STREAM_REQUEST_HEADERS
+
 
 def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
@@ -269,6 +293,9 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: dict(STREAM_OF_EVENTS)}
         operation["parameters"] += EVENTS_HEADERS
+    if path.endswith("/turns/{turn_id}/stream"):
+        _add_stream(operation)
+        possible.append(errors.ShuttingDown)
     if path.startswith("/api/auth/") and "requestBody" in operation:
         possible += OF_ACCOUNTS.get(path.removeprefix("/api/auth"), ())
     for (of_method, ending), of_route in OF_ROUTES.items():

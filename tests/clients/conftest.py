@@ -24,16 +24,16 @@ def node_modules() -> Path:
 def run_node(node_modules: Path) -> RunNode:
     """Runs a program in this folder and gives what it prints; it has to end with 0.
 
-    Its arguments are the program's name and what it is told.
+    Its arguments are the program's name and what it is told; by name, variables of its environment.
     """
 
-    async def run(program: str, *arguments: str) -> str:
+    async def run(program: str, *arguments: str, **variables: str) -> str:
         process = await asyncio.create_subprocess_exec(
             node.node(),
             node_modules.parent / program,
             *arguments,
             cwd=node_modules.parent,
-            env=node.environment(),
+            env={**node.environment(), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

@@ -11,6 +11,7 @@ import httpx
 import uvicorn
 import websockets
 from agents.testing import assistant_message
+from starlette.types import ASGIApp
 from tests.conftest import RunningApp
 from tests.factories import Person
 from websockets.asyncio.client import ClientConnection
@@ -20,6 +21,7 @@ from taskchat.assistant.models.offline import OfflineModel
 from taskchat.assistant.models.telling import told
 from taskchat.serving import server
 from taskchat.serving.listening import listen, url_of
+from taskchat.settings import Settings
 
 PATIENCE_S = 60
 """Longer than anything here takes on a slow machine; then the wait is given up."""
@@ -28,8 +30,15 @@ PATIENCE_S = 60
 @contextlib.asynccontextmanager
 async def served(running: RunningApp) -> AsyncIterator[str]:
     """The app on a socket, as `taskchat serve` has it; yields its address."""
+    async with on_a_socket(running.app, running.live.settings) as address:
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def on_a_socket(app: ASGIApp, settings: Settings) -> AsyncIterator[str]:
+    """The same for what is no app of ours, or not it alone."""
     sock = listen("127.0.0.1", 0)
-    config = server._config(running.app, running.live.settings)
+    config = server._config(app, settings)
     # The fixture sees to the app's life, and to signals nobody does.
     config.lifespan = "off"
     uvicorn_server = uvicorn.Server(config)

@@ -26,7 +26,14 @@ from taskchat.errors import (
 )
 from taskchat.http.headers import METHODS, REQUEST_HEADERS, REQUEST_ID_HEADER, RESPONSE_HEADERS
 from taskchat.http.problems import render
-from taskchat.http.requests import BODY_KEY, accept_of, body_limits, request_id_of, route_of
+from taskchat.http.requests import (
+    BODY_KEY,
+    HEAD_KEY,
+    accept_of,
+    body_limits,
+    request_id_of,
+    route_of,
+)
 from taskchat.settings import Settings
 from taskchat.settings.origins import ANY, Origins
 from taskchat.telemetry import metrics
@@ -168,7 +175,7 @@ class RequestGate:
         asked = Headers(scope=scope)
         for_pages = page_headers(self._settings.origins, asked.get("origin"))
         if only_head:
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_KEY: True}
         begun = False
 
         def rendered(error: ServiceError) -> Response:

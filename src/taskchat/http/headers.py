@@ -45,6 +45,17 @@ CONVERSATION_HEADER: Final = "X-Conversation-Id"
 SHOULD_RETRY_HEADER: Final = "X-Should-Retry"
 """Tells OpenAI's clients, which repeat failed requests unasked, whether to."""
 
+STREAM_HEADERS: Final = {
+    "Stream-Next-Offset": "Where to read on.",
+    "Stream-Up-To-Date": "`true` if this is all that there is so far.",
+    "Stream-Closed": "`true` if nothing will follow.",
+    "Stream-Cursor": "To be sent back as `cursor` with the next request that waits.",
+}
+"""What Durable Streams clients go by; defined by that protocol."""
+
+NONE_MATCH_HEADER: Final = "If-None-Match"
+"""Defined by HTTP: what the client has already, by its ETag."""
+
 HINTS: Final = frozenset({TIME_ZONE_HEADER, LANGUAGE_HEADER})
 """What a request may leave out or get wrong."""
 
@@ -70,7 +81,9 @@ RESPONSE_HEADERS: Final = (
     "Content-Disposition",
     CONVERSATION_HEADER,
     SHOULD_RETRY_HEADER,
+    "ETag",
     *RATE_HEADERS,
+    *STREAM_HEADERS,
 )
 """Headers of answers that a client acts on."""
 
@@ -85,6 +98,7 @@ REQUEST_HEADERS: Final = (
     SCRIPT_HEADER,
     LAST_EVENT_HEADER,
     CONVERSATION_HEADER,
+    NONE_MATCH_HEADER,
     *MCP_HEADERS,
     *OPENAI_HEADERS,
 )

@@ -29,6 +29,9 @@ REQUEST_ID_KEY: Final = "taskchat.request_id"
 BODY_KEY: Final = "taskchat.body_bytes_max"
 """The key of the body's limit in a request's scope."""
 
+HEAD_KEY: Final = "taskchat.only_head"
+"""The key of whether a request came as HEAD; routes see GET."""
+
 JSON: Final = "application/json"
 """The media type that every answer under /api can have."""
 

@@ -366,6 +366,8 @@ class Settings(BaseSettings):
     """Hours for which the events of a finished turn can be read again; its end always can."""
     sse_ping_s: Seconds = 15
     """Seconds of silence after which an event stream carries a comment, lest a proxy close it."""
+    long_poll_s: Seconds = 20
+    """Seconds that a request with `live=long-poll` waits for events before the answer is 204."""
     websocket_connections_max: int = Field(5, ge=1, le=1000)
     """WebSockets of one user, over all processes; one more is closed with 4029."""
     websocket_probe_s: Seconds = 2

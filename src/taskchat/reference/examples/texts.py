@@ -17,6 +17,7 @@ from taskchat.portability.lines import (
     Used,
 )
 from taskchat.reference.examples.around import TASK
+from taskchat.reference.examples.events import TOLD
 from taskchat.reference.examples.openai import COMPLETION_STREAM, RESPONSE_STREAM
 from taskchat.reference.examples.story import (
     BEGAN,
@@ -31,6 +32,7 @@ from taskchat.reference.examples.story import (
 )
 from taskchat.reference.examples.turns import CALLED, USAGE
 from taskchat.reference.examples.ui import streamed
+from taskchat.transports.durable_streams import offset_of
 from taskchat.transports.sse import EVENT_STREAM
 
 EXPORTED: Final[tuple[Line, ...]] = (
@@ -86,11 +88,22 @@ METRICS: Final = """\
 taskchat_turns_running 3.0
 """
 
+FIRST: Final = [event.model_dump(mode="json") for event in TOLD[:2]]
+"""The first events of a turn."""
+
+STREAM: Final = (
+    f"event: data\ndata:{json.dumps(FIRST)}\n\n"
+    f'event: control\ndata:{{"streamNextOffset":"{offset_of(2)}","streamCursor":"3363072",'
+    '"upToDate":true}\n\n'
+)
+"""The same as Durable Streams clients read them."""
+
 TEXTS: Final[dict[str, dict[str, Any]]] = {
     "/metrics": {"text/plain": METRICS},
     "/ui/chat": {EVENT_STREAM: streamed()},
     "/ui/chat/{chat_id}/stream": {EVENT_STREAM: streamed()},
     "/import": {JSON_LINES: exported("jsonl"), "application/jsonl": exported("jsonl")},
+    "/turns/{turn_id}/stream": {JSON: FIRST, EVENT_STREAM: STREAM},
     "/export": {
         JSON: json.loads(exported("json")),
         JSON_LINES: exported("jsonl"),
