@@ -116,8 +116,9 @@ pictures: environment ## take the pictures of the chat page in docs/pictures ane
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
-reloads: environment ## reload pages of AI SDK clients in the middle of turns, each on another process
+reloads: environment ## reload pages of AI SDK and AG-UI clients in the middle of turns, each on another process
 	$(BIN)/python -m tests.ui.reloads $(ARGS)
+	$(BIN)/python -m tests.ag_ui.reloads $(ARGS)
 
 newcomer: python ## the README and the quickstart word for word, in an empty folder; ARGS=--test tests there, too
 	@"$(PYTHON)" scripts/newcomer.py $(ARGS)

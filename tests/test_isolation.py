@@ -97,6 +97,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "message": {"id": "1", "role": "user", "parts": [{"type": "text", "text": "hello"}]},
     },
     "/api/{user_id}/chat": {"message": "hello"},
+    "/api/{user_id}/ag-ui": {"threadId": "t", "runId": "r", "messages": []},
     "/api/{user_id}/feedback/{feedback_id}/respond": {"answer": "approve"},
     "/api/{user_id}/messages/{message_id}": {"message": "hello"},
     "/api/{user_id}/messages/{message_id}/rating": {"value": "up"},

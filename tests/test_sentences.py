@@ -15,6 +15,8 @@ SENTENCE: Final = re.compile(
 
 SOME: Final = "01a1fbec-3f49-7e0c-95ac-bd3dc7d51a70"
 
+RUN = {"threadId": "t", "runId": "r"}
+
 WRONG: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("GET", "tasks", {"params": {"after": "bm90aGluZw"}}),
     ("GET", "conversations", {"params": {"after": "!"}}),
@@ -30,6 +32,8 @@ WRONG: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("GET", f"turns/{SOME}/stream", {"params": {"offset": "x"}}),
     ("GET", f"turns/{SOME}/stream", {"params": {"live": "sse"}}),
     ("GET", f"turns/{SOME}/stream", {"params": {"offset": "-1", "live": "x"}}),
+    ("POST", "ag-ui", {"json": {**RUN, "messages": [{"id": "m", "role": "user"}]}}),
+    ("POST", "ag-ui", {"json": {**RUN, "messages": [{"id": "", "role": "user", "content": "x"}]}}),
     ("POST", f"conversations/{SOME}/shares", {"json": {"expires_in_h": 1000}}),
     ("GET", f"conversations/{SOME}/shares", {"params": {"after": "!"}}),
     ("POST", "webhooks", {"json": {"url": "http://hooks.example.org/"}}),

@@ -1076,6 +1076,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/ag-ui": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Agent
+         * @description Say something, answer what the agent asks, or get the history and follow what is under way.
+         *
+         *     Of `messages` only the last is read, if it is the user's. One that was taken before is not taken
+         *     again: its turn is followed, or told as it was.
+         */
+        post: operations["run_agent_api__user_id__ag_ui_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -2761,6 +2784,38 @@ export interface components {
             /** @description The message that is said in other words, or whose calls are answered. */
             messageId?: string | null;
         };
+        /** @description An answer to what the agent asked. */
+        RunAnswer: {
+            /** @description Of the interrupt with which a run finished. */
+            interruptId: string;
+            /** @enum {string} */
+            status: "resolved" | "cancelled";
+            /** @description As the interrupt's `responseSchema` has it; true and false approve and reject; a text is an answer. */
+            payload?: unknown;
+        };
+        /** @description A message of the client's; only of the last one more is read than who said it. */
+        RunMessage: {
+            id: string;
+            /** @description `user`, `assistant`, `tool`, …, as the protocol has it. */
+            role: string;
+            /** @description Of the user's: text, or parts of the type `text`; others are refused. */
+            content?: unknown;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description RunAgentInput, as far as it is read: everything else in it is passed over. */
+        RunRequest: {
+            /** @description A conversation by its id, or any text: the first message begins it. */
+            threadId: string;
+            /** @description Comes back in the events of this run. */
+            runId: string;
+            /** @description Only the last is read, if it is the user's. If there is none that is new, the history is sent and what is under way is followed. */
+            messages: components["schemas"]["RunMessage"][];
+            /** @description Answers to what the agent asked. */
+            resume?: components["schemas"]["RunAnswer"][] | null;
+        } & {
+            [key: string]: unknown;
+        };
         /** @description A conversation, as OpenAI's clients may name it. */
         ConversationName: {
             id: string;
@@ -3558,6 +3613,9 @@ export type SentApproval = components['schemas']['SentApproval'];
 export type SentMessage = components['schemas']['SentMessage'];
 export type SentPart = components['schemas']['SentPart'];
 export type SendRequest = components['schemas']['SendRequest'];
+export type RunAnswer = components['schemas']['RunAnswer'];
+export type RunMessage = components['schemas']['RunMessage'];
+export type RunRequest = components['schemas']['RunRequest'];
 export type ConversationName = components['schemas']['ConversationName'];
 export type StreamOptions = components['schemas']['StreamOptions'];
 export type ResponseRequest = components['schemas']['ResponseRequest'];
@@ -10724,6 +10782,169 @@ export interface operations {
                 };
             };
             /** @description `database_error`, `overloaded` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    run_agent_api__user_id__ag_ui_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key is the same turn: its answer is given again. */
+                "Idempotency-Key"?: string;
+                /** @description The person's, by its IANA name; another is as none. */
+                "Time-Zone"?: string;
+                /** @description What they prefer to read. */
+                "Accept-Language"?: string;
+                /** @description How the offline model behaves, where that may be said: delay=2, pace=0.05, fail=error. */
+                "Offline-Model"?: string;
+                /** @description What the model answers, as JSON, where that may be said. */
+                "X-Taskchat-Script"?: string;
+            };
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_auth` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_acceptable` */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `feedback_closed`, `turn_not_cancellable` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `idempotency_mismatch` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `database_error`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
                     [name: string]: unknown;

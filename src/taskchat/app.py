@@ -69,6 +69,7 @@ from taskchat.transports import chat, durable_streams, events, versions
 from taskchat.transports import conversations as managing_routes
 from taskchat.transports import feedback as feedback_routes
 from taskchat.transports import turns as turn_routes
+from taskchat.transports.ag_ui import route as ag_ui_route
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.mcp_http import metadata as mcp_metadata
 from taskchat.transports.mcp_http import route as mcp_route
@@ -144,6 +145,7 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(portability_routes.router)
     app.include_router(webhook_routes.router)
     app.include_router(ui_routes.router)
+    app.include_router(ag_ui_route.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
     if settings.page:

@@ -293,6 +293,9 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     if path.endswith("/events"):
         operation["responses"]["200"]["content"] = {EVENT_STREAM: dict(STREAM_OF_EVENTS)}
         operation["parameters"] += EVENTS_HEADERS
+    if path.endswith("/ag-ui"):
+        possible += (*OF_MESSAGE, errors.FeedbackClosed, errors.TurnNotCancellable)
+        operation["parameters"] += MESSAGE_HEADERS
     if path.endswith("/turns/{turn_id}/stream"):
         _add_stream(operation)
         possible.append(errors.ShuttingDown)

@@ -53,7 +53,7 @@ class BodyLimits:
 
 def body_limits(scope: Mapping[str, object], settings: Settings) -> BodyLimits:
     """The limits of a request's body, by its address: imports are large, and chats that grow."""
-    if scope["method"] == "POST" and str(scope["path"]).endswith("/ui/chat"):
+    if scope["method"] == "POST" and str(scope["path"]).endswith(("/ui/chat", "/ag-ui")):
         return BodyLimits(settings.ui_body_bytes_max, settings.body_timeout_s)
     if scope["method"] == "POST" and str(scope["path"]).endswith("/import"):
         return BodyLimits(settings.import_bytes_max, settings.import_timeout_s)

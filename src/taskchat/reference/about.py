@@ -9,6 +9,7 @@ TAGS: Final = {
     "tasks": "The to-do list itself, by the same rules as the assistant's tools.",
     "search": "Messages, titles and tasks, by words and by meaning.",
     "AI SDK": "The same turns for front ends that use `useChat`.",
+    "AG-UI": "The same turns, for front ends of that protocol.",
     "mcp": "The same tools for MCP clients from outside.",
     "openai": "The same turns for clients of OpenAI's interfaces: responses and completions.",
     "schedules": "Messages that are said at a time or by a rule.",

@@ -231,8 +231,10 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(65_536, ge=1024, le=10_485_760)
     """Bytes of one request body; 5,000 emoji fit three times over."""
     ui_body_bytes_max: int = Field(1_048_576, ge=1024, le=10_485_760)
-    """Bytes of one message of an AI SDK client, which sends the whole chat along: it is not read,
-    but it has to arrive."""
+    """Bytes of one message of an AI SDK or AG-UI client, which sends the whole chat along: it is
+    not read, but it has to arrive."""
+    snapshot_messages_max: int = Field(1000, ge=1, le=10_000)
+    """Messages in a snapshot of a conversation for a client that has nothing of it; the newest."""
     import_bytes_max: int = Field(104_857_600, ge=1024, le=10_737_418_240)
     """Bytes of one import; it is read line by line, whatever its size."""
     import_line_bytes_max: int = Field(10_485_760, ge=1024, le=104_857_600)

@@ -98,11 +98,21 @@ STREAM: Final = (
 )
 """The same as Durable Streams clients read them."""
 
+AG_UI_RUN: Final = "".join(
+    f"data: {json.dumps(event)}\n\n"
+    for event in (
+        {"type": "RUN_STARTED", "threadId": "groceries", "runId": "run-1"},
+        {"type": "TOOL_CALL_START", "toolCallId": str(CALL), "toolCallName": "add_task"},
+    )
+)
+"""How a run begins for AG-UI clients."""
+
 TEXTS: Final[dict[str, dict[str, Any]]] = {
     "/metrics": {"text/plain": METRICS},
     "/ui/chat": {EVENT_STREAM: streamed()},
     "/ui/chat/{chat_id}/stream": {EVENT_STREAM: streamed()},
     "/import": {JSON_LINES: exported("jsonl"), "application/jsonl": exported("jsonl")},
+    "/ag-ui": {EVENT_STREAM: AG_UI_RUN},
     "/turns/{turn_id}/stream": {JSON: FIRST, EVENT_STREAM: STREAM},
     "/export": {
         JSON: json.loads(exported("json")),

@@ -1,0 +1,1 @@
+"""AG-UI: a turn as front ends of that protocol read it."""
