@@ -285,5 +285,5 @@ async def test_the_metrics_are_there_for_prometheus(client: httpx.AsyncClient) -
     answer = await client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
-    for name in ("websockets", "event_streams", "limiter_failures_total"):
+    for name in ("websocket_closes_total", "event_streams", "limiter_failures_total"):
         assert f"taskchat_{name}" in answer.text
