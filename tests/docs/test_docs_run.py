@@ -354,6 +354,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         seen.add(page)
         if page.is_dir():
             found |= set(page.glob("*.md"))
+        if page.suffix != ".md":
             continue
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             if not target.startswith("http"):
