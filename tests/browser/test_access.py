@@ -165,6 +165,161 @@ class Keys:
         pytest.fail(f"{beginning} has not the focus, but {await self.focused()}")
 
 
+async def test_a_whole_session_needs_no_mouse(guest: Guest, model: SlowModel) -> None:
+    model.scenes.update(SCENES)
+    window = await guest.visit()
+    keys = Keys(window)
+    page = window.page
+
+    # Signing in leads to where one writes.
+    await keys.reach("I have a token")
+    await keys.press("Enter")
+    await keys.has("Token")
+    await keys.keyboard.insert_text(guest.token)
+    await keys.reach("Sign in")
+    await keys.press("Enter")
+    await keys.has("Message")
+
+    # Saying, steering, queueing, stopping.
+    tea, coffee = "What about tea?", "What about coffee?"
+    go_on = model.hold(tea)
+    await keys.keyboard.insert_text(tea)
+    await keys.press("Enter")
+    await expect(window.draft).to_have_text(half(opinion(tea)))
+    await keys.keyboard.insert_text("Say: Green.")
+    await keys.press("Enter")
+    await expect(page.get_by_text("Said to the running turn; not read yet")).to_be_visible()
+    go_on.set()
+    await window.shows(tea, "Say: Green.", "Green.")
+    model.hold(coffee)
+    await keys.keyboard.insert_text(coffee)
+    await keys.press("Enter")
+    await expect(window.draft).to_have_text(half(opinion(coffee)))
+    await keys.keyboard.insert_text("Add task: Buy tea")
+    await keys.press("Control+Enter")
+    await expect(page.get_by_text("Waits for the turn before it.")).to_be_visible()
+    await keys.reach("Stop")
+    await keys.press("Space")
+    await expect(window.turns.nth(1)).to_contain_text("Stopped here")
+    await expect(window.tasks).to_have_text(["1 Buy tea"])
+    await expect(window.draft).to_have_count(0)
+    # The button is gone; the focus is not.
+    await keys.has("Message")
+
+    # What the agent asks.
+    await keys.keyboard.insert_text("Ask me: Which tea? (green, black)")
+    await keys.press("Enter")
+    ask = page.get_by_role("form", name="The assistant asks")
+    await expect(ask).to_be_visible()
+    await keys.reach("black", back=True)
+    await keys.press("Enter")
+    await expect(page.locator(".ask.over")).to_contain_text("You answered. “black”")
+    await keys.has("Message")
+    for title in ("Buy cups", "Buy milk"):
+        await guest.api("POST", "/tasks", json={"title": title})
+    await expect(window.messages.last).to_contain_text("I have read this")
+    await keys.keyboard.insert_text("Delete tasks 2 3")
+    await keys.press("Enter")
+    await expect(ask).to_be_visible()
+    await keys.reach("Comment for the assistant", back=True)
+    await keys.keyboard.insert_text("I need them.")
+    # To end a comment is not to approve.
+    await keys.press("Enter")
+    await keys.reach("Refuse")
+    await keys.press("Enter")
+    await expect(page.locator(".ask.over").last).to_contain_text("You refused this. “I need them.”")
+    await keys.has("Message")
+
+    # What is done with a reply: made anew, gone back to, rated, with the reason.
+    await expect(window.messages.last).to_contain_text("I have read this")
+    # It is shown once the turn is over; before that, what is said is said to the turn.
+    anew = window.turns.last.get_by_role("button", name="Another reply")
+    await expect(anew).to_be_visible()
+    await keys.keyboard.insert_text("What about cups?")
+    await keys.press("Enter")
+    await expect(window.messages.last).to_have_text(opinion("What about cups?"))
+    await expect(anew).to_be_visible()
+    await keys.reach("Another reply", back=True)
+    await expect(anew).to_be_focused()
+    await keys.press("Enter")
+    versions = window.turns.last.locator(".versions")
+    await expect(versions).to_contain_text("2 / 2")
+    await expect(window.draft).to_have_count(0)
+    await keys.has("Message")
+    await keys.reach("The version before", back=True)
+    await keys.press("Enter")
+    await expect(versions).to_contain_text("1 / 2")
+    await keys.has("The next version")
+    await keys.press("Enter")
+    await expect(versions).to_contain_text("2 / 2")
+    await keys.has("The version before")
+    await keys.reach("Bad reply")
+    await keys.press("Enter")
+    await keys.reach("Say why")
+    await keys.press("Enter")
+    await keys.has("Your comment")
+    await keys.keyboard.insert_text("Too long.")
+    await keys.reach("Send")
+    await keys.press("Enter")
+    await expect(window.toast).to_have_text("Thank you.")
+
+    # A menu and its dialogs give the focus back to what opened them.
+    await keys.reach("This conversation", back=True)
+    for item in ("Rename", "Share", "Export"):
+        await keys.press("Enter")
+        await keys.reach(item)
+        await keys.press("Enter")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        if item == "Rename":
+            await keys.has("Title")
+            await keys.press("Control+A")
+            await keys.keyboard.insert_text("About tea")
+            await keys.press("Enter")
+            await expect(page.get_by_role("heading", level=1)).to_have_text("About tea")
+        elif item == "Share":
+            await keys.has("Close")
+            await keys.press("Enter")
+        else:
+            await keys.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await keys.has("This conversation")
+
+    # Searching leads to the message.
+    await keys.press("Control+k")
+    await keys.has("Search messages")
+    await keys.keyboard.insert_text("tea")
+    await expect(page.locator(".found a").first).to_be_visible()
+    await keys.reach("About tea")
+    await keys.press("Enter")
+    await expect(page.locator("article:focus")).to_be_in_viewport()
+    await keys.press("Control+k", "Escape")
+
+    # The tasks.
+    await keys.reach("New task", back=True)
+    await keys.keyboard.insert_text("Buy sugar")
+    await keys.press("Enter")
+    await expect(window.tasks).to_have_count(4)
+    await keys.has("New task")
+    await keys.reach("Done: Buy tea")
+    await keys.press("Space")
+    await expect(page.get_by_label("Done: Buy tea")).to_be_checked()
+    await keys.reach("Edit Buy cups")
+    await keys.press("Enter")
+    await keys.has("Title")
+    await keys.press("Control+A")
+    await keys.keyboard.insert_text("Buy six cups")
+    await keys.press("Enter")
+    await keys.has("Edit Buy six cups")
+    await keys.reach("Delete Buy six cups")
+    await keys.press("Enter")
+    await keys.has("Edit Buy milk")
+
+    # A new conversation.
+    await keys.press("Control+Alt+n")
+    await keys.has("Message")
+    await expect(page.get_by_text("What should be on your list?")).to_be_visible()
+
+
 async def test_the_panels_of_a_phone_hold_the_focus_and_give_it_back(guest: Guest) -> None:
     window = await guest.open()
     await window.page.set_viewport_size(PHONE)

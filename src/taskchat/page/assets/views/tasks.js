@@ -82,7 +82,7 @@ function edit(task) {
 /** Delete a task; the focus goes to the one that takes its place. */
 function remove(task) {
   const shown = state.tasks.list.filter(FITS[state.tasks.filter]);
-  const place = shown.indexOf(task);
+  const place = shown.findIndex(({ id }) => id === task.id);
   const next = shown[place + 1] ?? shown[place - 1];
   deleteTask(task.id);
   afterDrawing(() => document.getElementById(next ? `task-${next.id}` : "new-task")?.focus());
