@@ -49,7 +49,7 @@ async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder:
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
-async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str) -> None:
+async def test_a_mutant_can_be_made(cluster: Cluster, mutant: str) -> None:
     """What it puts something else in the place of is there, and is what is called today."""
     functions = {path.stem: path for path in (PROJECT / "alembic" / "functions").iterdir()}
     for function in MUTANTS[mutant].functions:
@@ -58,11 +58,15 @@ async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str)
         # Unless the newer one does what this one does by calling it.
         assert newer is None or f"FROM {function}(" in newer.read_text()
     await MUTANTS[mutant].rewrite(await cluster.make_database("mutant"))
-    with (folder / f"{mutant}.log").open("w") as log:
+
+
+async def test_a_process_can_be_each_mutant(folder: Path) -> None:
+    """All at once: that what they replace is there does not hang on the others."""
+    with (folder / "mutants.log").open("w") as log:
         pid = NURSERY.start(
             "tests.faults.serve_with_faults",
             ["--version"],
-            env={**os.environ, "MUTANTS": mutant},
+            env={**os.environ, "MUTANTS": " ".join(MUTANTS)},
             folder=folder,
             descriptors=(0, log.fileno(), log.fileno()),
         )
@@ -72,7 +76,7 @@ async def test_a_mutant_can_be_made(cluster: Cluster, folder: Path, mutant: str)
         return None if code is None else (code,)
 
     [code] = await until(ended, within_s=60)
-    assert code == 0, (folder / f"{mutant}.log").read_text()
+    assert code == 0, (folder / "mutants.log").read_text()
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
@@ -102,19 +106,13 @@ def test_a_storm_that_could_never_end_does_not_begin(
 
 @pytest.mark.parametrize(
     "mutants",
-    [
-        {"no_key": {1, 2, 8}, "last_first": {15}},
-        {"no_branch": {4, 5}},
-        {"no_queue": {4, 5}},
-        {"two_answers": {16}},
-        {"moves_first": {19}},
-    ],
+    [{"no_key": {1, 2, 8}, "last_first": {15}}, {"no_queue": {4, 5}}],
     ids="+".join,
 )
 async def test_mutants_are_caught(
     cluster: Cluster, folder: Path, mutants: dict[str, set[int]]
 ) -> None:
-    """Two share a storm where neither can break what the other one does."""
+    """Two share a storm where neither can break what the other one does. All: `make chaos`."""
     found: set[int] = set()
     # A storm of seconds may miss it on a machine that is busy with something else; three do not.
     for glance in range(3):
