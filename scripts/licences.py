@@ -45,8 +45,18 @@ def licence_of(name: str) -> str | None:
     ]
     if classified:
         return " OR ".join(sorted(classified))
-    named = said["License"].splitlines()[0] if "License" in said else "unknown"
-    return SPOKEN.get(named, named)
+    if "License" in said:
+        named = said["License"].splitlines()[0]
+        return SPOKEN.get(named, named)
+    is_bsd = "License :: OSI Approved :: BSD License" in (said.get_all("Classifier") or ())
+    return bsd_of(said["Name"]) if is_bsd else "unknown"
+
+
+def bsd_of(name: str) -> str:
+    """Which of the BSD licences a package has that only says “BSD”: the third clause tells."""
+    files = metadata.files(name) or ()
+    texts = [file.read_text() for file in files if file.name.startswith("LICENSE")]
+    return "BSD-3-Clause" if any("Neither the name" in text for text in texts) else "BSD-2-Clause"
 
 
 def listed(page: str) -> dict[str, str]:

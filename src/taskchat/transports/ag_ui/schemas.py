@@ -19,7 +19,12 @@ _ID: Final[TypeAdapter[str]] = TypeAdapter(ExternalId)
 class RunMessage(BaseModel):
     """A message of the client's; only of the last one more is read than who said it."""
 
-    model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "additionalProperties": True,
+            "examples": [{"id": "message-1", "role": "user", "content": "Add task: Buy groceries"}],
+        }
+    )
 
     id: str
     role: str = Field(description="`user`, `assistant`, `tool`, …, as the protocol has it.")
@@ -30,6 +35,18 @@ class RunMessage(BaseModel):
 
 class RunAnswer(BaseModel):
     """An answer to what the agent asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "interruptId": "01a1fbec-4a10-7d3e-9a58-64d1f0a2b7c9",
+                    "status": "resolved",
+                    "payload": {"answer": "approve", "comment": "Both, please."},
+                }
+            ]
+        }
+    )
 
     interrupt_id: str = Field(
         alias="interruptId", description="Of the interrupt with which a run finished."
