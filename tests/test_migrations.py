@@ -447,7 +447,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from taskchat.postgres.migrations import upgrade
 
-for statements in count(int(sys.argv[2]), 2):
+for statements in count(int(sys.argv[2])):
     child = os.fork()
     if child == 0:
         left = statements
@@ -468,7 +468,7 @@ for statements in count(int(sys.argv[2]), 2):
     print("killed", statements, flush=True)
     sys.stdin.readline()
 """
-"""Migrates again and again, each time killed two statements later, until it comes to its end."""
+"""Migrates again and again, each time killed a statement later, until it comes to its end."""
 
 
 async def _rows(engine: AsyncEngine, statement: str) -> list[tuple[object, ...]]:

@@ -68,11 +68,12 @@ def started(
     if sys.platform == "win32":
         raise NoService("Windows lacks what this needs; start a service, and give --taskchat-url.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = {**DEFAULTS, **settings, "TASKCHAT_JWT_SECRET": _secret(folder, settings)}
     keeper = None
     try:
         with locked(folder / USERS, shared=True):
             with locked(folder / GATE):
+                secret = _secret(folder, settings)
+                settings = {**DEFAULTS, **settings, "TASKCHAT_JWT_SECRET": secret}
                 if not (folder / READY).exists():
                     keeper = _keeper(folder, settings)
                     _wait(folder, keeper, start_s)

@@ -93,18 +93,11 @@ async def services(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Services]:
     """Two services, started at once; none where there is no browser."""
-    configured = {
-        "DATABASE_URL": database_of_services,
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": model.url,
-        "TASKCHAT_MODEL": "slow",
-        "TASKCHAT_JWT_SECRET": JWT_SECRET,
-        "TASKCHAT_LOG_LEVEL": "warning",
-    }
+    configured = service_configuration(database_of_services, model)
     folder = tmp_path_factory.mktemp("services")
     files = [folder / "open.json", folder / "closed.json"]
     origins = [{"TASKCHAT_ALLOWED_ORIGINS": page_origin}, {}]
-    with contextlib.ExitStack() as stack:
+    async with ended_elsewhere() as stack:
         processes = [
             stack.enter_context(
                 running(
@@ -125,8 +118,19 @@ async def services(
             process.send_signal(signal.SIGTERM)
 
 
-def page_configuration(database_url: str, model: SlowModel) -> dict[str, str]:
-    """What a service is told whose page asks who is there. Nobody is limited."""
+@contextlib.asynccontextmanager
+async def ended_elsewhere() -> AsyncIterator[contextlib.ExitStack]:
+    """What is entered here ends in a thread: a service that stops may still ask the model, which
+    is served by this loop."""
+    stack = contextlib.ExitStack()
+    try:
+        yield stack
+    finally:
+        await asyncio.to_thread(stack.close)
+
+
+def service_configuration(database_url: str, model: SlowModel) -> dict[str, str]:
+    """What every service is told."""
     return {
         "DATABASE_URL": database_url,
         "OPENAI_API_KEY": "a-key",
@@ -134,6 +138,13 @@ def page_configuration(database_url: str, model: SlowModel) -> dict[str, str]:
         "TASKCHAT_MODEL": "slow",
         "TASKCHAT_JWT_SECRET": JWT_SECRET,
         "TASKCHAT_LOG_LEVEL": "warning",
+    }
+
+
+def page_configuration(database_url: str, model: SlowModel) -> dict[str, str]:
+    """What a service is told whose page asks who is there. Nobody is limited."""
+    return {
+        **service_configuration(database_url, model),
         # Each test has its own user.
         "TASKCHAT_PAGE_USER": "",
         "TASKCHAT_RATE_CONVERSATION_PER_MINUTE": "0",
@@ -158,7 +169,8 @@ async def page_service(
     configured = page_configuration(database_of_services, model)
     configured["TASKCHAT_AGENT_CONFIG_PATH"] = str(agent)
     arguments = ("dev", "--port", "0", "--data-dir", ".", "--ready-file", str(ready_file))
-    with running(*arguments, cwd=folder, env=configured) as process:
+    async with ended_elsewhere() as stack:
+        process = stack.enter_context(running(*arguments, cwd=folder, env=configured))
         yield (await asyncio.to_thread(ready, ready_file, process))["url"]
 
 

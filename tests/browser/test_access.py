@@ -142,6 +142,10 @@ class Keys:
         focused = await self.window.page.evaluate(FOCUSED)
         if focused["isPage"]:
             return ""
+        if not focused["isSeen"]:
+            # What is on its way out may lie over it until it has gone.
+            await settled(self.window.page)
+            focused = await self.window.page.evaluate(FOCUSED)
         assert focused["isMarked"], focused
         assert focused["isSeen"], focused
         return str(focused["name"])

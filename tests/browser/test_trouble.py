@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -55,11 +56,13 @@ def another_service(folder: Path, configured: dict[str, str]) -> Iterator[tuple[
         yield ready(ready_file, process)["url"], process
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 async def test_a_turn_goes_on_before_ones_eyes_when_another_process_serves(
     guest: Guest,
     model: SlowModel,
     database_of_services: str,
     tmp_path: Path,
+    end: signal.Signals,
 ) -> None:
     configured = page_configuration(database_of_services, model) | {
         # A process that is gone is missed after a second.
@@ -74,10 +77,11 @@ async def test_a_turn_goes_on_before_ones_eyes_when_another_process_serves(
             await expect(window.draft).to_have_text(half(done("Buy milk")))
             # The page of before stays open: nobody reloads anything.
             network.lead_to(str(guest.client.base_url))
-            process.send_signal(signal.SIGKILL)
-            await network.cut()
-            await asyncio.to_thread(process.wait, 30)
-            await network.restore()
+            process.send_signal(end)
+            if end is signal.SIGKILL:
+                await network.cut()
+                await asyncio.to_thread(process.wait, 30)
+                await network.restore()
             go_on.set()
             # Longer than it takes to miss a process.
             await expect(window.draft).to_have_count(0, timeout=60_000)

@@ -1,11 +1,10 @@
 """Node with the clients of others."""
 
-import asyncio
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests import programs
 from tests.clients import node
 
 RunNode = Callable[..., Awaitable[str]]
@@ -28,23 +27,13 @@ def run_node(node_modules: Path) -> RunNode:
     """
 
     async def run(program: str, *arguments: str, **variables: str) -> str:
-        process = await asyncio.create_subprocess_exec(
+        ended = await programs.run(
             node.node(),
             node_modules.parent / program,
             *arguments,
-            cwd=node_modules.parent,
+            folder=node_modules.parent,
             env={**node.environment(), **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
         )
-        try:
-            async with asyncio.timeout(CLIENT_S):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode == 0, f"{out.decode()}\n{err.decode()}"
-        return out.decode()
+        return ended.well()
 
     return run

@@ -1,13 +1,11 @@
 """The MCP Inspector, as its makers publish it, lists the tools and calls one."""
 
-import asyncio
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests import programs
 from tests.clients import node
-from tests.clients.conftest import CLIENT_S
 from tests.conftest import RunningApp
 from tests.factories import Person
 from tests.live.served import served
@@ -26,26 +24,14 @@ class Inspector:
         ]
         self._home = home
 
-    async def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Its exit code, and what it printed and complained about."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            *arguments,
-            cwd=self._home,
-            env={**node.environment(), "HOME": str(self._home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        async with asyncio.timeout(CLIENT_S):
-            out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+    async def run(self, *arguments: str) -> programs.Ended:
+        """Run it to its end."""
+        env = {**node.environment(), "HOME": str(self._home)}
+        return await programs.run(*self._command, *arguments, folder=self._home, env=env)
 
     async def answer(self, *arguments: str) -> Any:
         """What it prints; it has to end with 0."""
-        code, out, err = await self.run(*arguments)
-        assert code == 0, f"{out}\n{err}"
-        return json.loads(out)
+        return json.loads((await self.run(*arguments)).well())
 
 
 async def test_the_inspector_lists_the_tools_and_finds_nothing_to_complain_about(
@@ -66,9 +52,9 @@ async def test_the_inspector_calls_a_tool(
         inspector = Inspector(node_modules, tmp_path, url, person)
         call = ("--method", "tools/call", "--tool-name")
         made = await inspector.answer(*call, "add_task", "--tool-arg", "title=Milk")
-        code, out, _ = await inspector.run(*call, "complete_task", "--tool-arg", "task_id=9")
+        refused = await inspector.run(*call, "complete_task", "--tool-arg", "task_id=9")
     assert made["structuredContent"] == {"task_id": 1, "status": "created", "title": "Milk"}
-    assert json.loads(out)["isError"] is True
-    assert code != 0
+    assert json.loads(refused.out)["isError"] is True
+    assert refused.code != 0
     page = await offline_app.client.get(f"/api/{person.user_id}/tasks", headers=person.headers)
     assert [task["title"] for task in page.json()["data"]] == ["Milk"]

@@ -3,17 +3,14 @@
 import asyncio
 import contextlib
 import os
-import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests import programs
 from tests.factories import Person
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
-
-PROGRAM_S = 120
-"""Much longer than any of them takes."""
 
 
 def told(url: str, person: Person) -> dict[str, str]:
@@ -26,23 +23,9 @@ async def run(
     *command: str | Path, folder: Path, variables: Mapping[str, str], code: int = 0
 ) -> str:
     """What a program prints; it must end with that code."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env={**os.environ, **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(PROGRAM_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == code, f"{out.decode()}\n{err.decode()}"
-    return out.decode() + (err.decode() if code else "")
+    ended = await programs.run(*command, folder=folder, env={**os.environ, **variables})
+    assert ended.code == code, f"{ended.out}\n{ended.err}"
+    return ended.out + (ended.err if code else "")
 
 
 class Breaking:

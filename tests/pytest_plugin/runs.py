@@ -1,15 +1,15 @@
 """Other people's test runs: pytest as a process of its own, with the plugin and nothing of ours."""
 
-import asyncio
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests import programs
 
 RUN_S = 180
 """Much longer than a run takes; then it is given up."""
@@ -49,23 +49,8 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 async def run(folder: Path, *arguments: str, **variables: str) -> Run:
     """Run the tests of a folder to their end."""
-    process = await asyncio.create_subprocess_exec(
-        *command(*arguments),
-        cwd=folder,
-        env=environment(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(RUN_S):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return Run(process.returncode, output.decode())
+    ended = await programs.run(*command(*arguments), folder=folder, env=environment(variables))
+    return Run(ended.code, ended.out + ended.err)
 
 
 def folder_with(folder: Path, tests: str, ini: str = "") -> Path:

@@ -130,6 +130,6 @@ def client_of(service: str) -> ClientMaker:
 
 def requests_of(client: Client) -> list[httpx2.Request]:
     """What a client has asked for so far."""
-    transport = client._http._transport
+    transport = client._connection._http._transport
     assert isinstance(transport, Network)
     return transport.requests

@@ -14,7 +14,7 @@ from tests.live.served import Speaker, served
 from tests.python_client.conftest import AnswerLost, ClientMaker, requests_of
 
 import taskchat_client
-from taskchat_client import Client, SyncClient, client, models
+from taskchat_client import Client, SyncClient, connection, models
 
 DELETING = [
     {
@@ -88,7 +88,7 @@ def test_an_event_of_a_later_release_is_passed_on() -> None:
 async def test_what_was_said_and_done_is_listed(
     client_of: ClientMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PAGE_MAX", 3)
+    monkeypatch.setattr(connection, "PAGE_MAX", 3)
     async with client_of() as user:
         first = await user.send("Add task: Milk")
         assert first.tool_calls[0].result["title"] == "Milk"

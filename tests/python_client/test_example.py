@@ -1,32 +1,24 @@
 """The example is short, and does what it says."""
 
-import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+from tests import programs
 from tests.factories import Person
 
 LINES_MAX = 60
 """One that is longer is no example."""
 
-EXAMPLE_S = 60
-"""Much longer than it takes."""
-
 
 async def run(project: Path, service: str, person: Person, message: str, said: str = "") -> str:
     token = person.headers["Authorization"].removeprefix("Bearer ")
-    process = await asyncio.create_subprocess_exec(
+    ended = await programs.run(
         *(sys.executable, project / "examples/python/chat.py", message),
         env={**os.environ, "TASKCHAT_URL": service, "TASKCHAT_TOKEN": token},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        said=said,
     )
-    async with asyncio.timeout(EXAMPLE_S):
-        out, _ = await process.communicate(said.encode())
-    return f"{out.decode()}exit {process.returncode}"
+    return f"{ended.out}{ended.err}exit {ended.code}"
 
 
 async def test_the_example_chats_approves_and_tells_what_is_wrong(

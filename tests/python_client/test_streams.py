@@ -196,7 +196,7 @@ async def test_an_event_that_is_left_out_is_asked_for(client_of: ClientMaker) ->
             ),
             headers={"Content-Type": "text/event-stream"},
         )
-        client._http._transport._faults = iter([gap])  # type: ignore[attr-defined]
+        client._connection._http._transport._faults = iter([gap])  # type: ignore[attr-defined]
         assert [event async for event in client.follow(events[0].turn_id)] == events
 
 

@@ -61,6 +61,17 @@ async def maker_of(database: Database, settings: Settings) -> AsyncIterator[Embe
 
 
 @pytest.fixture
+async def fresh_database(
+    settings: Settings, migrated_database: MakeDatabase
+) -> AsyncIterator[Database]:
+    """One in which nothing was said: filling up goes over all that was."""
+    async with migrated_database() as url:
+        database = Database(url, settings)
+        yield database
+        await database.close()
+
+
+@pytest.fixture
 async def maker(database: Database, configured: Settings) -> AsyncIterator[EmbeddingMaker]:
     async with maker_of(database, configured) as maker:
         # From here on messages are queued.
@@ -509,19 +520,19 @@ async def test_vectors_go_with_their_message(
 
 
 async def test_what_was_said_before_is_filled_up_and_a_change_of_the_model_makes_all_anew(
-    database: Database, configured: Settings, endpoint: Endpoint
+    fresh_database: Database, configured: Settings, endpoint: Endpoint
 ) -> None:
-    one, other = await person_in(database), await person_in(database)
+    one, other = await person_in(fresh_database), await person_in(fresh_database)
     own = [f"tooth {new_id()}" for _ in range(5)]
-    await wrote(database, one, *own[:3])
-    await wrote(database, other, *own[3:])
+    await wrote(fresh_database, one, *own[:3])
+    await wrote(fresh_database, other, *own[3:])
     changed = configured.model_copy(update={"embedding_dimensions": 7})
     for times, model in enumerate((configured, configured, changed), 1):
-        async with maker_of(database, model) as maker:
+        async with maker_of(fresh_database, model) as maker:
             lefts: list[int] = []
-            await filling.queue_all(database, model.embedding_key)
+            await filling.queue_all(fresh_database, model.embedding_key)
             assert await filling.make_all(
-                database, maker, model.embedding_key, progress=lefts.append
+                fresh_database, maker, model.embedding_key, progress=lefts.append
             )
         assert lefts[-1] == 0
         asked = [said for batch in endpoint.asked for said in batch if said in own]
@@ -533,7 +544,7 @@ async def test_what_was_said_before_is_filled_up_and_a_change_of_the_model_makes
     ("status", "asked"), [(500, filling.FAILURES_MAX), (429, filling.FAILURES_MAX), (401, 1)]
 )
 async def test_filling_up_ends_if_the_model_is_away_and_at_once_if_it_will_stay_away(
-    database: Database,
+    fresh_database: Database,
     configured: Settings,
     endpoint: Endpoint,
     monkeypatch: pytest.MonkeyPatch,
@@ -541,28 +552,31 @@ async def test_filling_up_ends_if_the_model_is_away_and_at_once_if_it_will_stay_
     asked: int,
 ) -> None:
     monkeypatch.setattr(filling, "LOOK_S", 0)
-    person = await person_in(database)
-    await wrote(database, person, "my tooth")
+    person = await person_in(fresh_database)
+    await wrote(fresh_database, person, "my tooth")
     endpoint.status = status
-    async with maker_of(database, configured) as maker:
-        await filling.queue_all(database, configured.embedding_key)
+    async with maker_of(fresh_database, configured) as maker:
+        await filling.queue_all(fresh_database, configured.embedding_key)
         assert not await filling.make_all(
-            database, maker, configured.embedding_key, progress=lambda _: None
+            fresh_database, maker, configured.embedding_key, progress=lambda _: None
         )
     assert len(endpoint.asked) == asked
 
 
 async def test_filling_up_outlasts_a_model_that_is_away_for_a_while(
-    database: Database, configured: Settings, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    fresh_database: Database,
+    configured: Settings,
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(filling, "LOOK_S", 0)
-    person = await person_in(database)
-    await wrote(database, person, "my tooth")
+    person = await person_in(fresh_database)
+    await wrote(fresh_database, person, "my tooth")
     endpoint.status, endpoint.fails = 429, filling.FAILURES_MAX - 1
-    async with maker_of(database, configured) as maker:
-        await filling.queue_all(database, configured.embedding_key)
+    async with maker_of(fresh_database, configured) as maker:
+        await filling.queue_all(fresh_database, configured.embedding_key)
         assert await filling.make_all(
-            database, maker, configured.embedding_key, progress=lambda _: None
+            fresh_database, maker, configured.embedding_key, progress=lambda _: None
         )
 
 

@@ -9,7 +9,8 @@ from mcp.types import ElicitRequestParams, ElicitResult
 from tests.factories import Person, person_in
 
 from taskchat.postgres.database import Database
-from taskchat.tasks.tools import DirectCaller, TaskServer, calling_as
+from taskchat.tasks.calling import DirectCaller, calling_as
+from taskchat.tasks.tools import TaskServer
 
 
 def before_deleting(name: str, arguments: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,8 @@ from mcp import Client
 from tests.factories import Person, person_in
 
 from taskchat.postgres.database import Database
-from taskchat.tasks.tools import TOOL_NAMES, DirectCaller, TaskServer, calling_as
+from taskchat.tasks.calling import DirectCaller, calling_as
+from taskchat.tasks.tools import TOOL_NAMES, TaskServer
 
 
 async def call(database: Database, person: Person, name: str, **arguments: Any) -> tuple[bool, Any]:

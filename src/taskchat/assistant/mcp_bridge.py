@@ -28,7 +28,8 @@ from taskchat.assistant.record import RecordedCall, RunRecord, run_record
 from taskchat.assistant.traced import of_tool
 from taskchat.conversations.history import InputItem, call_output
 from taskchat.errors import DatabaseError
-from taskchat.tasks.tools import calling_as, no_such_tool
+from taskchat.tasks.calling import calling_as
+from taskchat.tasks.tools import no_such_tool
 from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import span
 from taskchat.time_limits import time_limit

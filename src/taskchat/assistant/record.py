@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from taskchat.assistant.approvals import Called
 from taskchat.conversations.history import InputItem
 from taskchat.feedback.decisions import Decision, Decisions
-from taskchat.tasks.tools import ToolCaller
+from taskchat.tasks.calling import ToolCaller
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
 
-from taskchat.telemetry.traces import Span, inner_span
+from taskchat.telemetry.traces import UNTRACED, Span, is_recording, span
 
 DIALECT: Final = dialects.dialect()  # type: ignore[no-untyped-call]
 
@@ -74,8 +74,10 @@ def traced_sql(sql: str, *, name: str | None = None) -> AbstractContextManager[S
         sql: The statement, with places for its values.
         name: What it is called; otherwise the word that it begins with.
     """
+    if not is_recording():
+        return UNTRACED
     named = name or sql.lstrip("( ").partition(" ")[0]
-    return inner_span(named, {**OF_DATABASE, "db.query.text": sql}, kind="client")
+    return span(named, {**OF_DATABASE, "db.query.text": sql}, kind="client")
 
 
 class Connection:

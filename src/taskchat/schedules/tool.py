@@ -18,8 +18,9 @@ from taskchat.schedules.planning import Wanted, planned
 from taskchat.schedules.rule import RULE_CHARS_MAX
 from taskchat.schedules.service import checked_message, values_of
 from taskchat.settings import Settings
+from taskchat.tasks.calling import current_caller
 from taskchat.tasks.effects import TaskEffect
-from taskchat.tasks.tools import Approved, ToolSpec, current_caller, perform_effect
+from taskchat.tasks.tools import Approved, ToolSpec, perform_effect
 from taskchat.turns.schemas import MessageText
 
 

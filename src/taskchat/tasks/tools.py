@@ -1,16 +1,13 @@
 """The task server: five MCP tools over the rules of `tasks.service`. One object for the app's life.
 
-No tool takes a user id. Who acts is the `ToolCaller` that was bound around the call, by the turn
-that runs or by a verified request; a model, a header or an argument can't name another.
+For whom they act: `tasks.calling`.
 """
 
-import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
-from uuid import UUID
+from typing import Annotated, Any, Final, Literal
 
 from mcp.server.mcpserver import (
     AcceptedElicitation,
@@ -26,9 +23,8 @@ from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from taskchat.postgres.database import Database
-from taskchat.principal import Principal
-from taskchat.tasks import repository, service
+from taskchat.tasks import service
+from taskchat.tasks.calling import Result, ToolFailure, current_caller
 from taskchat.tasks.effects import TaskEffect
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
 from taskchat.tasks.schemas import TaskFilter
@@ -61,92 +57,6 @@ class TaskList(BaseModel):
     total: int = Field(description="How many tasks fit the filter, shown here or not.")
 
 
-Result = TypeVar("Result", bound=BaseModel)
-
-
-class ToolFailure(Exception):
-    """A tool refused. Its text is one sentence that tells the model what to do next."""
-
-
-Asks = Callable[[str, Mapping[str, Any]], str | None]
-"""From a tool and arguments, what its user is to be asked before; None if nothing."""
-
-
-class ToolCaller(Protocol):
-    """Who calls a tool, and what else is committed with its effect."""
-
-    @property
-    def principal(self) -> Principal:
-        """Whose tasks these are."""
-        ...
-
-    @property
-    def conversation_id(self) -> UUID | None:
-        """The conversation in which it is called; None if it is called outside of one."""
-        ...
-
-    def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
-        """What the user is to be asked before a call; None if they need not be asked."""
-        ...
-
-    async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
-        """Carry out the effect for the principal and return its result.
-
-        Raises:
-            ToolFailure: the effect refused.
-            ServiceError: the effect could not run at all.
-        """
-        ...
-
-
-class DirectCaller:
-    """A caller with nothing else to commit.
-
-    Args:
-        database: Where the tasks are stored.
-        principal: Whose tasks these are.
-        asks: What they are to be asked before a call with such arguments; nothing by default.
-    """
-
-    def __init__(
-        self, database: Database, principal: Principal, asks: Asks = lambda _name, _arguments: None
-    ) -> None:
-        self.principal = principal
-        self.conversation_id: UUID | None = None
-        self._database = database
-        self._asks = asks
-
-    def question_about(self, name: str, arguments: Mapping[str, Any]) -> str | None:
-        """What the user is to be asked before a call."""
-        return self._asks(name, arguments)
-
-    async def perform(self, effect: TaskEffect, result_type: type[Result]) -> Result:
-        """Carry out the effect, in a transaction of its own."""
-        async with self._database.transaction(self.principal) as connection:
-            answer = await repository.perform(connection, self.principal, effect)
-        if answer is None:
-            raise ToolFailure(effect.refusal)
-        return result_type.model_validate_json(answer)
-
-
-_caller: ContextVar[ToolCaller] = ContextVar("tool_caller")
-
-
-@contextlib.contextmanager
-def calling_as(caller: ToolCaller) -> Iterator[None]:
-    """Bind who acts, for the calls made inside the block."""
-    token = _caller.set(caller)
-    try:
-        yield
-    finally:
-        _caller.reset(token)
-
-
-def current_caller() -> ToolCaller:
-    """Who calls the tool that runs."""
-    return _caller.get()
-
-
 class Approval(BaseModel):
     """What a client shows its user, as the protocol has it, before a call that needs their yes."""
 
@@ -162,7 +72,7 @@ async def _approval() -> Approval | Elicit[Approval]:
     The SDK does it in the way of the protocol that the client speaks, and refuses the call of one
     that can't ask anybody.
     """
-    question = _caller.get().question_about(*_called.get())
+    question = current_caller().question_about(*_called.get())
     return Approval(approve=True) if question is None else Elicit(question, Approval)
 
 
@@ -181,7 +91,7 @@ async def perform_effect(
     if not isinstance(approved, AcceptedElicitation) or not approved.data.approve:
         raise ToolError("The person was asked and refused this, so nothing was done.")
     try:
-        return await _caller.get().perform(effect, result_type)
+        return await current_caller().perform(effect, result_type)
     except ToolFailure as failure:
         raise ToolError(str(failure)) from failure
 
@@ -386,7 +296,7 @@ class TaskServer(MCPServer[Any]):
         """
         if "user_id" in arguments:
             arguments = dict(arguments)
-            if arguments.pop("user_id") != _caller.get().principal.user_id:
+            if arguments.pop("user_id") != current_caller().principal.user_id:
                 raise ToolError("Leave user_id out: a tool only ever acts for its caller.")
         token = _called.set((name, arguments))
         try:

@@ -126,9 +126,12 @@ def inner_span(
 
     Work that nobody asked for makes no traces, nor does what outlives the request that began it.
     """
-    if _tracer is None or not _tracer.is_recording():
-        return UNTRACED
-    return _tracer.span(name, kind, attributes or {}, None)
+    return span(name, attributes, kind=kind) if is_recording() else UNTRACED
+
+
+def is_recording() -> bool:
+    """Whether an inner span would be one: for those who have to find out first what it says."""
+    return _tracer is not None and _tracer.is_recording()
 
 
 def traceparent() -> str | None:

@@ -9,7 +9,7 @@ Source: the Durable Streams protocol, sections 5.5 to 5.8, 6 and 8.
 import contextlib
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, cast, get_args
@@ -17,11 +17,9 @@ from typing import Annotated, Any, Final, Literal, cast, get_args
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT
 from pydantic_core import to_json
-from starlette.responses import StreamingResponse
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import (
-    DatabaseError,
     Detail,
     InvalidRequest,
     NotAcceptable,
@@ -32,10 +30,9 @@ from taskchat.http.headers import NONE_MATCH_HEADER
 from taskchat.http.requests import HEAD_KEY, JSON, accept_of, quality
 from taskchat.live.reader import read_after
 from taskchat.moments import utc_now
-from taskchat.telemetry import metrics
 from taskchat.transports.dependencies import CurrentLive, LiveDeps, TurnId
 from taskchat.transports.reading import turn_events
-from taskchat.transports.sse import EVENT_STREAM
+from taskchat.transports.sse import EVENT_STREAM, streamed
 from taskchat.transports.sse import HEADERS as SSE_HEADERS
 from taskchat.turns import store
 from taskchat.turns.events import TERMINAL, StoredEvent
@@ -186,10 +183,12 @@ async def turn_stream(
         events = await read_after(live.database, turn, after)
     batch = await _batch(live, turn, after, events, is_over=is_over and after == end)
     if asked.live == "sse":
-        return StreamingResponse(
+        return streamed(
             _lines(live, batch, asked.cursor),
             # As a header, it is not told its charset: the protocol has it bare.
-            headers={**PRIVATE, **SSE_HEADERS, "Content-Type": EVENT_STREAM},
+            {**PRIVATE, **SSE_HEADERS, "Content-Type": EVENT_STREAM},
+            # Its reader connects again, and is answered why if it can't be.
+            why=lambda _error: b"",
         )
     if asked.live == "long-poll":
         return await _long_polled(request, live, batch, asked.cursor)
@@ -292,25 +291,12 @@ async def _long_polled(request: Request, live: LiveDeps, batch: Batch, cursor: i
     return _answered(request, batch, headers)
 
 
-async def _lines(live: LiveDeps, batch: Batch, cursor: int) -> AsyncIterator[bytes]:
-    """Events as they come, each time with where that is; without an end if the stream breaks."""
-    with metrics.EVENT_STREAMS.track_inprogress():
-        yield _told(batch, cursor)
-        if batch.is_closed:
-            return
-        coming = turn_events(live, batch.turn, after=batch.end, is_over=False)
-        # The turn goes on: its reader connects again, and is answered why if it can't be.
-        with contextlib.suppress(DatabaseError, NotFound):
-            async for line in _coming(live, batch, coming, cursor):
-                yield line
-
-
-async def _coming(
-    live: LiveDeps,
-    batch: Batch,
-    coming: AsyncGenerator[Sequence[StoredEvent], None],
-    cursor: int,
-) -> AsyncIterator[bytes]:
+async def _lines(live: LiveDeps, batch: Batch, cursor: int) -> AsyncGenerator[bytes, None]:
+    """Events as they come, each time with where that is."""
+    yield _told(batch, cursor)
+    if batch.is_closed:
+        return
+    coming = turn_events(live, batch.turn, after=batch.end, is_over=False)
     async with contextlib.aclosing(coming):
         async for events in coming:
             if not events:

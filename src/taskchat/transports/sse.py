@@ -10,15 +10,22 @@ comment every fifteen seconds keeps proxies from closing a silent stream.
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from taskchat.errors import DatabaseError, Detail, InvalidRequest, NotFound, ServiceError
+from taskchat.errors import (
+    DatabaseError,
+    Detail,
+    InvalidRequest,
+    NotFound,
+    ServiceError,
+    ShuttingDown,
+)
 from taskchat.http.requests import JSON, quality
 from taskchat.telemetry import metrics
 from taskchat.transports.dependencies import LiveDeps
@@ -41,6 +48,12 @@ HEADERS: Final = {
 }
 
 _SEQ: Final = re.compile(r"[0-9]{1,9}")
+
+
+def stream_content(told: str) -> dict[str, Any]:
+    """What OpenAPI says of a stream whose events are no `Event`: what each of them is."""
+    described = f"Server-sent events: {told}"
+    return {EVENT_STREAM: {"schema": {"type": "string", "description": described}}}
 
 
 def prefers_stream(accept: str) -> bool:
@@ -77,25 +90,52 @@ def stream(
 ) -> Response:
     """A turn's events from a place on: as they come, or from the log if the turn is over."""
     batches = turn_events(live, turn, after=after, is_over=is_over)
+    return streamed(_lines(batches), headers, why=lambda error: _told(error, request_id))
+
+
+def streamed(
+    lines: AsyncGenerator[bytes, None],
+    headers: Mapping[str, str] | None = None,
+    *,
+    why: Callable[[ServiceError], bytes],
+    last: bytes = b"",
+) -> Response:
+    """The answer that carries a stream, in whatever form.
+
+    Args:
+        lines: What is told.
+        headers: Its own headers, besides those of all streams.
+        why: What is told if it can't go on. The turn does.
+        last: What ends each of them.
+    """
     return StreamingResponse(
-        _lines(batches, request_id),
-        headers=HEADERS | headers,
+        _to_the_end(lines, why, last),
+        headers={**HEADERS, **(headers or {})},
         media_type=EVENT_STREAM,
     )
 
 
-async def _lines(
-    batches: AsyncGenerator[Sequence[StoredEvent], None], request_id: str
+async def _to_the_end(
+    lines: AsyncGenerator[bytes, None], why: Callable[[ServiceError], bytes], last: bytes
 ) -> AsyncIterator[bytes]:
-    yield format_sse_event(retry=RETRY_MS)
     with metrics.EVENT_STREAMS.track_inprogress():
         try:
-            async with contextlib.aclosing(batches):
-                async for batch in batches:
-                    yield encoded(batch) if batch else KEEPALIVE_COMMENT
-        except (DatabaseError, NotFound) as error:
-            # The turn goes on; this stream ends, and says why.
-            yield _told(error, request_id)
+            async with contextlib.aclosing(lines):
+                async for line in lines:
+                    yield line
+        except (DatabaseError, NotFound, ShuttingDown) as error:
+            last = why(error) + last
+        if last:
+            yield last
+
+
+async def _lines(
+    batches: AsyncGenerator[Sequence[StoredEvent], None],
+) -> AsyncGenerator[bytes, None]:
+    yield format_sse_event(retry=RETRY_MS)
+    async with contextlib.aclosing(batches):
+        async for batch in batches:
+            yield encoded(batch) if batch else KEEPALIVE_COMMENT
 
 
 def encoded(events: Sequence[StoredEvent]) -> bytes:

@@ -23,8 +23,8 @@ from taskchat.feedback.decisions import Decisions
 from taskchat.postgres.database import Database
 from taskchat.postgres.line import Precedence
 from taskchat.principal import Principal
+from taskchat.tasks.calling import Result, ToolFailure
 from taskchat.tasks.effects import TaskEffect
-from taskchat.tasks.tools import Result, ToolFailure
 from taskchat.telemetry import metrics
 from taskchat.turns import store
 from taskchat.turns.event_log import EventWriter

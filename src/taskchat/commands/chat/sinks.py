@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import click
 
@@ -22,8 +22,8 @@ COLOURS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class Sink(Protocol):
-    """Takes what is to be seen."""
+class Sink:
+    """Takes what is to be seen. One of its kinds shows what it defines, and nothing of the rest."""
 
     def event(self, event: Event) -> None:
         """An event, before it is told in words."""
@@ -53,7 +53,7 @@ class Sink(Protocol):
         """What went wrong: for programs, and for people."""
 
 
-class Printed:
+class Printed(Sink):
     """A terminal that nothing is typed in meanwhile, or a pipe.
 
     Args:
@@ -62,9 +62,6 @@ class Printed:
 
     def __init__(self, *, streams: bool) -> None:
         self._streams, self._open = streams, False
-
-    def event(self, event: Event) -> None:
-        """Nothing."""
 
     def line(self, line: Line) -> None:
         """Beside the reply: on stderr if stdout is read by a program."""
@@ -89,12 +86,6 @@ class Printed:
         if not (streamed and self._streams):
             click.echo(shown(content))
 
-    def status(self, status: str) -> None:
-        """Nothing: it would stay there."""
-
-    def over(self) -> None:
-        """Nothing: the next line follows."""
-
     def data(self, name: str, rows: list[dict[str, Any]], lines: list[Line]) -> None:
         """Its lines; they were asked for, and so belong to stdout."""
         for line in lines:
@@ -106,30 +97,12 @@ class Printed:
         _print(line, err=True)
 
 
-class JsonLines:
+class JsonLines(Sink):
     """Events as they come, a line each. Whatever is printed is ASCII, and so harmless anywhere."""
 
     def event(self, event: Event) -> None:
         """The event."""
         _print_json(event.model_dump(mode="json"))
-
-    def line(self, line: Line) -> None:
-        """Nothing: it tells in words what an event has told."""
-
-    def text(self, delta: str) -> None:
-        """Nothing."""
-
-    def end_of_text(self) -> None:
-        """Nothing."""
-
-    def reply(self, content: str, *, streamed: bool) -> None:
-        """Nothing."""
-
-    def status(self, status: str) -> None:
-        """Nothing."""
-
-    def over(self) -> None:
-        """Nothing."""
 
     def data(self, name: str, rows: list[dict[str, Any]], lines: list[Line]) -> None:
         """All rows in one line."""

@@ -17,10 +17,9 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import create_input
 from prompt_toolkit.styles import Style
 
-from taskchat.commands.chat.sinks import Line
+from taskchat.commands.chat.sinks import Line, Sink
 from taskchat.commands.chat.telling import PROMPT
 from taskchat.commands.chat.texts import shown, wrapped
-from taskchat_client import Event
 
 STYLE: Final = {
     "good": "ansigreen",
@@ -34,7 +33,7 @@ PLAIN: Final = dict.fromkeys(STYLE, "") | {"strong": "bold"}
 """Without colours there is still what is bold."""
 
 
-class Terminal:
+class Terminal(Sink):
     """The terminal: a place to type, and a sink.
 
     Args:
@@ -98,9 +97,6 @@ class Terminal:
             await self._printing
 
     # --- the sink ---
-
-    def event(self, event: Event) -> None:
-        """Nothing."""
 
     def line(self, line: Line) -> None:
         """A line above the prompt, and above the line that grows."""

@@ -50,14 +50,13 @@ _ALL_TOLD: Final = _heard(_NARRATOR, TOLD)
 assert _NARRATOR.response is not None  # noqa: S101 - it has been told
 RESPONSE: Final = _NARRATOR.response
 
-_DONE: Final = b"".join(DONE)
-RESPONSE_STREAM: Final = (b"".join(map(sent, _ALL_TOLD)) + _DONE).decode()
+RESPONSE_STREAM: Final = (b"".join(map(sent, _ALL_TOLD)) + DONE).decode()
 """As a client reads it."""
 
 _SPOKEN: Final = Spoken(_TURN, 1, None, {})
 _CHUNKS: Final = Chunks(_NARRATOR, _SPOKEN, with_usage=False)
 COMPLETION: Final = completion(RESPONSE, _SPOKEN)
-COMPLETION_STREAM: Final = (b"".join(_CHUNKS.encode(_ALL_TOLD)) + _DONE).decode()
+COMPLETION_STREAM: Final = (b"".join(_CHUNKS.encode(_ALL_TOLD)) + DONE).decode()
 
 _REQUEST: Final = shapes.McpApprovalRequest(
     id=approval_text(ASKING_CALL), name="delete_task", arguments='{"task_id":1}'

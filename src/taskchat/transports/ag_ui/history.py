@@ -17,7 +17,6 @@ from taskchat.conversations.messages import END, messages_before
 from taskchat.conversations.schemas import ListedMessage
 from taskchat.external_ids.repository import texts_of
 from taskchat.http.pages import LIMIT_MAX
-from taskchat.live.rows import place_now
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.tasks.repository import list_tasks
@@ -34,15 +33,11 @@ async def under_way(
     live: LiveDeps, principal: Principal, conversation_id: UUID, *, behind: int = 0
 ) -> TurnRef | None:
     """The first turn of a conversation that is not over, behind the turn of a number."""
-    place = await place_now(live.database, principal, conversation_id)
-    number = min((number for number in place.seen if number > behind), default=None)
-    if number is None:
-        return None
     async with live.database.transaction(principal) as connection:
-        rows = await store.find.of_conversation(
-            connection, principal, conversation_id, status=None, after=number - 1, limit=1
+        found = await store.find.first_unfinished(
+            connection, principal, conversation_id, after=behind
         )
-    return TurnRef(principal, rows[0].id, conversation_id, number) if rows else None
+    return found[0] if found else None
 
 
 async def history(

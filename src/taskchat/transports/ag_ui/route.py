@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
-from starlette.responses import StreamingResponse
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import Detail, FeedbackClosed, InvalidRequest, NotFound
@@ -25,7 +24,7 @@ from taskchat.transports.answering import CurrentCircumstances, CurrentKey, take
 from taskchat.transports.dependencies import CurrentLive, LiveDeps
 from taskchat.transports.events import require_stream_accepted
 from taskchat.transports.intake import new_message
-from taskchat.transports.sse import EVENT_STREAM, HEADERS
+from taskchat.transports.sse import stream_content
 from taskchat.turns import store
 from taskchat.turns.feedback import answer_feedback
 from taskchat.turns.states import TurnRef
@@ -36,14 +35,7 @@ router = APIRouter(prefix="/api/{user_id}", tags=["AG-UI"], dependencies=[Authen
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The run.",
-        "content": {
-            EVENT_STREAM: {
-                "schema": {
-                    "type": "string",
-                    "description": "Server-sent events: `data` is the JSON of an AG-UI event.",
-                }
-            }
-        },
+        "content": stream_content("`data` is the JSON of an AG-UI event."),
     }
 }
 
@@ -108,7 +100,7 @@ async def run_agent(
         is_new=is_new,
         known=[one.id for one in body.messages if one.role == "reasoning"],
     )
-    return StreamingResponse(run.lines(), headers=HEADERS | headers, media_type=EVENT_STREAM)
+    return run.answer(headers)
 
 
 async def _conversation(database: Database, principal: Principal, thread_id: str) -> UUID | None:

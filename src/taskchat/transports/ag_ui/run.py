@@ -7,7 +7,7 @@ of it, each part once, whatever it had before and whichever process runs the tur
 
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -23,14 +23,15 @@ from ag_ui.core import (
 from ag_ui.core.version import PROTOCOL_VERSION
 from ag_ui.encoder import EventEncoder
 from fastapi.sse import KEEPALIVE_COMMENT
+from starlette.responses import Response
 
-from taskchat.errors import DatabaseError, NotFound, ShuttingDown
+from taskchat.errors import ShuttingDown
 from taskchat.principal import Principal
-from taskchat.telemetry import metrics
 from taskchat.transports.ag_ui.history import history, snapshots, state, under_way
 from taskchat.transports.ag_ui.telling import Telling
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.reading import turn_events
+from taskchat.transports.sse import streamed
 from taskchat.turns import store
 from taskchat.turns.states import TurnRef
 from taskchat.turns.store.events import EVENTS_MAX
@@ -62,16 +63,19 @@ class Run:
     is_new: bool
     known: Sequence[str]
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    def answer(self, headers: Mapping[str, str]) -> Response:
         """The run as server-sent events."""
-        with metrics.EVENT_STREAMS.track_inprogress():
-            try:
-                async with contextlib.aclosing(self._events()) as events:
-                    async for event in events:
-                        yield KEEPALIVE_COMMENT if event is None else _encoded(event)
-            except (DatabaseError, NotFound, ShuttingDown) as error:
-                # Its turn goes on; this run ends, and says why.
-                yield _encoded(RunErrorEvent(message=error.message, code=error.code))
+        return streamed(
+            self._lines(),
+            headers,
+            # Its turn goes on; this run ends.
+            why=lambda error: _encoded(RunErrorEvent(message=error.message, code=error.code)),
+        )
+
+    async def _lines(self) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(self._events()) as events:
+            async for event in events:
+                yield KEEPALIVE_COMMENT if event is None else _encoded(event)
 
     async def _events(self) -> AsyncGenerator[BaseEvent | None, None]:
         yield RunStartedEvent(

@@ -15,7 +15,7 @@ from taskchat.errors import Forbidden, InvalidAuth, ServiceError
 from taskchat.http.dependencies import given
 from taskchat.http.requests import JSON
 from taskchat.principal import Principal
-from taskchat.tasks.tools import ToolCaller, calling_as
+from taskchat.tasks.calling import ToolCaller, calling_as
 from taskchat.transports.dependencies import CurrentLive, LiveDeps
 from taskchat.transports.mcp_http.messages import ANSWER, MESSAGE, Posted, read_posted, refused
 from taskchat.transports.mcp_http.metadata import MCP_PATH, challenge

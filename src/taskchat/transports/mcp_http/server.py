@@ -20,16 +20,9 @@ from taskchat.errors import DatabaseError, ServiceError
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 from taskchat.settings import Settings
+from taskchat.tasks.calling import Asks, DirectCaller, Result, ToolFailure, current_caller
 from taskchat.tasks.effects import TaskEffect
-from taskchat.tasks.tools import (
-    Asks,
-    DirectCaller,
-    Result,
-    TaskServer,
-    ToolFailure,
-    current_caller,
-    no_such_tool,
-)
+from taskchat.tasks.tools import TaskServer, no_such_tool
 from taskchat.telemetry import metrics
 from taskchat.telemetry.timing import spending
 from taskchat.telemetry.traces import span

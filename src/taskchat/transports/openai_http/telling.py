@@ -2,41 +2,35 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from taskchat.errors import DatabaseError, NotFound, ServiceError, ShuttingDown, TurnInProgress
-from taskchat.telemetry import metrics
+from taskchat.errors import ServiceError, ShuttingDown, TurnInProgress
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.openai_http.dialogue import Dialogue, Spoken, no_response
 from taskchat.transports.openai_http.ids import ResponseId
 from taskchat.transports.openai_http.narration import Narrator, Told
 from taskchat.transports.reading import turn_events
-from taskchat.transports.sse import EVENT_STREAM, HEADERS
+from taskchat.transports.sse import stream_content, streamed
 from taskchat.turns import store
 from taskchat.turns.outcome import stored_failure
 from taskchat.turns.schemas import ErrorBody
 from taskchat.turns.states import TurnRef
 from taskchat.turns.turn import ended_turn
 
-DONE: Sequence[bytes] = (b"data: [DONE]\n\n",)
+DONE = b"data: [DONE]\n\n"
 """What clients of both interfaces take for the end of a stream."""
 
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {
-            EVENT_STREAM: {
-                "schema": {
-                    "type": "string",
-                    "description": "Server-sent events as OpenAI's clients read them, with "
-                    "`stream`: docs/openai.md lists them. The last is `[DONE]`.",
-                }
-            }
-        }
+        "content": stream_content(
+            "those that OpenAI's clients read, with `stream`: docs/openai.md lists them. The last "
+            "is `[DONE]`."
+        )
     }
 }
 """What OpenAPI says of a stream."""
@@ -152,30 +146,19 @@ def stream(
 ) -> Response:
     """A response as a stream: from its beginning to its end, then `[DONE]`."""
     batches = narrated(live, narrator, turn, is_over=False)
-    return StreamingResponse(
-        _lines(batches, encode, encode_error), headers=HEADERS | headers, media_type=EVENT_STREAM
-    )
+    return streamed(_lines(batches, encode), headers, why=encode_error, last=DONE)
 
 
 async def _lines(
-    batches: AsyncGenerator[list[Told], None],
-    encode: Encode,
-    encode_error: Callable[[ServiceError], bytes],
-) -> AsyncIterator[bytes]:
+    batches: AsyncGenerator[list[Told], None], encode: Encode
+) -> AsyncGenerator[bytes, None]:
     # No `id` and no `retry`: behind either of them OpenAI's clients take a comment for an event.
-    with metrics.EVENT_STREAMS.track_inprogress():
-        try:
-            async with contextlib.aclosing(batches):
-                async for batch in batches:
-                    if not batch:
-                        yield KEEPALIVE_COMMENT
-                    for line in encode(batch):
-                        yield line
-        except (DatabaseError, NotFound, ShuttingDown) as error:
-            # The turn goes on; this stream ends, and says why.
-            yield encode_error(error)
-        for line in DONE:
-            yield line
+    async with contextlib.aclosing(batches):
+        async for batch in batches:
+            if not batch:
+                yield KEEPALIVE_COMMENT
+            for line in encode(batch):
+                yield line
 
 
 def sent(told: Told) -> bytes:

@@ -23,7 +23,7 @@ from taskchat.transports.answering import CurrentCircumstances, CurrentKey, take
 from taskchat.transports.dependencies import CurrentLive, LiveDeps
 from taskchat.transports.events import require_stream_accepted
 from taskchat.transports.intake import new_message
-from taskchat.transports.sse import EVENT_STREAM
+from taskchat.transports.sse import stream_content
 from taskchat.transports.ui.answers import answer
 from taskchat.transports.ui.history import PROTOCOL, read_messages
 from taskchat.transports.ui.schemas import SendRequest, SentMessage, UIMessage
@@ -39,15 +39,7 @@ router = APIRouter(prefix="/api/{user_id}/ui/chat", tags=["AI SDK"], dependencie
 UI_STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Chunks of a UI message stream, version 1.",
-        "content": {
-            EVENT_STREAM: {
-                "schema": {
-                    "type": "string",
-                    "description": "Server-sent events: `data` is the JSON of a chunk, the last is "
-                    "`[DONE]`.",
-                }
-            }
-        },
+        "content": stream_content("`data` is the JSON of a chunk, the last is `[DONE]`."),
     }
 }
 
@@ -221,8 +213,9 @@ async def _from(live: LiveDeps, turn: TurnRef) -> AsyncGenerator[bytes, None]:
     following: TurnRef | None = turn
     while following is not None:
         turn = following
-        async for line in turn_lines(live, turn):
-            yield line
+        async with contextlib.aclosing(turn_lines(live, turn)) as lines:
+            async for line in lines:
+                yield line
         async with live.database.transaction(turn.principal) as connection:
             following = await _running(
                 connection, turn.principal, turn.conversation_id, turn.number

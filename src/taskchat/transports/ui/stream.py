@@ -4,43 +4,34 @@ It ends where the client has something to do: at the end of the turn, or once it
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from typing import Final
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic_core import to_json
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from taskchat.errors import DatabaseError, NotFound, ServiceError, ShuttingDown
+from taskchat.errors import ServiceError, ShuttingDown
 from taskchat.feedback import repository as feedback
 from taskchat.live.reader import read_after
-from taskchat.telemetry import metrics
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.reading import turn_events
-from taskchat.transports.sse import EVENT_STREAM, HEADERS
+from taskchat.transports.sse import streamed
 from taskchat.transports.ui.chunks import DONE, Chunk, Encoder
 from taskchat.turns.states import TurnRef
 
-UI_HEADERS: Final = {**HEADERS, "x-vercel-ai-ui-message-stream": "v1"}
-"""By the last one, tools that watch streams know what this is."""
 
-
-def ui_stream(lines: AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Response:
+def ui_stream(
+    lines: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None
+) -> Response:
     """The answer that carries a stream."""
-    return StreamingResponse(
-        _to_the_end(lines), headers=UI_HEADERS | (headers or {}), media_type=EVENT_STREAM
+    return streamed(
+        lines,
+        # By the last one, tools that watch streams know what this is.
+        {**(headers or {}), "x-vercel-ai-ui-message-stream": "v1"},
+        # The client knows that it has not seen the turn's end.
+        why=lambda error: _encoded([_told(error)]),
+        last=DONE,
     )
-
-
-async def _to_the_end(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    with metrics.EVENT_STREAMS.track_inprogress():
-        try:
-            async for line in lines:
-                yield line
-        except (DatabaseError, NotFound, ShuttingDown) as error:
-            # The turn goes on; the client knows that it has not seen its end.
-            yield _encoded([_told(error)])
-        yield DONE
 
 
 def _told(error: ServiceError) -> Chunk:
