@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
+from tests.apps import make_apps_quickly
 from tests.hashes import hash_quickly
 
 from taskchat.app import create_app
@@ -73,8 +74,9 @@ def _logs(_no_configuration: None) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_hashes() -> None:
+def _quick() -> None:
     hash_quickly()
+    make_apps_quickly()
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,7 @@ class Talk:
         vendor: The endpoint of its models.
         person: Who talks.
         conversation_id: Which; None until something was said.
+        told: How many messages it had when it was last looked at; None if it went on since.
     """
 
     running: RunningApp
@@ -143,16 +144,20 @@ class Talk:
     vendor: Vendor
     person: Person = field(default_factory=Person)
     conversation_id: str | None = None
+    told: int | None = 0
 
     async def say(self, text: str = "hello") -> Outcome:
         """Say something; the outcome is checked against the record before it is given back."""
-        before = 0 if self.conversation_id is None else len(await self.messages())
+        before = len(await self.messages()) if self.told is None else self.told
         outcome = await self.ask(text)
-        await self._check(outcome, text, (await self.messages())[before:])
+        messages = await self.messages()
+        await self._check(outcome, text, messages[before:])
+        self.told = len(messages)
         return outcome
 
     async def ask(self, text: str) -> Outcome:
         """Say something."""
+        self.told = None
         headers = {"Accept": "text/event-stream" if self.way.streams else "application/json"}
         async with asyncio.timeout(PATIENCE_S):
             given = await self.running.client.post(

@@ -71,7 +71,7 @@ class Slow:
         self.asked = 0
         steps = [list(calls)] if calls else []
         self.chain = [
-            NamedModel("slow", ScriptedModel([*steps, *[ModelStep.respond(self._answer)] * 200]))
+            NamedModel("slow", ScriptedModel([*steps, *[ModelStep.respond(self._answer)] * 30]))
         ]
 
     async def _answer(self, call: ModelCall) -> Any:

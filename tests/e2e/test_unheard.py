@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.conftest import JWT_SECRET
-from tests.e2e.processes import environment
+from tests.e2e.processes import Forked, environment
 from tests.factories import Person
 
 from taskchat.serving.listening import listen
@@ -20,7 +20,7 @@ from taskchat.serving.listening import listen
 WAIT_S = 120
 
 
-def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_it_listens(process: subprocess.Popen[bytes] | Forked, port: int) -> None:
     """Nothing tells of it here: it has nobody to tell."""
     deadline = time.monotonic() + WAIT_S
     while True:
@@ -40,17 +40,15 @@ def test_a_service_that_nobody_hears_serves_and_stops(
         port = free.getsockname()[1]
     reader, writer = os.pipe()
     full = os.open("/dev/full", os.O_WRONLY)
-    command = [sys.executable, "-m", "taskchat", "serve", "--port", str(port)]
+    command = ["serve", "--port", str(port)]
+    env = environment(DATABASE_URL=database_url, TASKCHAT_JWT_SECRET=JWT_SECRET)
+    process: subprocess.Popen[bytes] | Forked
     if out == "closed":
-        command = ["/bin/sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment(DATABASE_URL=database_url, TASKCHAT_JWT_SECRET=JWT_SECRET),
-        stdin=subprocess.DEVNULL,
-        stdout=writer if out == "gone" else full,
-        stderr=writer if out == "gone" else full,
-    )
+        own = ["/bin/sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-m", "taskchat"]
+        process = subprocess.Popen([*own, *command], cwd=tmp_path, env=env)
+    else:
+        heard = writer if out == "gone" else full
+        process = Forked(command, tmp_path, env, stdout=heard, stderr=heard)
     for descriptor in (reader, writer, full):
         os.close(descriptor)
     try:
@@ -67,4 +65,4 @@ def test_a_service_that_nobody_hears_serves_and_stops(
         assert process.wait(WAIT_S) == 0
     finally:
         process.kill()
-        process.wait()
+        process.wait(WAIT_S)

@@ -1,13 +1,12 @@
 """Cases are read strictly, compared as people would, and run through the whole service."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.conftest import AppMaker
+from tests.e2e.processes import taskchat
 from tests.factories import Person, calls_tool, says, scripted
 
 from taskchat.commands.evaluation.cases import (
@@ -145,15 +144,7 @@ def test_a_report_tells_scores_and_misses() -> None:
 
 
 def evaluated(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "taskchat", "eval", str(path), *options],
-        env={**os.environ, "TASKCHAT_MODEL": "offline"},
-        cwd=path.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return taskchat("eval", str(path), *options, cwd=path.parent, env={"TASKCHAT_MODEL": "offline"})
 
 
 def test_a_file_is_run_through_the_whole_service(tmp_path: Path) -> None:

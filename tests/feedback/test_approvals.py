@@ -32,9 +32,7 @@ class Deleting:
     def __init__(self, *numbers: int) -> None:
         self.told: list[list[str]] = []
         self.numbers = numbers
-        self.chain = [
-            NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 100))
-        ]
+        self.chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 30))]
 
     async def _answer(self, call: ModelCall) -> Any:
         last = call.input[-1]

@@ -336,4 +336,4 @@ def test_both_forms_can_do_the_same() -> None:
     def public(kind: type) -> set[str]:
         return {name for name in vars(kind) if not name.startswith("_")}
 
-    assert public(Client) - {"aclose"} == public(SyncClient) - {"close", "user_id"}
+    assert public(Client) - {"aclose"} == public(SyncClient) - {"close"}

@@ -37,7 +37,7 @@ class Scheduling:
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.offered: set[str] = set()
         self.arguments = arguments
-        self.chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 99))]
+        self.chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 30))]
 
     async def _answer(self, call: ModelCall) -> Any:
         self.offered = {tool.name for tool in call.tools}

@@ -172,7 +172,7 @@ async def test_what_was_looked_for_is_marked_in_any_script(
 async def test_the_database_and_the_excerpts_fold_every_character_alike(
     superuser: AsyncEngine,
 ) -> None:
-    known = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    known = [c for c in map(chr, range(1, 0x110000)) if unicodedata.category(c) not in ("Cn", "Cs")]
     async with superuser.connect() as connection:
         # What the server's edition of Unicode has otherwise is none of ours.
         rows = await connection.execute(
@@ -183,7 +183,7 @@ async def test_the_database_and_the_excerpts_fold_every_character_alike(
             {"known": known, "small": [unicodedata.normalize("NFKD", c).lower() for c in known]},
         )
         compared = {row.char: row.folded for row in rows}
-    assert len(compared) > 1_000_000
+    assert len(compared) > 250_000
     assert {c for c, there in compared.items() if folded(c) != there} == set()
 
 

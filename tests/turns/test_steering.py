@@ -33,7 +33,7 @@ class Scripted:
         self.answers = list(answers)
         self.failure: AssertionError | None = None
         self.meanwhile: dict[int, Callable[[], Awaitable[object]]] = {}
-        self.chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 99))]
+        self.chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(self._answer)] * 30))]
 
     async def _answer(self, call: ModelCall) -> Any:
         self.given.append(heard(call))

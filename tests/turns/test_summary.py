@@ -22,7 +22,7 @@ def talker(fails: bool = False) -> ScriptedModel:
             raise ValueError("no summary today")
         return says(IN_SHORT)
 
-    return ScriptedModel([ModelStep.respond(answer)] * 100)
+    return ScriptedModel([ModelStep.respond(answer)] * 30)
 
 
 def summaries(model: ScriptedModel) -> list[ModelCall]:

@@ -42,7 +42,7 @@ class Echo:
     def __init__(self, *, held: bool = False) -> None:
         self.given: list[list[str]] = []
         self.let = asyncio.Semaphore(0 if held else 10_000)
-        self.chain = [NamedModel("echo", ScriptedModel([ModelStep.respond(self._answer)] * 500))]
+        self.chain = [NamedModel("echo", ScriptedModel([ModelStep.respond(self._answer)] * 50))]
 
     async def _answer(self, call: ModelCall) -> Any:
         self.given.append(heard(call))
@@ -485,7 +485,7 @@ async def test_a_summary_of_one_branch_is_none_of_another(running_app: AppMaker)
 
     told: list[str] = []
     asked: list[ModelCall] = []
-    chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(answer)] * 100))]
+    chain = [NamedModel("scripted", ScriptedModel([ModelStep.respond(answer)] * 30))]
     async with running_app(
         chain=chain, history_summary=True, history_tokens_max=200, **UNLIMITED
     ) as running:

@@ -547,7 +547,7 @@ async def test_what_a_summary_used_counts_for_its_day_and_for_no_turn(
 
     if not countable:
         monkeypatch.setattr(attempt, "count_apart", away)
-    model = ScriptedModel([ModelStep.respond(answer)] * 100)
+    model = ScriptedModel([ModelStep.respond(answer)] * 30)
     async with running_app(
         chain=[NamedModel("scripted", model)],
         model_prices=PRICES,
