@@ -144,11 +144,13 @@ class Talk:
     vendor: Vendor
     person: Person = field(default_factory=Person)
     conversation_id: str | None = None
-    told: int | None = 0
+    told: int | None = None
 
     async def say(self, text: str = "hello") -> Outcome:
         """Say something; the outcome is checked against the record before it is given back."""
-        before = len(await self.messages()) if self.told is None else self.told
+        before = self.told if self.conversation_id else 0
+        if before is None:
+            before = len(await self.messages())
         outcome = await self.ask(text)
         messages = await self.messages()
         await self._check(outcome, text, messages[before:])

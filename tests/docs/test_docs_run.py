@@ -4,7 +4,6 @@ Of the fenced blocks in a page, `sh` is executed, `json` behind it is compared w
 `python` is executed, and of `console`, which can't run here, the commands must at least exist.
 """
 
-import contextlib
 import inspect
 import json
 import os
@@ -12,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -29,6 +27,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.pool import NullPool
 from tests.conftest import JWT_SECRET, RunningApp
+from tests.e2e.processes import ready, running
 from tests.factories import Person
 from tests.faults.checker import INVARIANTS
 
@@ -52,14 +51,8 @@ PAGES = [
         *sorted(PROJECT.glob("docs/**/*.md")),
     )
 ]
-START_S = 120
-"""Longer than a slow machine takes to make a Postgres cluster; then the wait is given up."""
-
 COMMAND_S = 120
 """Longer than any command of the docs takes."""
-
-STOP_S = 120
-"""Longer than an idle service takes to stop."""
 
 COMMAND = str(Path(sys.executable).with_name("taskchat"))
 
@@ -139,39 +132,14 @@ class Service:
     folder: Path
 
 
-@contextlib.contextmanager
-def killed_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
-    """A bound for reading what a process prints: the end of its life is the end of its output."""
-    timer = threading.Timer(seconds, process.kill)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("docs")
-    ready = folder / "ready.json"
-    process = subprocess.Popen(
-        [COMMAND, "dev", "--ephemeral", "--port", "0", "--ready-file", str(ready)],
-        cwd=folder,
-        env={**os.environ, "TASKCHAT_JWT_SECRET": JWT_SECRET},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        with killed_after(process, START_S):
-            told = next((line for line in process.stdout if line.startswith("taskchat serves")), "")
-        assert told, "it did not start"
-        facts = json.loads(ready.read_text(encoding="utf-8"))
-        assert facts["pid"] == process.pid
+    written = folder / "ready.json"
+    serving = ("dev", "--ephemeral", "--port", "0", "--ready-file", str(written))
+    with running(*serving, cwd=folder, env={"TASKCHAT_JWT_SECRET": JWT_SECRET}) as process:
+        facts = ready(written, process)
         yield Service(facts["url"], facts["database_url"], folder)
-        process.terminate()
-        with killed_after(process, STOP_S):
-            process.stdout.read()
     assert process.returncode == 0, "SIGTERM ends it in order"
 
 
@@ -284,33 +252,18 @@ def test_the_commands_of_a_page_run_and_answer_what_it_shows(page: str, service:
 SNIPPETS = [block for page in PAGES for block in blocks(page) if block.language == "python"]
 
 
-@pytest.fixture(scope="module")
-def running_snippets(service: Service) -> Iterator[dict[Block, subprocess.Popen[str]]]:
-    """All of them at once, because most of their time goes into imports."""
-    with contextlib.ExitStack() as stack:
-        yield {
-            snippet: stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", snippet.body],
-                    cwd=service.folder,
-                    env={**os.environ, **Reader(service).variables},
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for snippet in SNIPPETS
-        }
-
-
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: block.where)
-def test_a_python_snippet_runs(
-    snippet: Block, running_snippets: dict[Block, subprocess.Popen[str]]
-) -> None:
-    process = running_snippets[snippet]
-    with killed_after(process, COMMAND_S):
-        _, said = process.communicate()
-    assert process.returncode == 0, said
+def test_a_python_snippet_runs(snippet: Block, service: Service) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", snippet.body],
+        cwd=service.folder,
+        env={**os.environ, **Reader(service).variables},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # --- what is there is told of, and what is told of is there ---

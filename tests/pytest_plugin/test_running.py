@@ -26,7 +26,9 @@ def test_the_service_answers(taskchat_server, taskchat_user):
     assert json.load(urllib.request.urlopen(request))["data"] == []
     with urllib.request.urlopen(f"{taskchat_server.url}/openapi.json") as answer:
         facts["routes"] = list(json.load(answer)["paths"])
-    (HERE / f"noted-{os.getpid()}.json").write_text(json.dumps(facts))
+    making = HERE / f"{os.getpid()}.making"
+    making.write_text(json.dumps(facts))
+    making.rename(HERE / f"noted-{os.getpid()}.json")
 """
 
 WAITS = (
