@@ -74,6 +74,9 @@ bench-burst: environment ## a thousand turns at once on a process that has littl
 bench-search: environment ## what a search finds, and how its time grows with what was said
 	@$(BIN)/python -m benchmarks.search $(ARGS)
 
+bench-scale: environment ## plans and times of what is asked of ten thousand to ten million turns
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
 bench-models: environment ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)
 

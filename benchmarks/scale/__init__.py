@@ -1,0 +1,1 @@
+"""What the service asks of tables with millions of turns. `make bench-scale`."""
