@@ -77,6 +77,9 @@ bench-search: environment ## what a search finds, and how its time grows with wh
 bench-scale: environment ## plans and times of what is asked of ten thousand to ten million turns
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
+bench-listeners: environment ## what a notification costs, by how many processes listen
+	@$(BIN)/python -m benchmarks.listeners $(ARGS)
+
 bench-models: environment ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)
 

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.scale.counting import Seen, seen
 from benchmarks.scale.filling import fill
+from benchmarks.scale.left import turns_left
 from benchmarks.scale.looks import looks_at
 from benchmarks.stage import OURS, connected, staged
 
@@ -37,6 +38,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             for setting in ("max_wal_size = '4GB'", "autovacuum = off", "fsync = off"):
                 await admin.execute(f"ALTER SYSTEM SET {setting}")
             await admin.execute("SELECT pg_reload_conf()")
+        left = await turns_left(stage, options.left) if options.left else {}
         found: Found = {}
         sizes: dict[str, dict[str, Any]] = {}
         for turns in options.turns:
@@ -49,7 +51,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 found.setdefault(name, {})[f"{turns:,}"] = one
             async with connected(stage.server_url) as admin:
                 await admin.execute(f"DROP DATABASE {make_url(url).database}")
-    return report(sizes, found)
+    return {"a turn leaves": left, **report(sizes, found)}
 
 
 def report(sizes: Mapping[str, Any], found: Found) -> dict[str, Any]:
@@ -77,7 +79,15 @@ async def _size(database: asyncpg.Connection) -> dict[str, Any]:
 
 
 def tables(found: Mapping[str, Any]) -> Iterator[str]:
-    """The times side by side; then what was read, and by which way, at the greatest size."""
+    """What a turn leaves; the times side by side; what was read of the most turns, and how."""
+    if left := found["a turn leaves"]:
+        yield "| a turn leaves | rows | bytes | of indexes |"
+        yield "| --- | --- | --- | --- |"
+        for name, of in left.items():
+            yield f"| `{name}` | {of['rows']} | {of['bytes']} | {of['bytes of indexes']} |"
+        yield ""
+    if not found["sizes"]:
+        return
     sizes = list(found["sizes"])
     heads = "".join(f" {size} turns |" for size in sizes)
     yield f"| ms, median / p99 |{heads} of the processor | pages |"
@@ -98,19 +108,20 @@ def tables(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sizes(text: str) -> list[int]:
-    return sorted(int(part) for part in text.split(","))
+    return sorted(int(part) for part in text.split(",") if part)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-scale", description=__doc__)
     add = parser.add_argument
     add("--turns", type=_sizes, default="10000,1000000,10000000", help="of all [%(default)s]")
+    add("--left", type=int, default=1000, help="turns that are really talked [%(default)s]")
     add("--count", type=int, default=300, help="how often each thing is asked [%(default)s]")
     add("--json", action="store_true", help="print everything as JSON, plans too")
     add("--short", action="store_true", help="try it all in a minute, too small to quote")
     options = parser.parse_args()
     if options.short:
-        options.turns, options.count = [10_000, 100_000], 50
+        options.turns, options.count, options.left = [10_000, 100_000], 50, 100
     found = asyncio.run(measure(options))
     print(json.dumps(found, indent=2) if options.json else "\n".join(tables(found)))
 
