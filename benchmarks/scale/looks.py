@@ -72,8 +72,9 @@ _HELD: Final = (
     f" (SELECT DISTINCT ON (user_id) user_id, id FROM turns WHERE {_BUSY} AND status = 'completed'"
     " AND user_id {side} '8') AS one LIMIT {held})"
 )
+_LOST: Final = "SELECT count(*) FROM turns WHERE status = 'running' AND owner = md5('p0')::uuid"
 
-AMPLE: Final = dict.fromkeys(
+AMPLE: Final[dict[str, Any]] = dict.fromkeys(
     (
         "rate_user_per_minute",
         "rate_conversation_per_minute",
@@ -145,11 +146,9 @@ class Looks:
             ("key that was used", self.key),
         ):
             yield name, (partial(look, spot) for spot in self.recent)
+        rounds, rest = divmod(self.lost, ADOPTED_AT_ONCE)
         # The rest first, which only warms up.
-        taken = [
-            self.lost % ADOPTED_AT_ONCE,
-            *repeat(ADOPTED_AT_ONCE, self.lost // ADOPTED_AT_ONCE),
-        ]
+        taken = [rest] * bool(rest) + [ADOPTED_AT_ONCE] * rounds
         yield f"takeover of {ADOPTED_AT_ONCE} turns", (partial(self.sweep, n) for n in taken)
         yield "sweep, nothing lost", repeat(partial(self.sweep, 0), again)
         due = partial(schedules.claim_due, hold_s=60, rows_max=20)
@@ -316,8 +315,8 @@ async def looks_at(
         await direct.execute(statement)
     held = int(min(HELD, turns // 100))
     for owner, side in ((2, "<"), (0, ">=")):
-        changed = await direct.execute(_HELD.format(owner=owner, side=side, held=held))
-    lost = int(changed.split()[1])
+        await direct.execute(_HELD.format(owner=owner, side=side, held=held))
+    lost = await direct.fetchval(_LOST)
     await direct.execute("ANALYZE processes")
     share = min(100, 100 * 50 * count / turns)
     picked = [_PICKED.format(share=share, count=count), _RECENT.format(count=count), _GREATEST]
