@@ -50,9 +50,8 @@ _PICKED: Final = (
     f" WHERE NOT {_BUSY} AND user_id <> '00000000') AS one ORDER BY md5(id::text) LIMIT {{count}}"
 )
 _RECENT: Final = (
-    "SELECT * FROM (SELECT DISTINCT ON (user_id) user_id, conversation_id, id, number FROM turns"
-    f" WHERE idempotency_key IS NOT NULL AND NOT {_BUSY}) AS one"
-    " ORDER BY md5(id::text) LIMIT {count}"
+    "SELECT user_id, conversation_id, id, number FROM turns"
+    f" WHERE idempotency_key = id::text AND NOT {_BUSY} ORDER BY md5(id::text) LIMIT {{count}}"
 )
 _GREATEST: Final = (
     "SELECT user_id, conversation_id, id, number FROM turns"
@@ -107,7 +106,7 @@ class Looks:
         database: Its only pool, of one connection: what is prepared once is prepared for all.
         settings: As in service, with ample limits.
         spots: Of users picked at random, each of them once.
-        recent: The same of turns whose events are there still.
+        recent: Turns whose events and keys are there still.
         greatest: Of whoever says most, in their longest conversation.
         process: Who acts.
         lost: How many turns wait for a takeover.
