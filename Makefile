@@ -113,8 +113,8 @@ release: environment $(AUDIT)/.ready ## dist/: the wheel, its sources and what i
 deploy-check: environment ## check what is in deploy/ by the tools that are here
 	@$(BIN)/python scripts/deploy_check.py
 
-hostile: environment ## send ten thousand hostile requests to all routes; `make test` sends the first of them
-	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py $(ARGS)
+hostile: environment ## every spelling of every hostile row to every way in, and ten thousand requests at random; `make test` sends the first of them
+	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py tests/hostile $(ARGS)
 
 pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
 	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)

@@ -28,9 +28,11 @@ CODES = {
         "conversation_busy",
         "conversation_ended",
         "too_many_active",
+        "too_many_versions",
         "too_many_shares",
         "too_many_webhooks",
         "too_many_schedules",
+        "too_many_tasks",
         "turn_in_progress",
         "turn_not_cancellable",
         "turn_cancelled",
@@ -42,7 +44,7 @@ CODES = {
     413: {"payload_too_large"},
     415: {"unsupported_media_type"},
     422: {"idempotency_mismatch"},
-    429: {"rate_limited"},
+    429: {"rate_limited", "too_many_at_once"},
     431: {"headers_too_large"},
 }
 """Of the contract, below 500."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import asyncpg
 import pytest
 from sqlalchemy import text
@@ -224,3 +225,22 @@ async def test_a_connection_whose_asker_leaves_while_it_is_made_is_closed(
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     assert connection.is_closed()
+
+
+async def test_who_leaves_within_a_transaction_leaves_nothing_of_it_nor_an_error_in_the_log(
+    settings: Settings, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(database_url, settings.model_copy(update={"db_pool_size": 1}))
+    person = Person()
+    # As the framework cancels whoever answers a client that has left: at every await from then on.
+    with anyio.CancelScope() as scope:
+        async with database.transaction(person.principal) as connection:
+            await connection.execute(
+                text("INSERT INTO users (id) VALUES (:id)"), {"id": person.user_id}
+            )
+            scope.cancel()
+            await anyio.sleep_forever()
+    async with database.transaction(person.principal) as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM users")) == 0
+    await database.close()
+    assert [record.getMessage() for record in caplog.records] == []

@@ -103,7 +103,7 @@ async def fill(running: RunningApp) -> Person:
                 " SELECT user_id, id, 'm' FROM messages"
             )
         )
-        # Nobody is told: it is paused.
+        # Nobody is told, and nothing of it waits: the sender leaves it as it is.
         await connection.execute(
             text(
                 "INSERT INTO webhooks (user_id, id, url, secret, paused_reason)"
@@ -112,8 +112,9 @@ async def fill(running: RunningApp) -> Person:
         )
         await connection.execute(
             text(
-                "INSERT INTO webhook_deliveries (user_id, id, webhook_id, lane, event, data)"
-                " SELECT user_id, id, id, '', 'task.created', '{}' FROM webhooks"
+                "INSERT INTO webhook_deliveries"
+                " (user_id, id, webhook_id, lane, event, data, status)"
+                " SELECT user_id, id, id, '', 'task.created', '{}', 'delivered' FROM webhooks"
             )
         )
     return person

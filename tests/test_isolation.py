@@ -31,9 +31,9 @@ def operations(running: RunningApp) -> list[tuple[str, str]]:
     ]
 
 
-async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
+async def owned(running: RunningApp, person: Person | None = None) -> tuple[Person, dict[str, str]]:
     """A person with something of everything, and the ids of it."""
-    person = Person()
+    person = person or Person()
     body = (await person.say(running.client, "Add task: The secret plan")).json()
     conversation = body["conversation_id"]
     share = await running.client.post(
@@ -73,6 +73,7 @@ async def owned(running: RunningApp) -> tuple[Person, dict[str, str]]:
         "schedule_id": schedule.json()["id"],
         "turn_id": body["turn_id"],
         "message_id": body["messages"][0]["id"],
+        "reply_id": body["messages"][-1]["id"],
         "task_id": str(body["tool_calls"][0]["result"]["task_id"]),
         "feedback_id": asked.json()["feedback"]["id"],
         "chat_id": conversation,

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from tests.conftest import AppMaker
 from tests.factories import Person
 
 from taskchat.http.gate import RequestGate
@@ -56,9 +57,33 @@ async def test_no_answer_is_kept_sniffed_or_named_to_another_page(
     answer = await client.get(path.format(person.user_id), headers=person.headers)
     assert {
         name: answer.headers[name]
-        for name in ("cache-control", "x-content-type-options", "referrer-policy")
+        for name in (
+            "cache-control",
+            "x-content-type-options",
+            "referrer-policy",
+            "content-security-policy",
+        )
     } == {
+        "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "scheme", "told"),
+    [
+        ({}, "https", "max-age=31536000"),
+        ({"hsts_subdomains": True}, "https", "max-age=31536000; includeSubDomains"),
+        ({"hsts_s": 0}, "https", None),
+        ({}, "http", None),
+    ],
+)
+async def test_who_came_by_https_is_told_to_come_by_nothing_else(
+    running_app: AppMaker, changes: dict[str, object], scheme: str, told: str | None
+) -> None:
+    async with running_app(**changes) as running:
+        for path in ("/livez", "/nowhere", "/"):
+            answer = await running.client.get(f"{scheme}://test{path}")
+            assert answer.headers.get("strict-transport-security") == told, path

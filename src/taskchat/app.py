@@ -29,6 +29,7 @@ from taskchat.embeddings.making import EmbeddingMaker
 from taskchat.housekeeping.chores import chores_of
 from taskchat.housekeeping.keeper import LOOKS_AN_INTERVAL, Keeper
 from taskchat.http import health, problems
+from taskchat.http.crowds import Crowds
 from taskchat.http.dependencies import provide
 from taskchat.http.gate import RequestGate
 from taskchat.http.health import Readiness
@@ -62,6 +63,7 @@ from taskchat.sharing import routes as sharing_routes
 from taskchat.sharing.service import Sharing
 from taskchat.signals import drained_on_signals
 from taskchat.tasks import routes as task_routes
+from taskchat.tasks.effects import task_limits
 from taskchat.tasks.tools import TaskServer
 from taskchat.telemetry import metrics
 from taskchat.telemetry.traces import traces_sent
@@ -183,7 +185,7 @@ def _lifespan(
             stack.push_async_callback(verifier.close)
             bridge = await stack.enter_async_context(
                 task_server_bridge(
-                    TaskServer([schedule_tool(settings)]),
+                    TaskServer([schedule_tool(settings)], limits=task_limits(settings)),
                     tool_timeout_s=settings.tool_timeout_s,
                 )
             )
@@ -238,7 +240,7 @@ def _lifespan(
             parts: list[object] = [settings, database, live.authenticator, limits, turns, live]
             parts += [readiness, listener, heartbeat, config_file, Sharing(database, settings)]
             parts += [Search(database, meaning, settings), Webhooks(database, settings)]
-            parts += [Schedules(database, settings)]
+            parts += [Schedules(database, settings), _crowds(settings)]
             if settings.mcp:
                 parts.append(await stack.enter_async_context(mcp_deps(live)))
             if keys is not None:
@@ -260,6 +262,12 @@ def _lifespan(
         log.info("app.stopped")
 
     return lifespan
+
+
+def _crowds(settings: Settings) -> Crowds:
+    return Crowds(
+        requests_max=settings.requests_at_once_max, exports_max=settings.exports_at_once_max
+    )
 
 
 @contextlib.asynccontextmanager

@@ -11,13 +11,15 @@
     ├── PayloadTooLarge 413         ├── ModelError 502
     ├── UnsupportedMediaType 415    │   └── ScriptError 502
     ├── RateLimited 429             ├── DatabaseError 503
-    ├── HeadersTooLarge 431         │   ├── DatabaseRefused 503
-    ├── TooManyActive 409           │   ├── DatabaseUnwritable 503
-    ├── TooManyShares 409           │   ├── Overloaded 503
-    ├── TooManyVersions 409         │   └── UserGone 503
-    ├── TooManySchedules 409        ├── SignInsBusy 503
-    ├── TooManyWebhooks 409         ├── ShuttingDown 503
-    └── AlreadyRegistered 409       └── RunTimeout 504
+    ├── TooManyAtOnce 429           │   ├── DatabaseRefused 503
+    ├── HeadersTooLarge 431         │   ├── DatabaseUnwritable 503
+    ├── TooManyActive 409           │   ├── Overloaded 503
+    ├── TooManyShares 409           │   └── UserGone 503
+    ├── TooManyVersions 409         ├── SignInsBusy 503
+    ├── TooManySchedules 409        ├── ShuttingDown 503
+    ├── TooManyTasks 409            └── RunTimeout 504
+    ├── TooManyWebhooks 409
+    └── AlreadyRegistered 409
 
 Each message is one sentence, or two, that says what to do next; it never holds SQL, a
 secret, a path or what the caller sent. Only `ScriptError` quotes: the script, and the message.
@@ -223,6 +225,14 @@ class AwaitingFeedback(ServiceError):
     default = "The agent waits for your answer in this conversation; answer it first."
 
 
+class TooManyTasks(ServiceError):
+    """The user has as many tasks as they may; nothing was added."""
+
+    status = 409
+    code = "too_many_tasks"
+    default = "There are as many tasks as there may be; delete one first, then add this one."
+
+
 class TooManyWebhooks(ServiceError):
     """The user has as many hooks as they may."""
 
@@ -285,6 +295,14 @@ class UnsupportedMediaType(ServiceError):
     status = 415
     code = "unsupported_media_type"
     default = "Send the body as “Content-Type: application/json”, without a Content-Encoding."
+
+
+class TooManyAtOnce(ServiceError):
+    """The user has as much under way on this process as they may; nothing was stored."""
+
+    status = 429
+    code = "too_many_at_once"
+    default = "You have as many requests under way as you may; wait until one of them is answered."
 
 
 class RateLimited(ServiceError):

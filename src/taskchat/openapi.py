@@ -79,6 +79,8 @@ OF_ROUTES: dict[tuple[str, str], tuple[type[ServiceError], ...]] = {
     ("post", "/ui/chat"): (errors.TooManyVersions, errors.FeedbackClosed, *OF_MESSAGE),
     ("post", "/shares"): (errors.TooManyShares,),
     ("post", "/webhooks"): (errors.TooManyWebhooks,),
+    ("post", "/tasks"): (errors.TooManyTasks,),
+    ("post", "/import"): (errors.TooManyTasks,),
     ("post", "/schedules"): (errors.TooManySchedules, errors.ConversationEnded),
     ("patch", "/schedules/{schedule_id}"): (errors.TooManySchedules,),
     ("patch", "/conversations/{conversation_id}"): (
@@ -98,6 +100,7 @@ OF_LINK: tuple[type[ServiceError], ...] = tuple(
 OF_MCP: tuple[type[ServiceError], ...] = (
     errors.InvalidAuth,
     errors.Forbidden,
+    errors.TooManyAtOnce,
     errors.HeadersTooLarge,
     errors.InternalError,
     errors.DatabaseError,
@@ -271,6 +274,8 @@ def _add_stream(operation: dict[str, Any]) -> None:
 
 def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     possible = list(EVERYWHERE)
+    if not path.startswith("/api/auth/"):
+        possible.append(errors.TooManyAtOnce)
     if "requestBody" in operation:
         possible += WITH_BODY
     if path.endswith(VERSIONS):
@@ -308,7 +313,7 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
 
 
 def _add_openai(method: str, path: str, operation: dict[str, Any]) -> None:
-    possible = list(OF_OPENAI)
+    possible = [*OF_OPENAI, errors.TooManyAtOnce]
     if "requestBody" in operation:
         possible += (*WITH_BODY, *OF_CHAT, errors.TooManyVersions, errors.FeedbackClosed)
         operation.setdefault("parameters", []).extend(MESSAGE_HEADERS)

@@ -34,7 +34,7 @@ class Account(SQLModel, table=True):
 
     user_id: str = Field(sa_column=Column(String(255), primary_key=True))
     email: str = Field(sa_column=Column(String(EMAIL_CHARS_MAX), nullable=False))
-    password_hash: str = Field(sa_column=Column(String(255), nullable=False))
+    password_hash: str = Field(repr=False, sa_column=Column(String(255), nullable=False))
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )
@@ -85,7 +85,7 @@ class RefreshToken(SQLModel, table=True):
     user_id: str = Field(sa_column=Column(String(255), primary_key=True))
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     session_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
-    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(repr=False, sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
     )

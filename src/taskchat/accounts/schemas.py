@@ -48,8 +48,10 @@ class TokensOut(BaseModel):
     """What a client gets, by registering, signing in or refreshing."""
 
     user_id: str
-    access_token: str = Field(description="Goes into the Authorization header of every request.")
-    refresh_token: str = Field(description="Good once, for POST /api/auth/refresh.")
+    access_token: str = Field(
+        repr=False, description="Goes into the Authorization header of every request."
+    )
+    refresh_token: str = Field(repr=False, description="Good once, for POST /api/auth/refresh.")
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - its kind
     expires_in: int = Field(description="Seconds for which the access token is good.")
 

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from taskchat.auth import repository
 from taskchat.auth.tokens import TokenVerifier, VerifiedToken
 from taskchat.errors import Forbidden, InvalidAuth
+from taskchat.http.crowds import Crowds
 from taskchat.http.dependencies import part_of
 from taskchat.postgres.database import Database
 from taskchat.principal import Principal, is_account
@@ -104,11 +105,13 @@ async def current_principal(request: Request, user_id: str) -> Principal:
     Raises:
         InvalidAuth: no good token.
         Forbidden: the path is another user's, existing or not.
+        TooManyAtOnce: the caller has as many requests under way as they may.
     """
     authenticator = part_of(request.app, Authenticator)
     principal = (await authenticator.bearer(request.headers.getlist("authorization"))).principal
     if principal.user_id != user_id:
         raise Forbidden
+    part_of(request.app, Crowds).requests.hold(request.scope, principal.user_id)
     return await authenticator.known(principal)
 
 
@@ -123,9 +126,11 @@ async def token_principal(request: Request) -> Principal:
 
     Raises:
         InvalidAuth: no good token.
+        TooManyAtOnce: the caller has as many requests under way as they may.
     """
     authenticator = part_of(request.app, Authenticator)
     verified = await authenticator.bearer(request.headers.getlist("authorization"))
+    part_of(request.app, Crowds).requests.hold(request.scope, verified.principal.user_id)
     return await authenticator.known(verified.principal)
 
 

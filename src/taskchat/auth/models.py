@@ -25,7 +25,7 @@ class SigningKey(SQLModel, table=True):
 
     id: str = Field(sa_column=Column(String(255), primary_key=True))
     public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    private_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    private_key: bytes = Field(repr=False, sa_column=Column(LargeBinary, nullable=False))
     encrypted: bool = Field(sa_column=Column(Boolean, nullable=False))
     created_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))

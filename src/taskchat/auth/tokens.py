@@ -6,7 +6,7 @@ stand for the other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -90,7 +90,7 @@ class _Trusted:
         ours: Whether it signs for built-in accounts.
     """
 
-    key: str | jwt.PyJWK
+    key: str | jwt.PyJWK = field(repr=False)
     algorithms: Sequence[str]
     issuer: str | None
     audience: str | None

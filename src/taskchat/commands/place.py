@@ -4,7 +4,7 @@ Imports nothing of the service, so that both are made while the service is still
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -30,7 +30,7 @@ class Place:
 
     settings: Settings
     database_url: str
-    secret: str | None
+    secret: str | None = field(repr=False)
     accounts_asked: bool
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ class RunningDev:
     """
 
     url: str
-    token: str | None
+    token: str | None = field(repr=False)
     pid: int
 
 

@@ -4,6 +4,7 @@ Pure ASGI: nothing is buffered, and a stream stays a stream.
 """
 
 import asyncio
+import contextlib
 import re
 import time
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ from taskchat.http.problems import render
 from taskchat.http.requests import (
     BODY_KEY,
     HEAD_KEY,
+    HELD_KEY,
     accept_of,
     body_limits,
     request_id_of,
@@ -46,8 +48,10 @@ SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 }
-"""Answers belong to one person: no cache keeps them and no browser guesses their type."""
+"""Answers belong to one person: no cache keeps them, no browser guesses their type, and opened as a
+page they load nothing and stand in no other page. Pages have a policy of their own."""
 
 LAST_LOOK_S: Final = 0.1
 """How much longer, once, a client is waited for when its time is over. A loop that was busy finds
@@ -80,6 +84,19 @@ def page_headers(origins: Origins, origin: str | None) -> dict[str, str]:
     else:
         return {"Vary": "Origin"} if origins else {}
     return {**shown, "Access-Control-Expose-Headers": ", ".join(RESPONSE_HEADERS)}
+
+
+def secure_headers(settings: Settings, scheme: str) -> dict[str, str]:
+    """What tells a browser to come by HTTPS from now on, where it has done so.
+
+    Args:
+        settings: For how long.
+        scheme: How the request came, as a trusted proxy says.
+    """
+    if scheme != "https" or not settings.hsts_s:
+        return {}
+    subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
+    return {"Strict-Transport-Security": f"max-age={settings.hsts_s}{subdomains}"}
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:
@@ -174,6 +191,9 @@ class RequestGate:
         only_head = method == "HEAD"
         asked = Headers(scope=scope)
         for_pages = page_headers(self._settings.origins, asked.get("origin"))
+        secure = SECURITY_HEADERS | secure_headers(self._settings, scope.get("scheme", "http"))
+        held = contextlib.ExitStack()
+        scope[HELD_KEY] = held
         if only_head:
             scope = {**scope, "method": "GET", HEAD_KEY: True}
         begun = False
@@ -193,7 +213,7 @@ class RequestGate:
                     headers["Server-Timing"] = server_timing(spent, took_s)
                 # An error that is repeated carries the id under which it happened.
                 headers.setdefault(REQUEST_ID_HEADER, request_id)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in secure.items():
                     headers.setdefault(name, value)
                 for name, value in for_pages.items():
                     if name == "Vary":
@@ -208,6 +228,7 @@ class RequestGate:
                 await send(message)
 
         with (
+            held,
             structlog.contextvars.bound_contextvars(request_id=request_id),
             metrics.HTTP_UNDER_WAY.track_inprogress(),
             _traced(scope, method, asked) as traced,

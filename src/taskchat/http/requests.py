@@ -29,6 +29,9 @@ REQUEST_ID_KEY: Final = "taskchat.request_id"
 BODY_KEY: Final = "taskchat.body_bytes_max"
 """The key of the body's limit in a request's scope."""
 
+HELD_KEY: Final = "taskchat.held"
+"""The key of what a request holds in its scope; the gate lets go of it when the answer is over."""
+
 HEAD_KEY: Final = "taskchat.only_head"
 """The key of whether a request came as HEAD; routes see GET."""
 

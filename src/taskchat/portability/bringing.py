@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from taskchat.conversations import repository as conversations
-from taskchat.errors import DatabaseError, ParentGone, UserGone
+from taskchat.errors import DatabaseError, ParentGone, TooManyTasks, UserGone
 from taskchat.portability.brought import brought
 from taskchat.portability.lines import ConversationLine, TaskLine, TurnLine
 from taskchat.portability.origins import derived_id, task_origin
@@ -14,6 +14,7 @@ from taskchat.portability.patience import patiently
 from taskchat.portability.store import bring
 from taskchat.postgres.database import AnyRow, Connection, Database
 from taskchat.principal import Principal
+from taskchat.tasks import repository as tasks_repository
 
 T = TypeVar("T")
 
@@ -44,12 +45,21 @@ class Bringing:
         principal: Whose it becomes.
         active_max: The most conversations of the user that may be active; None means any number.
             What is active in the file and would be one more is paused.
+        tasks_max: The most tasks that the user may have.
     """
 
-    def __init__(self, database: Database, principal: Principal, *, active_max: int | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        principal: Principal,
+        *,
+        active_max: int | None,
+        tasks_max: int,
+    ) -> None:
         self._database = database
         self._principal = principal
         self._active_max = active_max
+        self._tasks_max = tasks_max
 
     async def conversation(self, line: ConversationLine) -> tuple[Opened, bool]:
         """Store a conversation; returns it for its turns, and whether it is new.
@@ -86,7 +96,11 @@ class Bringing:
         )
 
     async def tasks(self, tasks: Sequence[TaskLine]) -> int:
-        """Store tasks; returns how many are new."""
+        """Store tasks; returns how many are new.
+
+        Raises:
+            TooManyTasks: with them there would be more than there may be.
+        """
         return await self._write(lambda connection: self._bring_tasks(connection, tasks))
 
     async def _pause_beyond(self, connection: Connection, conversation_id: UUID) -> None:
@@ -125,6 +139,12 @@ class Bringing:
                 last = task.id if last < task.id <= NUMBER_KEPT_MAX else last + 1
                 fresh.append((last, task))
         if fresh:
+            room = self._tasks_max + 1 - len(fresh)
+            if not await tasks_repository.have_room(connection, self._principal, tasks_max=room):
+                raise TooManyTasks(
+                    "With the tasks of this file there would be more than there may be; delete "
+                    "some, and send it again, which doubles nothing."
+                )
             await bring.bring_tasks(connection, self._principal, fresh)
         return len(fresh)
 

@@ -11,7 +11,8 @@ from starlette.responses import StreamingResponse
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.conversations.routes import ConversationId
 from taskchat.errors import Forbidden, NotAcceptable, ServiceError, UnsupportedMediaType
-from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.crowds import Crowds
+from taskchat.http.dependencies import CurrentDatabase, part_of
 from taskchat.http.gate import BrokenAnswer
 from taskchat.http.requests import (
     JSON,
@@ -77,7 +78,19 @@ async def wanted_format(
 WantedFormat = Annotated[Format, Depends(wanted_format)]
 
 
-@router.get("/export", responses=EXPORT_ANSWER, response_class=Response)
+async def one_at_a_time(request: Request, principal: CurrentPrincipal) -> None:
+    """Let a user have only so many of these under way.
+
+    Raises:
+        TooManyAtOnce: they have as many.
+    """
+    part_of(request.app, Crowds).exports.hold(request.scope, principal.user_id)
+
+
+FewAtOnce = Depends(one_at_a_time)
+
+
+@router.get("/export", responses=EXPORT_ANSWER, response_class=Response, dependencies=[FewAtOnce])
 async def export_all(
     principal: CurrentPrincipal, database: CurrentDatabase, format_: WantedFormat
 ) -> Response:
@@ -86,7 +99,10 @@ async def export_all(
 
 
 @router.get(
-    "/conversations/{conversation_id}/export", responses=EXPORT_ANSWER, response_class=Response
+    "/conversations/{conversation_id}/export",
+    responses=EXPORT_ANSWER,
+    response_class=Response,
+    dependencies=[FewAtOnce],
 )
 async def export_conversation(
     principal: CurrentPrincipal,
@@ -139,7 +155,7 @@ async def _unbroken(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
 
 @router.post(
     "/import",
-    dependencies=[AcceptsJson],
+    dependencies=[AcceptsJson, FewAtOnce],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -160,7 +176,12 @@ async def import_lines(
             "Content-Encoding."
         )
     lines = lines_in(body_chunks(request), line_bytes_max=live.settings.import_line_bytes_max)
-    bringing = Bringing(live.database, principal, active_max=live.settings.active_max)
+    bringing = Bringing(
+        live.database,
+        principal,
+        active_max=live.settings.active_max,
+        tasks_max=live.settings.tasks_max,
+    )
     imported = await Import(bringing).take(lines)
     log.info(
         "import.done",

@@ -318,7 +318,9 @@ class GuardedProtocol(HttpToolsProtocol):
         request_id = str(new_id())
         metrics.CONNECTIONS_REFUSED.labels(error.code).inc()
         log.info("connection.refused", error_code=error.code, request_id=request_id)
-        response = render(error, request_id=request_id)
+        # As far as it has arrived: it says whose form of an error is read there.
+        path = (self.url or b"").decode("latin-1")
+        response = render(error, request_id=request_id, path=path)
         response.headers["Connection"] = "close"
         response.headers.update(SECURITY_HEADERS)
         response.headers.update(page_headers(self._settings.origins, self._origin()))

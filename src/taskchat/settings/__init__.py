@@ -133,6 +133,12 @@ class Settings(BaseSettings):
     service from, by HTTP and by WebSocket; https://*.example.org is any below that host, * any at
     all. The service's own origin always may."""
 
+    hsts_s: int = Field(31_536_000, ge=0, le=315_360_000)
+    """Seconds for which a browser that came by HTTPS comes by nothing else, as
+    Strict-Transport-Security says: a year. 0 leaves the header to the proxy in front."""
+    hsts_subdomains: bool = False
+    """Whether that holds for all hosts below the service's own, too."""
+
     # --- the chat page ---
     page: bool = True
     """Whether the chat page is at `/`; without it that is 404, and the API is all there is."""
@@ -263,6 +269,16 @@ class Settings(BaseSettings):
     """Model calls of one turn; a run that needs more has lost its way."""
     tool_calls_max: int = Field(200, ge=1, le=1000)
     """Tool calls of one turn. “Delete them all” is one call a task."""
+    tasks_max: int = Field(10_000, ge=1, le=1_000_000)
+    """Tasks of one user, done ones included; one more is refused with 409, and a tool says so."""
+    listed_chars_max: int = Field(100_000, ge=10_000, le=10_000_000)
+    """Characters of the titles and descriptions that one answer of list_tasks shows; how many tasks
+    there are it says in any case. It is the only tool whose answer grows."""
+    requests_at_once_max: int = Field(500, ge=0, le=100_000)
+    """Requests of one user that one process has under way at once, waiting ones and streams of all
+    protocols included; one more is answered 429 `too_many_at_once`. 0 means any number."""
+    exports_at_once_max: int = Field(4, ge=0, le=1000)
+    """Exports and imports of one user that one process has under way at once, likewise."""
     history_tokens_max: int = Field(8000, ge=0, le=1_000_000)
     """Budget of the history given to a model, in tokens; whole turns, the newest first."""
     history_turns_max: int = Field(100, ge=0, le=1000)

@@ -8,7 +8,7 @@ import getpass
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
@@ -79,7 +79,7 @@ class DatabaseAddress:
     hosts: tuple[tuple[str, int], ...]
     shuffled: bool
     user: str
-    password: str | None
+    password: str | None = field(repr=False)
     dbname: str
     tls: tuple[Tls, ...]
     direct_tls: bool

@@ -53,7 +53,7 @@ class Share(SQLModel, table=True):
     user_id: str = Field(sa_column=Column(String(255), primary_key=True))
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     conversation_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
-    token_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    token_hash: bytes = Field(repr=False, sa_column=Column(LargeBinary, nullable=False))
     title: str | None = Field(default=None, sa_column=Column(String(TITLE_CHARS_MAX)))
     turns: Any = Field(sa_column=Column(INT4MULTIRANGE, nullable=False))
     with_tool_calls: bool = Field(

@@ -40,7 +40,9 @@ class ShareOut(BaseModel):
 class MadeShare(ShareOut):
     """A link that was just made."""
 
-    token: str = Field(description="Its address is /share/{token}. It is shown only once.")
+    token: str = Field(
+        repr=False, description="Its address is /share/{token}. It is shown only once."
+    )
 
 
 class SharedToolCall(BaseModel):

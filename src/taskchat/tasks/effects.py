@@ -3,8 +3,28 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from taskchat.settings import Settings
+
 LISTED_MAX: Final = 200
 """Tasks in one answer of list_tasks: some 8,000 tokens, as much as the whole history may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimits:
+    """How much there may be; None is any amount.
+
+    Attributes:
+        tasks_max: Tasks of one user.
+        listed_chars_max: Characters of the titles and descriptions that one list shows.
+    """
+
+    tasks_max: int | None = None
+    listed_chars_max: int | None = None
+
+
+def task_limits(settings: Settings) -> TaskLimits:
+    """As it is configured."""
+    return TaskLimits(settings.tasks_max, settings.listed_chars_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +40,8 @@ class TaskEffect:
         description: The description that it gets.
         completed: Whether it is done from now on; of a list, which tasks to show.
         refusal: The answer if there is no such task, or nothing to do.
+        most: Of an addition, how many tasks there may be; of a list, how many characters it may
+            show; None is any number.
     """
 
     effect: Literal["add", "change", "delete", "list", "schedule"] | None
@@ -29,7 +51,11 @@ class TaskEffect:
     description: str | None = None
     completed: bool | None = None
     refusal: str = ""
+    most: int | None = None
 
     def values(self) -> dict[str, Any]:
         """The parameters of the database's function, `LISTED_MAX` among them."""
-        return {**asdict(self), "listed_max": LISTED_MAX}
+        values = asdict(self)
+        most = values.pop("most")
+        # What adds and what lists is of no task: there the database's function takes this.
+        return {**values, "task": self.task if most is None else most, "listed_max": LISTED_MAX}

@@ -22,6 +22,11 @@ _CHANGE: Final = text(
     f"SELECT {_SHOWN} FROM task_change_1(:owner, :task_id, :title, :description, :completed)"
 )
 _DELETE: Final = text(f"SELECT {_SHOWN} FROM task_delete_1(:owner, :task_id)")
+_COUNTED_ALONE: Final = text("SELECT id FROM users WHERE id = :owner FOR NO KEY UPDATE")
+# A statement of its own: one that waits for the lock goes on with an older snapshot.
+_COUNTED: Final = text(
+    "SELECT count(*) FROM (SELECT FROM tasks WHERE user_id = :owner LIMIT :most) AS there"
+)
 _FIND = select(*_columns).where(
     _tasks.c.user_id == bindparam("owner"), _tasks.c.id == bindparam("task_id")
 )
@@ -47,6 +52,18 @@ async def insert_task(
     if row is None:
         raise UserGone(retry_after_s=1)
     return _task(row)
+
+
+async def have_room(connection: Connection, principal: Principal, *, tasks_max: int) -> bool:
+    """Whether the user may have one more task; until the transaction ends, nobody else adds one.
+
+    Raises:
+        UserGone: the user's row was deleted.
+    """
+    values = {"owner": principal.user_id, "most": max(tasks_max, 0)}
+    if await connection.scalar(_COUNTED_ALONE, values) is None:
+        raise UserGone(retry_after_s=1)
+    return int(await connection.scalar(_COUNTED, values) or 0) < tasks_max
 
 
 async def find_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from taskchat.auth.dependencies import Authenticated, CurrentPrincipal
 from taskchat.errors import NotFound
-from taskchat.http.dependencies import CurrentDatabase
+from taskchat.http.dependencies import CurrentDatabase, CurrentSettings
 from taskchat.http.pages import LIMIT_DEFAULT, LIMIT_MAX, Page, decode_cursor, encode_cursor
 from taskchat.http.requests import AcceptsJson, body_schema, json_body
 from taskchat.tasks import service
@@ -66,12 +66,17 @@ async def list_tasks(
 async def create_task(
     principal: CurrentPrincipal,
     database: CurrentDatabase,
+    settings: CurrentSettings,
     task: Annotated[NewTask, Depends(json_body(NewTask))],
 ) -> TaskOut:
     """Add a task."""
     async with database.transaction(principal) as connection:
         return await service.add_task(
-            connection, principal, title=task.title, description=task.description
+            connection,
+            principal,
+            title=task.title,
+            description=task.description,
+            tasks_max=settings.tasks_max,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskchat.errors import Detail, InvalidRequest, NotFound
+from taskchat.errors import Detail, InvalidRequest, NotFound, TooManyTasks
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.tasks import repository
@@ -30,18 +30,29 @@ class InvalidTask(InvalidRequest):
 
 
 async def add_task(
-    connection: Connection, principal: Principal, *, title: str, description: str = ""
+    connection: Connection,
+    principal: Principal,
+    *,
+    title: str,
+    description: str = "",
+    tasks_max: int | None = None,
 ) -> TaskOut:
     """Add a pending task.
 
     Raises:
         InvalidTask: the title or the description breaks a rule.
+        TooManyTasks: the user has as many as they may.
     """
+    title, description = checked_title(title), checked_description(description)
+    if tasks_max is not None and not await repository.have_room(
+        connection, principal, tasks_max=tasks_max
+    ):
+        raise TooManyTasks
     return await repository.insert_task(
         connection,
         principal,
-        title=checked_title(title),
-        description=checked_description(description),
+        title=title,
+        description=description,
     )
 
 

@@ -23,9 +23,10 @@ from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from taskchat.errors import TooManyTasks
 from taskchat.tasks import service
 from taskchat.tasks.calling import Result, ToolFailure, current_caller
-from taskchat.tasks.effects import TaskEffect
+from taskchat.tasks.effects import TaskEffect, TaskLimits
 from taskchat.tasks.models import DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX
 from taskchat.tasks.schemas import TaskFilter
 
@@ -51,7 +52,7 @@ class ListedTask(BaseModel):
 
 
 class TaskList(BaseModel):
-    """What list_tasks answers: the oldest `LISTED_MAX` that fit the filter."""
+    """What list_tasks answers: the oldest that fit the filter, as many as may be shown."""
 
     tasks: list[ListedTask]
     total: int = Field(description="How many tasks fit the filter, shown here or not.")
@@ -64,6 +65,7 @@ class Approval(BaseModel):
 
 
 _called: ContextVar[tuple[str, Mapping[str, Any]]] = ContextVar("tool_called")
+_limits: ContextVar[TaskLimits] = ContextVar("task_limits")
 
 
 async def _approval() -> Approval | Elicit[Approval]:
@@ -161,6 +163,8 @@ async def add_task(
         done="created",
         title=_checked(service.checked_title, title),
         description=_checked(service.checked_description, description or ""),
+        refusal=TooManyTasks.default,
+        most=_limits.get().tasks_max,
     )
     return await perform_effect(effect, TaskDone, approved)
 
@@ -175,7 +179,8 @@ async def list_tasks(
 ) -> TaskList:
     """Show the tasks with their numbers, oldest first."""
     shown = None if status == "all" else status == "completed"
-    return await perform_effect(TaskEffect("list", completed=shown), TaskList, approved)
+    effect = TaskEffect("list", completed=shown, most=_limits.get().listed_chars_max)
+    return await perform_effect(effect, TaskList, approved)
 
 
 async def complete_task(task_id: TaskId, *, approved: Approved) -> TaskDone:
@@ -271,10 +276,14 @@ class TaskServer(MCPServer[Any]):
 
     Args:
         more: Further tools.
+        limits: How much there may be; by default any amount.
         options: Of the SDK's own server.
     """
 
-    def __init__(self, more: Sequence[ToolSpec] = (), **options: Any) -> None:
+    def __init__(
+        self, more: Sequence[ToolSpec] = (), *, limits: TaskLimits | None = None, **options: Any
+    ) -> None:
+        self._task_limits = limits or TaskLimits()
         tools = [*_TOOLS.values(), *(_tool(function, hints) for function, hints in more)]
         super().__init__(
             "taskchat", title="To-do list", log_level="WARNING", tools=tools, **options
@@ -299,6 +308,7 @@ class TaskServer(MCPServer[Any]):
             if arguments.pop("user_id") != current_caller().principal.user_id:
                 raise ToolError("Leave user_id out: a tool only ever acts for its caller.")
         token = _called.set((name, arguments))
+        limits = _limits.set(self._task_limits)
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError:
@@ -306,6 +316,7 @@ class TaskServer(MCPServer[Any]):
         except ToolError as error:
             raise ToolError(_sentence(error, name)) from error.__cause__
         finally:
+            _limits.reset(limits)
             _called.reset(token)
 
 

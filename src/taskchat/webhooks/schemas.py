@@ -66,7 +66,9 @@ class WebhookOut(BaseModel):
 class WebhookWithSecret(WebhookOut):
     """A hook with the secret that it was just given."""
 
-    secret: str = Field(description="What its signatures are checked with. Shown only once.")
+    secret: str = Field(
+        repr=False, description="What its signatures are checked with. Shown only once."
+    )
 
 
 class DeliveryOut(BaseModel):

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ class ChatPlace:
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     folder: Path
 
     def conversation(self, user_id: str) -> str | None:

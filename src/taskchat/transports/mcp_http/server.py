@@ -21,7 +21,7 @@ from taskchat.postgres.database import Database
 from taskchat.principal import Principal
 from taskchat.settings import Settings
 from taskchat.tasks.calling import Asks, DirectCaller, Result, ToolFailure, current_caller
-from taskchat.tasks.effects import TaskEffect
+from taskchat.tasks.effects import TaskEffect, task_limits
 from taskchat.tasks.tools import TaskServer, no_such_tool
 from taskchat.telemetry import metrics
 from taskchat.telemetry.timing import spending
@@ -78,6 +78,7 @@ class OutsideTaskServer(TaskServer):
 
     def __init__(self, settings: Settings, allowed: Callable[[], Iterable[str]]) -> None:
         super().__init__(
+            limits=task_limits(settings),
             instructions=INSTRUCTIONS,
             version=__version__,
             request_state_security=RequestStateSecurity(

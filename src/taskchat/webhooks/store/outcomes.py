@@ -1,6 +1,6 @@
 """SQL of who sends: what it is, what became of it, and what comes next. All in its user's name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
@@ -64,7 +64,7 @@ class Message:
     data: str
     created_at: datetime
     url: str | None
-    secrets: tuple[bytes, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
 
 
 async def read(database: Database, held: Held) -> Message | None:
