@@ -83,6 +83,9 @@ bench-listeners: environment ## what a notification costs, by how many processes
 bench-models: environment ## what is seen of each fault of a model, and what it costs upstream
 	$(BIN)/python -m benchmarks.model_faults $(ARGS)
 
+bench-instruments: environment ## processor time of a turn with metrics, Server-Timing and traces, and without
+	@$(BIN)/python -m benchmarks.instruments $(ARGS)
+
 bench-login: environment ## what the time of a refused sign-in tells, and what a flood of them costs
 	@$(BIN)/python -m benchmarks.login $(ARGS)
 
@@ -121,6 +124,15 @@ pictures: environment ## take the pictures of the chat page in docs/pictures ane
 
 chaos: environment ## kill, freeze and restart real processes under load, then check nineteen invariants
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
+
+failover: environment ## kill the primary under fifty turns a second, promote its standby, and check what was told
+	$(BIN)/python -m tests.faults.failover $(ARGS)
+
+rolling: environment ## replace three processes under load; ARGS="--from COMMIT" those of an earlier release
+	$(BIN)/python -m tests.faults.rolling $(ARGS)
+
+soak: environment ## a modest load for an hour: memory, connections, descriptors and tables must stay as they are
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 reloads: environment ## reload pages of AI SDK and AG-UI clients in the middle of turns, each on another process
 	$(BIN)/python -m tests.ui.reloads $(ARGS)

@@ -7,6 +7,8 @@ import sys
 import time
 from unittest import mock
 
+from prometheus_client import Counter, Gauge, Histogram
+
 from benchmarks.scripted import ScriptedModel
 from taskchat.app import create_app
 from taskchat.assistant.models.asking import NamedModel
@@ -19,6 +21,17 @@ SCRIPTED = "scripted"
 
 COLLECTIONS = "BENCH_COLLECTIONS"
 """The variable that names the file of collections: a line each, beginning, seconds, generation."""
+
+WITHOUT_METRICS = "BENCH_WITHOUT_METRICS"
+"""The variable that takes away what metrics do."""
+
+
+def take_away_metrics() -> None:
+    """Leave the names of metrics, and nothing of what they do."""
+    for kind in (Counter, Gauge, Histogram):
+        for method in ("labels", "inc", "dec", "set", "observe", "set_function"):
+            if hasattr(kind, method):
+                setattr(kind, method, lambda self, *_args, **_labels: self)
 
 
 def note_collections(path: str) -> None:
@@ -40,6 +53,8 @@ def note_collections(path: str) -> None:
 def main() -> None:
     if COLLECTIONS in os.environ:
         note_collections(os.environ[COLLECTIONS])
+    if WITHOUT_METRICS in os.environ:
+        take_away_metrics()
     settings = Settings(_env_file=None)
     configure_logs(settings)
     chain = [NamedModel(SCRIPTED, ScriptedModel())] if settings.model == SCRIPTED else None

@@ -30,6 +30,7 @@ from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
 from tests.faults.hooked import Post
 from tests.faults.model_server import Manner, ModelServer
 from tests.faults.mutants import MUTANTS
+from tests.faults.pooler import Pooler
 from tests.faults.processes import Fleet, Service
 from tests.faults.scheduled import Scheduled
 from tests.faults.serve_with_faults import POINTS
@@ -77,6 +78,7 @@ FAULTS: Mapping[str, float] = {
     "postgres_fast": 1,
     "postgres_immediate": 1,
     "postgres_freeze": 1,
+    "pooler_kill": 1,
     "cut_connections": 2,
     "hold_ends": 2,
     "model_fails": 1,
@@ -159,6 +161,7 @@ class Plan:
         model_pace_s: How long it then takes over a word, where it streams.
         steering: After so many of its messages a client begins a turn and says more to it.
         settled_within_s: How long its turns may take to end behind it.
+        pooled: Whether processes reach the database by PgBouncer, in transaction mode.
     """
 
     seconds: float
@@ -174,6 +177,7 @@ class Plan:
     steering: float = 0.1
     goals: Mapping[str, int] = field(default_factory=dict)
     settled_within_s: float = SETTLED_WITHIN_S
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -255,7 +259,9 @@ class Chaos:
         model: ModelServer,
         fleet: Fleet,
         receiver: Receiver,
+        pooler: Pooler | None = None,
     ) -> None:
+        self.pooler = pooler
         self.receiver = receiver
         self.plan = plan
         self.cluster = cluster
@@ -335,6 +341,8 @@ class Chaos:
 
     async def _rage(self) -> None:
         kinds = [kind for kind in self.plan.faults if kind not in AT_POINTS]
+        if self.pooler is None:
+            kinds = [kind for kind in kinds if kind != "pooler_kill"]
         weights = [self.plan.faults[kind] for kind in kinds]
         while kinds and not self.calm.is_set():
             # Where a start takes long the next fault comes later, or nobody would ever serve.
@@ -410,6 +418,12 @@ class Chaos:
                 await asyncio.sleep(SILENT_S * self.draw.uniform(0.3, 1.2))
             finally:
                 self.cluster.thaw()
+
+    async def _pooler_kill(self) -> None:
+        if self.pooler is not None:
+            self.pooler.kill()
+            await asyncio.sleep(self.draw.uniform(0, 1))
+            await self.pooler.start()
 
     async def _cut_connections(self) -> None:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -1131,6 +1145,7 @@ class Chaos:
             "seconds": self.plan.seconds,
             "processes": self.plan.processes,
             "clients": self.plan.clients,
+            "pooled": self.plan.pooled,
             "mutants": list(self.plan.mutants),
             "requests": len(self.requests),
             "replayed": sum(request.replayed for request in self.requests),
@@ -1262,13 +1277,19 @@ async def chaos(plan: Plan, cluster: Cluster, folder: Path) -> Outcome:
     async def answering(_: Got) -> bytes:
         return status(503 if draw.random() < REFUSED else 204)
 
-    async with ModelServer() as model, receiving() as receiver:
+    async with contextlib.AsyncExitStack() as stack:
+        model = await stack.enter_async_context(ModelServer())
+        receiver = await stack.enter_async_context(receiving())
         receiver.answering = answering
-        fleet = Fleet(folder, url, model.url, TIMES | {"TASKCHAT_WEBHOOK_URL": receiver.url})
-        try:
-            return await Chaos(plan, cluster, url, model, fleet, receiver).run()
-        finally:
-            await fleet.close()
+        environment = TIMES | {"TASKCHAT_WEBHOOK_URL": receiver.url}
+        pooler, served_url = None, url
+        if plan.pooled:
+            pooler = await stack.enter_async_context(Pooler(cluster, folder))
+            served_url = pooler.url(url)
+            environment["TASKCHAT_DATABASE_DIRECT_URL"] = url
+        fleet = Fleet(folder, served_url, model.url, environment)
+        stack.push_async_callback(fleet.close)
+        return await Chaos(plan, cluster, url, model, fleet, receiver, pooler).run()
 
 
 def mutated(plan: Plan, *names: str) -> Plan:
@@ -1309,6 +1330,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         faults={kind: FAULTS[kind] for kind in arguments.only or FAULTS},
         steering=arguments.steering,
         goals=dict(arguments.goal),
+        pooled=arguments.pooled,
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -1370,6 +1392,9 @@ def _parser() -> argparse.ArgumentParser:
         default=0.1,
         metavar="SHARE",
         help="after so many of its messages, 0 to 1, a client says more to a running turn",
+    )
+    parser.add_argument(
+        "--pooled", action="store_true", help="with PgBouncer in transaction mode in between"
     )
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults, in place of all")
     parser.add_argument("--mutant", choices=["all", *MUTANTS], help="break one rule, or each")

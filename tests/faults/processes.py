@@ -147,7 +147,9 @@ class Fleet:
         self._started = 0
         self._alive: dict[int, Service] = {}
 
-    def launch(self, name: str = "", **environment: str) -> Service:
+    def launch(
+        self, name: str = "", *, module: str = "tests.faults.serve_with_faults", **environment: str
+    ) -> Service:
         """Start a service; it is not ready yet."""
         self._started += 1
         name = name or f"p{self._started}"
@@ -155,7 +157,7 @@ class Fleet:
         stdout, stderr = stem.with_suffix(".out"), stem.with_suffix(".err")
         with open(os.devnull) as null, stdout.open("a") as out, stderr.open("a") as err:
             pid = NURSERY.start(
-                "tests.faults.serve_with_faults",
+                module,
                 ["serve", "--port", "0"],
                 env={**self._environment, "OPENAI_API_KEY": name, **environment},
                 folder=self._folder,

@@ -250,8 +250,12 @@ async def test_the_lines_of_a_turn_carry_the_ids_of_its_request_conversation_and
         for line in map(json.loads, lines.getvalue().splitlines())
         if line["event"] == "turn.completed"
     ]
+    [request] = spans.named("POST /api/{user_id}/chat")
     [turn] = spans.named("turn")
     assert turn.context is not None
+    assert facts(request)["taskchat.request_id"] == answer.headers["x-request-id"]
+    assert facts(turn)["taskchat.turn.id"] == answer.json()["turn_id"]
+    assert facts(turn)["gen_ai.conversation.id"] == answer.json()["conversation_id"]
     assert line["request_id"] == answer.headers["x-request-id"]
     assert line["turn_id"] == answer.json()["turn_id"]
     assert line["conversation_id"] == answer.json()["conversation_id"]

@@ -1,5 +1,6 @@
 """The pool of connections: asyncpg's, with care for connections that were lost without a word."""
 
+import asyncio
 import contextlib
 import select
 import time
@@ -51,6 +52,25 @@ class PooledConnection(Connection):
         """
         if self.is_in_transaction():
             await self.execute("ROLLBACK", timeout=timeout)
+
+    async def _cancel(
+        self, waiter: asyncio.Future[None], cancel_waiter: asyncio.Future[None] | None = None
+    ) -> None:
+        """In place of the driver's: a statement that nobody waits for any more comes to its end.
+
+        A request to cancel it would end a commit's wait for a synchronous standby, too: everybody
+        would see what is lost if the standby takes over. The server's own limit ends a statement.
+        """
+        if not waiter.done():
+            waiter.set_result(None)
+        try:
+            if cancel_waiter is not None:
+                async with asyncio.timeout(self._config.command_timeout):
+                    await asyncio.shield(cancel_waiter)
+        except TimeoutError:
+            self.terminate()
+        finally:
+            self._cancellations.discard(asyncio.current_task())
 
     def was_left(self) -> bool:
         """Whether the server has closed it, or is about to: it says something unasked."""
