@@ -119,6 +119,9 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 hostile: environment ## every spelling of every hostile row to every way in, and ten thousand requests at random; `make test` sends the first of them
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py tests/hostile $(ARGS)
 
+fuzz: environment ## requests, frames and orders of calls at random, and schemathesis; ARGS="--minutes 10 --seed 1 --only requests"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
 	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)
 

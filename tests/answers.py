@@ -1,5 +1,6 @@
 """What every answer that is not a success has in common, and a way to ask that allows anything."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -52,11 +53,16 @@ CODES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, whatever brought it."""
+    """An HTTP answer, whatever brought it.
+
+    Attributes:
+        whole: False: who asked was gone before its end.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    whole: bool = True
 
     def json(self) -> Any:
         return json.loads(self.content)
@@ -110,10 +116,12 @@ async def ask(
     *,
     headers: list[tuple[bytes, bytes]],
     body: bytes | AsyncIterator[bytes] = b"",
+    patience_s: float = 0,
 ) -> Answer:
     """Ask the app itself, as a server would that lets everything through.
 
-    A body that comes in pieces has no end: behind its last piece the client is gone.
+    A body that comes in pieces has no end: behind its last piece the client is gone. Behind one
+    that does not, it is gone after its patience.
     """
     raw_path, _, query = target.partition(b"?")
     scope = {
@@ -143,6 +151,8 @@ async def ask(
                 return {"type": "http.disconnect"}
             return {"type": "http.request", "body": chunk, "more_body": True}
         if whole is None:
+            if patience_s:
+                await asyncio.sleep(patience_s)
             return {"type": "http.disconnect"}
         piece, whole = whole, None
         return {"type": "http.request", "body": piece, "more_body": False}
@@ -157,4 +167,5 @@ async def ask(
         start["status"],
         {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]},
         b"".join(message.get("body", b"") for message in sent[1:]),
+        not sent[-1].get("more_body", False),
     )

@@ -1,15 +1,23 @@
 """Schedules as they look on the wire."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from taskchat.http.ids import PlainUUID
 from taskchat.schedules.models import TIME_ZONE_CHARS_MAX, EndReason, ScheduleStatus
 from taskchat.schedules.rule import RULE_CHARS_MAX
 from taskchat.turns.schemas import MessageText
+
+ClockTime = Annotated[
+    datetime,
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"}
+    ),
+]
+"""What a clock shows; what JSON Schema calls a date-time has an offset."""
 
 
 class ScheduleOut(BaseModel):
@@ -23,7 +31,7 @@ class ScheduleOut(BaseModel):
     at: datetime | None = Field(description="When it is said, if it is said once.")
     rule: str | None = Field(description="RFC 5545, if it is said again and again.")
     time_zone: str = Field(description="Whose clock the rule is followed by.")
-    start: datetime | None = Field(
+    start: ClockTime | None = Field(
         description="When the rule begins, by the clock of its time zone: without an offset."
     )
     status: ScheduleStatus

@@ -44,6 +44,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._frames_at = self.loop.time()
         self._heard = asyncio.Event()
         self._heard_at = -math.inf
+        self._told: dict[str, Any] = {}
 
     # --- signs of life ---
 
@@ -51,7 +52,8 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Let the app ask for signs of life."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["state"][PEER_KEY] = self
+            self._told = self.scope["state"]
+            self._told[PEER_KEY] = self
 
     async def answers(self, within_s: float) -> bool:
         """Whether the peer sent anything just now, or does within this time after a ping."""
@@ -147,7 +149,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
             self._next_slice.cancel()
         super().connection_lost(exc)
         # Each holds the other, and only the collector would free them with all that they hold.
-        self.scope["state"].pop(PEER_KEY, None)
+        self._told.pop(PEER_KEY, None)
 
     def _forget_stall(self) -> None:
         if self._stall is not None:

@@ -148,7 +148,7 @@ MESSAGE: Final[dict[str, Any]] = {
                         "method": {"type": "string"},
                         "params": {"type": "object"},
                     },
-                    "required": ["jsonrpc"],
+                    "required": ["jsonrpc", "method"],
                 },
                 "example": {
                     "jsonrpc": "2.0",
@@ -183,3 +183,17 @@ ANSWER: Final[dict[str, Any]] = {
     },
 }
 """What it says of an answer."""
+
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": meaning, "content": {JSON: {"schema": ANSWER["schema"]}}}
+    for status, meaning in {
+        400: "No message of the protocol, or one that its version does not allow.",
+        404: "No such method.",
+        406: "`Accept` does not allow JSON.",
+        408: "`request_timeout`",
+        413: "`payload_too_large`",
+        415: "`unsupported_media_type`",
+        429: "`rate_limited`",
+    }.items()
+}
+"""What it says of a message that is not taken, which is told as JSON-RPC, too."""

@@ -17,7 +17,14 @@ from taskchat.http.requests import JSON
 from taskchat.principal import Principal
 from taskchat.tasks.calling import ToolCaller, calling_as
 from taskchat.transports.dependencies import CurrentLive, LiveDeps
-from taskchat.transports.mcp_http.messages import ANSWER, MESSAGE, Posted, read_posted, refused
+from taskchat.transports.mcp_http.messages import (
+    ANSWER,
+    MESSAGE,
+    REFUSALS,
+    Posted,
+    read_posted,
+    refused,
+)
 from taskchat.transports.mcp_http.metadata import MCP_PATH, challenge
 from taskchat.transports.mcp_http.server import OutsideCaller, OutsideTaskServer
 from taskchat.transports.origins import origin_is_allowed
@@ -80,6 +87,7 @@ class _Answered(Response):
     responses={
         200: {"description": "The answer.", "content": {JSON: ANSWER}},
         202: {"description": "The message expects no answer."},
+        **REFUSALS,
     },
 )
 async def mcp(
