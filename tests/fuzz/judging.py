@@ -32,8 +32,10 @@ def fault_of(
         if drawn.method != "HEAD" and not _is_an_error(answer):
             return f"an error of another shape: {answer.content[:300]!r}"
     operation = document["paths"].get(drawn.path, {}).get(drawn.method.lower())
-    # A path with something wrong in it is another one.
-    if operation and drawn.wrong != "path" and answer.status not in (404, 431):
+    # A path with something wrong in it is another one; and a request whose headers give it no
+    # length, or two, is refused before it has an address.
+    unread = {404, 431, 400} if drawn.wrong == "header" else {404, 431}
+    if operation and drawn.wrong != "path" and answer.status not in unread:
         if str(answer.status) not in operation["responses"]:
             return f"{answer.status} is not documented"
         said = operation["responses"][str(answer.status)].get("content")
