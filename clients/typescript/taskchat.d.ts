@@ -11567,7 +11567,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such method. */
+            /** @description Method not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11576,7 +11576,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description `Accept` does not allow JSON. */
+            /** @description Not Acceptable: Client must accept application/json */
             406: {
                 headers: {
                     [name: string]: unknown;
@@ -11585,7 +11585,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description `request_timeout` */
+            /** @description The request did not arrive in time; send it again. */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -11594,7 +11594,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description `payload_too_large` */
+            /** @description The request body is too large. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -11603,7 +11603,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description `unsupported_media_type` */
+            /** @description Send the body as “Content-Type: application/json”, without a Content-Encoding. */
             415: {
                 headers: {
                     [name: string]: unknown;

@@ -9,7 +9,15 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from taskchat.errors import Detail, InvalidRequest, ServiceError
+from taskchat.errors import (
+    Detail,
+    InvalidRequest,
+    PayloadTooLarge,
+    RateLimited,
+    RequestTimeout,
+    ServiceError,
+    UnsupportedMediaType,
+)
 from taskchat.http.problems import render
 from taskchat.http.requests import (
     JSON,
@@ -25,6 +33,9 @@ PARSE_ERROR: Final = -32700
 
 INVALID_MESSAGE: Final = -32600
 """JSON-RPC: it is JSON, but no message."""
+
+NO_METHOD: Final = -32601
+"""JSON-RPC: nothing is called by this name."""
 
 SERVER_ERROR: Final = -32000
 """JSON-RPC: an error of the server's own; `data` says which."""
@@ -112,17 +123,8 @@ def _code(error: ServiceError) -> int:
 
 def refused(error: ServiceError, request: Request, id_: str | int | None = None) -> Response:
     """An error as JSON-RPC tells it: with our status and headers, and our own form as its data."""
-    request_id = request_id_of(request.scope)
-    ours = render(error, request_id=request_id)
-    body: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": id_,
-        "error": {
-            "code": _code(error),
-            "message": error.message,
-            "data": json.loads(bytes(ours.body)),
-        },
-    }
+    ours = render(error, request_id=request_id_of(request.scope))
+    body = _told(_code(error), error.message, id_, data=json.loads(bytes(ours.body)))
     headers = {
         name: value for name, value in ours.headers.items() if not name.startswith("content-")
     }
@@ -132,6 +134,10 @@ def refused(error: ServiceError, request: Request, id_: str | int | None = None)
         headers,
         media_type="application/json",
     )
+
+
+def _told(code: int, message: str, id_: str | int | None, **more: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": id_, "error": {"code": code, "message": message, **more}}
 
 
 MESSAGE: Final[dict[str, Any]] = {
@@ -184,16 +190,23 @@ ANSWER: Final[dict[str, Any]] = {
 }
 """What it says of an answer."""
 
+_PROTOCOLS: Final = {
+    400: ("No message of the protocol, or one that its version does not allow.", INVALID_MESSAGE),
+    404: ("Method not found", NO_METHOD),
+    406: ("Not Acceptable: Client must accept application/json", INVALID_MESSAGE),
+}
+"""What the protocol itself refuses, by status: in which words, and its code."""
+
+_OURS: Final = (RequestTimeout, PayloadTooLarge, UnsupportedMediaType, RateLimited)
+
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": meaning, "content": {JSON: {"schema": ANSWER["schema"]}}}
-    for status, meaning in {
-        400: "No message of the protocol, or one that its version does not allow.",
-        404: "No such method.",
-        406: "`Accept` does not allow JSON.",
-        408: "`request_timeout`",
-        413: "`payload_too_large`",
-        415: "`unsupported_media_type`",
-        429: "`rate_limited`",
+    status: {
+        "description": message,
+        "content": {JSON: {"schema": ANSWER["schema"], "example": _told(code, message, None)}},
+    }
+    for status, (message, code) in {
+        **_PROTOCOLS,
+        **{error.status: (error.default, SERVER_ERROR) for error in _OURS},
     }.items()
 }
 """What it says of a message that is not taken, which is told as JSON-RPC, too."""
