@@ -10910,7 +10910,7 @@ export interface operations {
     resume_api__user_id__ui_chat__chat_id__stream_get: {
         parameters: {
             query?: {
-                /** @description A turn that was not over when the messages were read: it is told also if it is by now. */
+                /** @description A turn that was not over when the messages were read: it and those behind it are told also if they are by now. */
                 turn_id?: string | null;
             };
             header?: never;

@@ -30,9 +30,9 @@ PROTOCOL: Final = "ag-ui"
 
 
 async def under_way(
-    live: LiveDeps, principal: Principal, conversation_id: UUID, *, behind: int = 0
+    live: LiveDeps, principal: Principal, conversation_id: UUID, *, behind: int | None = None
 ) -> TurnRef | None:
-    """The first turn of a conversation that is not over, behind the turn of a number."""
+    """The first turn of a conversation that is not over, or the next one behind a turn's number."""
     async with live.database.transaction(principal) as connection:
         found = await store.find.first_unfinished(
             connection, principal, conversation_id, after=behind

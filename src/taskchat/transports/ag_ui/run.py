@@ -84,7 +84,7 @@ class Run:
         turn, telling = self.turn, self._telling()
         if not self.is_new:
             # Before what was said is read: what ends in between is told, and not shown as well.
-            turn = await self._under_way(behind=0)
+            turn = await self._under_way()
             said = await self._history(turn)
             for snapshot in await snapshots(self.live, self.principal, said):
                 yield snapshot
@@ -135,7 +135,7 @@ class Run:
     def _telling(self, *, says_message: bool = False) -> Telling:
         return Telling(self.thread_id, self.run_id, self.known, says_message=says_message)
 
-    async def _under_way(self, *, behind: int) -> TurnRef | None:
+    async def _under_way(self, *, behind: int | None = None) -> TurnRef | None:
         if self.conversation_id is None:
             return None
         return await under_way(self.live, self.principal, self.conversation_id, behind=behind)

@@ -177,8 +177,8 @@ async def resume(
     turn_id: Annotated[
         PlainUUID | None,
         Query(
-            description="A turn that was not over when the messages were read: it is told also if "
-            "it is by now."
+            description="A turn that was not over when the messages were read: it and those behind "
+            "it are told also if they are by now."
         ),
     ] = None,
 ) -> Response:
@@ -199,9 +199,9 @@ async def resume(
 
 
 async def _running(
-    connection: Connection, principal: Principal, conversation_id: UUID, after: int = 0
+    connection: Connection, principal: Principal, conversation_id: UUID, after: int | None = None
 ) -> TurnRef | None:
-    """The first turn that is not over, unless everything waits for the user."""
+    """The first turn that is not over, or the next one, unless everything waits for the user."""
     found = await store.find.first_unfinished(connection, principal, conversation_id, after=after)
     if found is None or found[1] == "awaiting_feedback":
         return None

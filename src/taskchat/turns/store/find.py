@@ -69,8 +69,13 @@ _BY_IDS = text(
 )
 _FIRST_UNFINISHED = text(
     "SELECT id, number, status FROM turns"
-    " WHERE user_id = :owner AND conversation_id = :conversation AND number > :after"
+    " WHERE user_id = :owner AND conversation_id = :conversation"
     f" AND {one_of('status', UNFINISHED)} ORDER BY number LIMIT 1"
+)
+_NEXT = text(
+    "SELECT id, number, status FROM turns"
+    " WHERE user_id = :owner AND conversation_id = :conversation AND number > :after"
+    " AND status <> 'cancelled' ORDER BY number LIMIT 1"
 )
 _HOLD_UNFINISHED = text(
     "WITH held AS MATERIALIZED (SELECT id, conversation_id, number FROM turns"
@@ -152,7 +157,7 @@ async def by_ids(
 
 
 async def first_unfinished(
-    connection: Connection, principal: Principal, conversation_id: UUID, *, after: int = 0
+    connection: Connection, principal: Principal, conversation_id: UUID, *, after: int | None = None
 ) -> tuple[TurnRef, str] | None:
     """The first turn of a conversation that is not over, and its status, if there is one.
 
@@ -160,10 +165,14 @@ async def first_unfinished(
         connection: Where to look.
         principal: The conversation's owner.
         conversation_id: The conversation.
-        after: The number of a turn that it follows.
+        after: The number of a turn that was followed to its end: the next one, which may be over by
+            now, unless it was cancelled.
     """
-    values = {"owner": principal.user_id, "conversation": conversation_id, "after": after}
-    row = (await connection.execute(_FIRST_UNFINISHED, values)).one_or_none()
+    values: dict[str, Any] = {"owner": principal.user_id, "conversation": conversation_id}
+    statement = _FIRST_UNFINISHED
+    if after is not None:
+        statement, values["after"] = _NEXT, after
+    row = (await connection.execute(statement, values)).one_or_none()
     if row is None:
         return None
     return TurnRef(principal, row.id, conversation_id, row.number), row.status
