@@ -1,0 +1,292 @@
+"""Two linear models with whole-number weights: where a message is cut, and what each word is.
+
+Both are averaged structured perceptrons (Collins 2002). The first cuts a message into labelled
+segments, scored as wholes (a semi-Markov model, Sarawagi and Cohen 2004); the second tags the
+words of one segment, given its label. Whole numbers: training gives the same bytes anywhere.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from taskchat_offline.features import SEGMENT_CUTS_MAX, SEGMENT_TOKENS_MAX, Heard
+
+LABELS: Final = (
+    "add", "duty", "complete", "report", "delete", "retitle", "describe",
+    "list all", "list pending", "list completed", "ask", "hold", "calloff", "offer", "chat",
+    "hello", "thanks", "bye", "help", "howto", "yes", "no", "pick", "undo", "reopen",
+)  # fmt: skip
+"""What a segment can be. Those of `ACTING` may change tasks."""
+
+ACTING: Final = frozenset(
+    {"add", "duty", "complete", "report", "delete", "retitle", "describe", "pick", "yes"}
+)
+
+SLOTS: Final[Mapping[str, str]] = {
+    "add": "TD", "duty": "T", "offer": "T", "complete": "R", "report": "R", "delete": "R",
+    "retitle": "RNFP", "describe": "RD", "ask": "R", "pick": "R", "undo": "R", "reopen": "R",
+    "list all": "W", "list pending": "W", "list completed": "W",
+}  # fmt: skip
+"""Of each label, the slots that its words may fill: (T)itle, (D)escription, (R)eference,
+(N)ew title, (F)ormer part of a title, a(P)pended words, (W)ords to look for."""
+
+TAGS: Final = ("O", *(f"{begin}{slot}" for slot in "TDRNFPW" for begin in "BI"))
+
+WEIGHTS_FILE: Final = "weights.json"
+
+Row = list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a message.
+
+    Attributes:
+        start: Its first token.
+        end: The token after its last one.
+        label: What it is.
+        margin: How much better the label scored than the best one that asks for nothing, or, if
+            it asks for nothing, than the best one that may change tasks.
+    """
+
+    start: int
+    end: int
+    label: str
+    margin: int = 0
+
+
+class Weights:
+    """Rows of weights by feature; a feature that was not seen in training weighs nothing."""
+
+    def __init__(self, width: int, rows: dict[str, Row] | None = None) -> None:
+        self.width = width
+        self.rows = {} if rows is None else rows
+
+    def score(self, features: Sequence[str]) -> Row:
+        """The sum of the features' rows."""
+        rows = self.rows
+        found = [row for row in map(rows.get, features) if row is not None]
+        return [sum(column) for column in zip(*found, strict=True)] if found else [0] * self.width
+
+
+class Model:
+    """Both models, ready to be asked.
+
+    Attributes:
+        segments: Weights of labels by a segment's features.
+        steps: Weights of a label after another.
+        words: Weights of tags by a word's features, apart for each kind of label.
+        tag_steps: Weights of a tag after another, by label.
+        margin_min: Below this margin, a segment changes nothing unasked.
+    """
+
+    def __init__(self) -> None:
+        self.segments = Weights(len(LABELS))
+        self.steps = Weights(len(LABELS))
+        self.words = Weights(len(TAGS))
+        self.tag_steps = Weights(len(TAGS))
+        self.margin_min = 0
+
+    def cut(self, heard: Heard) -> list[Segment]:
+        """The best cut of a message into labelled segments."""
+        return best_cut(heard, self.segments.score, self.steps.score)
+
+    def tag(self, heard: Heard, segment: Segment) -> list[str]:
+        """The tags of the segment's words."""
+        return best_tags(heard, segment, self.words.score, self.tag_steps.score)
+
+
+Scorer = Callable[[Sequence[str]], Row]
+
+
+def spans_of(heard: Heard) -> list[tuple[int, int]]:
+    """Every stretch that may be a segment, as places among the cuts, the later ends last."""
+    cuts = [*heard.cuts, len(heard.tokens)]
+    return [
+        (first, last)
+        for last in range(1, len(cuts))
+        for first in range(max(0, last - SEGMENT_CUTS_MAX), last)
+        if cuts[last] - cuts[first] <= SEGMENT_TOKENS_MAX or first == last - 1
+    ]
+
+
+def best_cut(
+    heard: Heard,
+    score: Scorer,
+    step: Scorer,
+    allowed: Callable[[int, int, int], bool] | None = None,
+    costs: Callable[[int, int], Row] | None = None,
+) -> list[Segment]:
+    """The cut with the highest score.
+
+    Args:
+        heard: The message.
+        score: Scores of the labels of a segment, by its features.
+        step: Scores of the labels that follow a label.
+        allowed: Whether tokens from, to may have the label with that number; None allows all.
+        costs: Added to the scores of a stretch: how wrong its labels would be, in training.
+    """
+    if not heard.tokens:
+        return []
+    cuts = [*heard.cuts, len(heard.tokens)]
+    numbers = range(len(LABELS))
+    follow = [step([f"after={label}"]) for label in LABELS]
+    start_row, end_row = step(["after=^"]), step(["before=$"])
+    best: list[list[int | None]] = [[None] * len(LABELS) for _ in cuts]
+    back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
+    # What may come before a segment that begins at a cut, at its best, for each label.
+    entry: dict[int, list[tuple[int | None, int]]] = {0: [(start_row[n], -1) for n in numbers]}
+    rows: dict[tuple[int, int], Row] = {}
+    for first, last in spans_of(heard):
+        if first not in entry:
+            entry[first] = _entered(best[first], follow)
+        row = score(heard.segment(cuts[first], cuts[last]))
+        rows[first, last] = row
+        if costs is not None:
+            row = [a + b for a, b in zip(row, costs(cuts[first], cuts[last]), strict=True)]
+        into, behind = best[last], back[last]
+        for number in numbers:
+            before, came = entry[first][number]
+            if before is None or (allowed and not allowed(cuts[first], cuts[last], number)):
+                continue
+            total = before + row[number]
+            known = into[number]
+            if known is None or total > known:
+                into[number], behind[number] = total, (first, came)
+    ends = [(-1 if t is None else 0, (t or 0) + end_row[n], -n) for n, t in enumerate(best[-1])]
+    number, last = -max(ends)[2], len(cuts) - 1
+    if best[-1][number] is None:
+        return []
+    found: list[Segment] = []
+    while last > 0:
+        first, came = back[last][number]
+        margin = _margin(rows[first, last], number)
+        found.append(Segment(cuts[first], cuts[last], LABELS[number], margin))
+        last, number = first, came
+    return found[::-1]
+
+
+def _entered(ending: Sequence[int | None], follow: Sequence[Row]) -> list[tuple[int | None, int]]:
+    found: list[tuple[int | None, int]] = []
+    reached = [(total, number) for number, total in enumerate(ending) if total is not None]
+    for number in range(len(LABELS)):
+        options = [(total + follow[came][number], -came) for total, came in reached]
+        top = max(options, default=None)
+        found.append((None, -1) if top is None else (top[0], -top[1]))
+    return found
+
+
+_IS_ACTING: Final = tuple(label in ACTING for label in LABELS)
+
+
+def _margin(row: Row, number: int) -> int:
+    others = [s for n, s in enumerate(row) if _IS_ACTING[n] != _IS_ACTING[number]]
+    return row[number] - max(others)
+
+
+@cache
+def _tags_of(label: str) -> tuple[int, ...]:
+    allowed = SLOTS.get(label, "")
+    return tuple(n for n, tag in enumerate(TAGS) if tag == "O" or tag[1] in allowed)
+
+
+@cache
+def _can_follow(label: str) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    numbers = _tags_of(label)
+    return tuple(
+        (n, tuple(b for b in numbers if TAGS[n][0] != "I" or TAGS[b][1:] == TAGS[n][1:]))
+        for n in numbers
+    )
+
+
+def word_features(heard: Heard, segment: Segment, place: int) -> list[str]:
+    """What the tagger sees of a word: everything with the label in front."""
+    label = segment.label.split()[0]
+    return [f"{label} {f}" for f in heard.token(place, segment.start, segment.end)]
+
+
+def best_tags(
+    heard: Heard,
+    segment: Segment,
+    score: Scorer,
+    step: Scorer,
+    allowed: Callable[[int, int], bool] | None = None,
+) -> list[str]:
+    """The tags with the highest score; `allowed` says which tag a token may have, by number."""
+    follow = _can_follow(segment.label)
+    kind = segment.label.split()[0]
+    if len(follow) == 1:
+        return ["O"] * (segment.end - segment.start)
+    steps = {n: step([f"{kind} after={TAGS[n]}"]) for n, _ in follow}
+    first = step([f"{kind} after=^"])
+    best: dict[int, int] = {}
+    trace: list[dict[int, int]] = []
+    for place in range(segment.start, segment.end):
+        row = score(word_features(heard, segment, place))
+        reached: dict[int, int] = {}
+        came: dict[int, int] = {}
+        for number, before in follow:
+            if allowed is not None and not allowed(place, number):
+                continue
+            if place == segment.start:
+                if TAGS[number][0] != "I":
+                    reached[number], came[number] = first[number] + row[number], -1
+                continue
+            options = [(best[b] + steps[b][number], -b) for b in before if b in best]
+            if options:
+                total, negative = max(options)
+                reached[number], came[number] = total + row[number], -negative
+        trace.append(came)
+        best = reached
+    if not best:
+        return []
+    number = -max((total, -n) for n, total in best.items())[1]
+    found: list[str] = []
+    for came in reversed(trace):
+        found.append(TAGS[number])
+        number = came[number]
+    return found[::-1]
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model: one line a feature, sorted, so that a change shows as one."""
+    parts = {
+        "segments": model.segments, "steps": model.steps,
+        "words": model.words, "tag_steps": model.tag_steps,
+    }  # fmt: skip
+    lines = [json.dumps({"margin_min": model.margin_min})]
+    for name, weights in parts.items():
+        for feature in sorted(weights.rows):
+            row = weights.rows[feature]
+            told = [f"{n}:{w}" for n, w in enumerate(row) if w]
+            if told:
+                lines.append(f"{name}\t{json.dumps(feature, ensure_ascii=False)}\t{' '.join(told)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@cache
+def load() -> Model:
+    """The model that is in the package."""
+    text = files("taskchat_offline").joinpath("data", WEIGHTS_FILE).read_text(encoding="utf-8")
+    return parsed(text)
+
+
+def parsed(text: str) -> Model:
+    """A model from what `save` wrote."""
+    model = Model()
+    head, *lines = text.splitlines()
+    model.margin_min = json.loads(head)["margin_min"]
+    for line in lines:
+        name, feature, told = line.split("\t")
+        weights: Weights = getattr(model, name)
+        row = [0] * weights.width
+        for piece in told.split(" "):
+            number, _, weight = piece.partition(":")
+            row[int(number)] = int(weight)
+        weights.rows[json.loads(feature)] = row
+    return model
+

@@ -1,0 +1,279 @@
+"""Training: `python -m taskchat_offline.train`. The same data give the same bytes anywhere.
+
+Nothing here is floating point, and nothing depends on the order of a set or a hash.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from taskchat_offline.features import Context, Heard
+from taskchat_offline.generator import Example, Generator
+from taskchat_offline.learned import (
+    ACTING,
+    LABELS,
+    TAGS,
+    WEIGHTS_FILE,
+    Model,
+    Row,
+    Segment,
+    Weights,
+    best_cut,
+    best_tags,
+    save,
+    word_features,
+)
+from taskchat_offline.matching import Titles
+from taskchat_offline.text import spoken_of, tokens_of
+
+SEED: Final = 20250
+EXAMPLES: Final = 20_000
+EPOCHS: Final = 4
+
+COST: Final = 8
+"""By how much the right label must win; more when a wrong one would change a task."""
+
+SCALE: Final = 4
+"""Weights are averages in quarters."""
+
+NUMBER: Final = {label: number for number, label in enumerate(LABELS)}
+TAG_NUMBER: Final = {tag: number for number, tag in enumerate(TAGS)}
+
+
+class Remembered(Heard):
+    """A message whose features are computed once."""
+
+    def __init__(self, heard: Heard) -> None:
+        self.__dict__.update(heard.__dict__)
+        self._segments: dict[tuple[int, int], list[str]] = {}
+        self._words: dict[tuple[int, int, int], list[str]] = {}
+
+    def segment(self, start: int, end: int) -> list[str]:
+        """The features of a segment."""
+        found = self._segments.get((start, end))
+        if found is None:
+            found = [sys.intern(feature) for feature in super().segment(start, end)]
+            self._segments[start, end] = found
+        return found
+
+    def token(self, place: int, start: int, end: int) -> list[str]:
+        """The features of a word."""
+        key = (place, start, end)
+        found = self._words.get(key)
+        if found is None:
+            found = self._words[key] = [sys.intern(f) for f in super().token(place, start, end)]
+        return found
+
+
+@dataclass
+class Lesson:
+    """A message with the right cut and the right tags of each segment."""
+
+    heard: Remembered
+    segments: list[Segment]
+    tags: list[list[str]]
+
+
+class Average(Weights):
+    """Weights while they are learned: what they are, and what they were on average."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self._sums: dict[str, Row] = {}
+        self._uses: dict[str, int] = {}
+
+    def add(self, features: Sequence[str], number: int, by: int, now: int) -> None:
+        """Change one column of the features' rows, at that time."""
+        for feature in features:
+            row = self.rows.get(feature)
+            if row is None:
+                row = self.rows[feature] = [0] * self.width
+                self._sums[feature] = [0] * self.width
+                self._uses[feature] = 0
+            row[number] += by
+            self._sums[feature][number] += by * now
+            self._uses[feature] += 1
+
+    def averaged(self, now: int, uses_min: int) -> Weights:
+        """The averages up to now, without what was hardly ever used."""
+        found: dict[str, Row] = {}
+        for feature, row in self.rows.items():
+            if self._uses[feature] < uses_min:
+                continue
+            sums = self._sums[feature]
+            mean = [_rounded((w * now - s) * SCALE, now) for w, s in zip(row, sums, strict=True)]
+            if any(mean):
+                found[feature] = mean
+        return Weights(self.width, found)
+
+
+def _rounded(number: int, by: int) -> int:
+    """Rounded to the nearest, away from zero when halfway; whole numbers only."""
+    return (2 * abs(number) + by) // (2 * by) * (1 if number >= 0 else -1)
+
+
+def lesson_of(example: Example) -> Lesson:
+    """What a generated message teaches."""
+    tokens = spoken_of(tokens_of(example.text))
+    heard = Heard(tokens, Titles(example.tasks), Context(example.asked, example.did))
+    starts: list[int] = []
+    labels: list[str] = []
+    for begin, _, label in example.units:
+        first = next((n for n, token in enumerate(tokens) if token.start >= begin), len(tokens))
+        while first and first < len(tokens) and tokens[first].kind == "mark" and (
+            tokens[first].key not in {"+", "#", "&"}
+        ):  # fmt: skip
+            first += 1
+        if first >= len(tokens):
+            continue
+        if starts and first <= starts[-1]:
+            labels[-1] = label
+            continue
+        starts.append(first if starts else 0)
+        labels.append(label)
+    ends = [*starts[1:], len(tokens)]
+    segments = [Segment(a, b, label) for a, b, label in zip(starts, ends, labels, strict=True)]
+    heard.cuts = sorted({*heard.cuts, *starts})
+    tags = [_tags_in(heard, segment, example) for segment in segments]
+    return Lesson(Remembered(heard), segments, tags)
+
+
+def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
+    tags: list[str] = []
+    for place in range(segment.start, segment.end):
+        token = heard.tokens[place]
+        inside = [(a, s) for a, b, s in example.slots if a <= token.start and token.end <= b]
+        if not inside:
+            tags.append("O")
+            continue
+        begin, slot = inside[0]
+        earlier = heard.tokens[place - 1] if place > segment.start else None
+        first = earlier is None or earlier.start < begin
+        tags.append(f"{'B' if first else 'I'}{slot}")
+    return tags
+
+
+def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
+    """Weights that cut messages and label the parts."""
+    rows, steps = Average(len(LABELS)), Average(len(LABELS))
+    order = list(range(len(lessons)))
+    chance = random.Random(SEED)
+    now = 0
+    for epoch in range(epochs):
+        _shuffle(order, chance)
+        wrong = 0
+        for number in order:
+            now += 1
+            lesson = lessons[number]
+            truth = _truth(lesson)
+            guess = best_cut(
+                lesson.heard, rows.score, steps.score,
+                costs=lambda a, b, truth=truth: _costs(truth, a, b),
+            )  # fmt: skip
+            told = [(s.start, s.end, s.label) for s in guess]
+            right = [(s.start, s.end, s.label) for s in lesson.segments]
+            if told == right:
+                continue
+            wrong += 1
+            for way, by in ((right, 1), (told, -1)):
+                for start, end, label in way:
+                    if (start, end, label) not in (told if by > 0 else right):
+                        rows.add(lesson.heard.segment(start, end), NUMBER[label], by, now)
+                before = "^"
+                for _, _, label in way:
+                    steps.add([f"after={before}"], NUMBER[label], by, now)
+                    before = label
+                steps.add(["before=$"], NUMBER[before], by, now)
+        print(f"cutting, round {epoch + 1}: {wrong} of {len(order)} wrong", file=sys.stderr)
+    return rows.averaged(now, 3), steps.averaged(now, 1)
+
+
+def _shuffle(order: list[int], chance: random.Random) -> None:
+    # Not `shuffle`, whose use of chance is not promised to stay.
+    for place in range(len(order) - 1, 0, -1):
+        other = int(chance.random() * (place + 1))
+        order[place], order[other] = order[other], order[place]
+
+
+def _truth(lesson: Lesson) -> dict[int, Segment]:
+    return {place: s for s in lesson.segments for place in range(s.start, s.end)}
+
+
+_IS_ACTING: Final = [label in ACTING for label in LABELS]
+
+
+def _costs(truth: dict[int, Segment], start: int, end: int) -> Row:
+    """How wrong each label is for a stretch: most where it changes what should stay."""
+    segment = truth[start]
+    whole = segment.start == start and segment.end == end
+    acting = any(truth[place].label in ACTING for place in range(start, end))
+    right = NUMBER[segment.label]
+    return [
+        0 if whole and n == right else COST * (3 if _IS_ACTING[n] and not acting else 1)
+        for n in range(len(LABELS))
+    ]
+
+
+def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
+    """Weights that tag the words of a segment."""
+    rows, steps = Average(len(TAGS)), Average(len(TAGS))
+    pairs = [
+        (lesson.heard, segment, tags)
+        for lesson in lessons
+        for segment, tags in zip(lesson.segments, lesson.tags, strict=True)
+        if tags
+    ]
+    order = list(range(len(pairs)))
+    chance = random.Random(SEED + 1)
+    now = 0
+    for epoch in range(epochs):
+        _shuffle(order, chance)
+        wrong = 0
+        for number in order:
+            now += 1
+            heard, segment, right = pairs[number]
+            guess = best_tags(heard, segment, rows.score, steps.score)
+            if guess == right:
+                continue
+            wrong += 1
+            kind = segment.label.split()[0]
+            before = ("^", "^")
+            for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
+                if good != bad:
+                    features = word_features(heard, segment, segment.start + offset)
+                    rows.add(features, TAG_NUMBER[good], 1, now)
+                    rows.add(features, TAG_NUMBER[bad], -1, now)
+                if (before[0], good) != (before[1], bad):
+                    steps.add([f"{kind} after={before[0]}"], TAG_NUMBER[good], 1, now)
+                    steps.add([f"{kind} after={before[1]}"], TAG_NUMBER[bad], -1, now)
+                before = (good, bad)
+        print(f"tagging, round {epoch + 1}: {wrong} of {len(order)} wrong", file=sys.stderr)
+    return rows.averaged(now, 3), steps.averaged(now, 1)
+
+
+def trained(lessons: Sequence[Lesson], epochs: int) -> Model:
+    """A model that has learned from the lessons."""
+    model = Model()
+    model.segments, model.steps = learn_cutting(lessons, epochs)
+    model.words, model.tag_steps = learn_tagging(lessons, epochs)
+    return model
+
+
+def main() -> None:
+    """Train, and write the weights."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data" / WEIGHTS_FILE)
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    given = parser.parse_args()
+    generator = Generator(SEED)
+    lessons = [lesson_of(generator.example()) for _ in range(given.examples)]
+    save(trained(lessons, given.epochs), given.out)
+
+
+if __name__ == "__main__":
+    main()

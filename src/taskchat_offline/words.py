@@ -1,0 +1,165 @@
+"""The words the model knows, read from its data files. What they mean is learned, not said here."""
+
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Final
+
+
+def lines_of(name: str) -> list[str]:
+    """The lines of a data file, without comments and empty ones."""
+    text = files("taskchat_offline").joinpath("data", name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("# ")]
+
+
+def _classes() -> dict[str, frozenset[str]]:
+    rows = (line.partition(": ") for line in lines_of("words.txt"))
+    return {name: frozenset(words.split()) for name, _, words in rows}
+
+
+CLASSES: Final = _classes()
+"""Of each class, its words."""
+
+HIDDEN: Final = frozenset({"spelled", "noslip", "stop", "light", "glue"})
+"""Classes for matching and spelling; the model's features see the others."""
+
+
+def _classes_of() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, words in CLASSES.items():
+        if name not in HIDDEN:
+            for word in words:
+                found.setdefault(word, []).append(name)
+    return {word: tuple(sorted(names)) for word, names in found.items()}
+
+
+CLASSES_OF: Final = _classes_of()
+"""Of each known word, its classes, sorted."""
+
+
+def _forms() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in ("verbs.txt", "forms.txt"):
+        for line in lines_of(name):
+            base, *forms = line.split()
+            for form in forms:
+                found.setdefault(form, base)
+    return found
+
+
+FORMS: Final = _forms()
+"""Irregular forms, and other spellings, to the word."""
+
+VERBS: Final = {line.split()[0]: tuple(line.split()[1:]) for line in reversed(lines_of("verbs.txt"))}
+"""What people do with a task, to its irregular past forms."""
+
+STOP: Final = CLASSES["stop"]
+"""Words that never tell two tasks apart."""
+
+_SLIPS_KNOWN: Final = dict(line.split() for line in lines_of("slips.txt"))
+_SPELLED: Final = CLASSES["spelled"]
+_REAL: Final = CLASSES["noslip"] | frozenset(VERBS) | frozenset(CLASSES_OF) | frozenset(FORMS)
+
+
+def past_of(verb: str) -> str:
+    """The past form of a verb: paid, tidied, cleaned, mopped."""
+    if VERBS.get(verb):
+        return VERBS[verb][0]
+    if verb.endswith("e"):
+        return verb + "d"
+    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
+        return verb[:-1] + "ied"
+    if _doubles(verb):
+        return verb + verb[-1] + "ed"
+    return verb + "ed"
+
+
+def participle_of(verb: str) -> str:
+    """The form after "has been": written, paid, cleaned."""
+    return VERBS[verb][-1] if VERBS.get(verb) else past_of(verb)
+
+
+def gerund_of(verb: str) -> str:
+    """The form in -ing."""
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return verb[:-1] + "ing"
+    return verb + verb[-1] + "ing" if _doubles(verb) else verb + "ing"
+
+
+_DOUBLING: Final = frozenset({"submit", "transfer", "defrag", "program"})
+
+
+def _doubles(verb: str) -> bool:
+    short = len(verb) <= 4 and verb[-1] not in "aeiouywxh" and verb[-2] in "aeiou"
+    return verb in _DOUBLING or (short and (len(verb) < 3 or verb[-3] not in "aeiou"))
+
+
+_PAST: Final = frozenset(
+    {past_of(verb) for verb in VERBS} | {form for forms in VERBS.values() for form in forms}
+)
+_GERUNDS: Final = frozenset(gerund_of(verb) for verb in VERBS)
+
+
+def verb_form(key: str) -> str:
+    """`v` for a deed's verb, `p` for its past form, `g` for its form in -ing, else nothing."""
+    if key in VERBS:
+        return "v"
+    if key in _PAST or (len(key) > 4 and key.endswith("ed")):
+        return "p"
+    if key in _GERUNDS or (len(key) > 5 and key.endswith("ing")):
+        return "g"
+    return ""
+
+
+@lru_cache(maxsize=8192)
+def stem(word: str) -> str:
+    """A rough stem under which the forms of an English word meet."""
+    word = FORMS.get(word, word)
+    for ending in ("'s", "'"):
+        word = word.removesuffix(ending)
+    if word.endswith(("ies", "ied")) and len(word) > 4:
+        return word[:-3] + "y"
+    for ending in ("ings", "ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiousl":
+        word = word[:-1]
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
+@lru_cache(maxsize=8192)
+def corrected(word: str) -> str:
+    """The command word that `word` is one slip away from, or `word`."""
+    if word in _SLIPS_KNOWN:
+        return _SLIPS_KNOWN[word]
+    if not 4 <= len(word) <= 14 or not word.isalpha() or word in _SPELLED or word in _REAL:
+        return word
+    best = sorted({t for piece in _shorter(word) | {word} for t in _pieces().get(piece, ())})
+    return next((target for target in best if _one_slip(word, target)), word)
+
+
+@cache
+def _pieces() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for word in sorted(_SPELLED):
+        for piece in _shorter(word) | {word}:
+            found.setdefault(piece, []).append(word)
+    return found
+
+
+def _shorter(word: str) -> set[str]:
+    return {word[:place] + word[place + 1 :] for place in range(len(word))}
+
+
+def _one_slip(word: str, target: str) -> bool:
+    if word in {target + ending for ending in ("d", "s", "r")}:
+        return False
+    if len(word) != len(target):
+        return word[0] == target[0] and (target in _shorter(word) or word in _shorter(target))
+    apart = [place for place in range(len(word)) if word[place] != target[place]]
+    if len(apart) == 2:
+        first, second = apart
+        swapped = word[first] == target[second] and word[second] == target[first]
+        return second == first + 1 and swapped
+    # One wrong letter turns many short words into another real word: "park", "mark".
+    return len(apart) == 1 and len(word) >= 5 and word[0] == target[0]
