@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskchat_offline.likeness import plain
-from taskchat_offline.matching import Memory, Task, best_fits
+from taskchat_offline.matching import Task
+from taskchat_offline.references import Memory
 
 TURNS_BACK_MAX = 3
 """A list shown longer ago no longer gives "the second one" its meaning."""
@@ -125,7 +125,7 @@ def tasks_of(step: Step) -> list[Task]:
     return tasks
 
 
-def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
+def memory_of(earlier: Sequence[Turn]) -> Memory:
     """What "it", "the second one" and "the one I just added" mean after these turns."""
     focus: tuple[int, ...] = ()
     shown: tuple[int, ...] = ()
@@ -135,10 +135,7 @@ def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
         if newest is None:
             newest = next((task_id for task_id in reversed(added) if task_id is not None), None)
         lines = _lines_shown(turn.reply)
-        if not focus:
-            focus = _changed(turn) or lines or _quoted(turn.reply, tasks)
-            if not focus and back < TURNS_BACK_MAX:
-                focus = _spoken_of(turn.said, tasks)
+        focus = focus or _changed(turn) or lines
         if not shown and back < TURNS_BACK_MAX:
             shown = lines
         if newest is not None and focus and shown:
@@ -159,15 +156,3 @@ def _lines_shown(reply: str) -> tuple[int, ...]:
         if mark and number.isdecimal() and len(number) < 10:
             ids.append(int(number))
     return tuple(ids)
-
-
-def _spoken_of(said: str, tasks: Sequence[Task]) -> tuple[int, ...]:
-    """The one task that the user's own words fit best: "should I delete the yoga task?"."""
-    found = best_fits(said, tasks, fit_min=0.01)
-    return (found[0].id,) if len(found) == 1 else ()
-
-
-def _quoted(reply: str, tasks: Sequence[Task]) -> tuple[int, ...]:
-    """The ids of tasks whose titles a reply names in curly quotes."""
-    named = {plain(piece.partition("”")[0]) for piece in reply.split("“")[1:51]}
-    return tuple(task.id for task in tasks if task.plain in named)

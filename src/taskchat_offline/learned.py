@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import add
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,7 @@ class Weights:
         """The sum of the features' rows."""
         rows = self.rows
         found = [row for row in map(rows.get, features) if row is not None]
-        return [sum(column) for column in zip(*found, strict=True)] if found else [0] * self.width
+        return list(map(sum, zip(*found, strict=True))) if found else [0] * self.width
 
 
 class Model:
@@ -133,51 +134,55 @@ def best_cut(
     if not heard.tokens:
         return []
     cuts = [*heard.cuts, len(heard.tokens)]
-    numbers = range(len(LABELS))
-    follow = [step([f"after={label}"]) for label in LABELS]
-    start_row, end_row = step(["after=^"]), step(["before=$"])
-    best: list[list[int | None]] = [[None] * len(LABELS) for _ in cuts]
+    rows_after = [step([f"after={label}"]) for label in LABELS]
+    follow = [list(column) for column in zip(*rows_after, strict=True)]
+    # Of each cut, the best total that ends there, by label, and where and as what it began.
+    best = [[_NEVER] * len(LABELS) for _ in cuts]
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
-    # What may come before a segment that begins at a cut, at its best, for each label.
-    entry: dict[int, list[tuple[int | None, int]]] = {0: [(start_row[n], -1) for n in numbers]}
+    entry: dict[int, tuple[Row, Row]] = {0: (step(["after=^"]), [-1] * len(LABELS))}
     rows: dict[tuple[int, int], Row] = {}
     for first, last in spans_of(heard):
         if first not in entry:
             entry[first] = _entered(best[first], follow)
+        totals, came = entry[first]
         row = score(heard.segment(cuts[first], cuts[last]))
         rows[first, last] = row
         if costs is not None:
-            row = [a + b for a, b in zip(row, costs(cuts[first], cuts[last]), strict=True)]
+            row = list(map(add, row, costs(cuts[first], cuts[last])))
         into, behind = best[last], back[last]
-        for number in numbers:
-            before, came = entry[first][number]
-            if before is None or (allowed and not allowed(cuts[first], cuts[last], number)):
-                continue
-            total = before + row[number]
-            known = into[number]
-            if known is None or total > known:
-                into[number], behind[number] = total, (first, came)
-    ends = [(-1 if t is None else 0, (t or 0) + end_row[n], -n) for n, t in enumerate(best[-1])]
-    number, last = -max(ends)[2], len(cuts) - 1
-    if best[-1][number] is None:
+        for number, total in enumerate(map(add, totals, row)):
+            if total > into[number] and (
+                allowed is None or allowed(cuts[first], cuts[last], number)
+            ):
+                into[number], behind[number] = total, (first, came[number])
+    ends = list(map(add, best[-1], step(["before=$"])))
+    top = max(ends)
+    if top <= _NEVER // 2:
         return []
+    number, last = ends.index(top), len(cuts) - 1
     found: list[Segment] = []
     while last > 0:
-        first, came = back[last][number]
+        first, earlier = back[last][number]
         margin = _margin(rows[first, last], number)
         found.append(Segment(cuts[first], cuts[last], LABELS[number], margin))
-        last, number = first, came
+        last, number = first, earlier
     return found[::-1]
 
 
-def _entered(ending: Sequence[int | None], follow: Sequence[Row]) -> list[tuple[int | None, int]]:
-    found: list[tuple[int | None, int]] = []
-    reached = [(total, number) for number, total in enumerate(ending) if total is not None]
-    for number in range(len(LABELS)):
-        options = [(total + follow[came][number], -came) for total, came in reached]
-        top = max(options, default=None)
-        found.append((None, -1) if top is None else (top[0], -top[1]))
-    return found
+_NEVER: Final = -(10**12)
+"""Less than any sum of weights."""
+
+
+def _entered(ending: Row, follow: Sequence[Row]) -> tuple[Row, Row]:
+    """The best total with which each label can follow, and the label before it."""
+    totals: Row = []
+    came: Row = []
+    for column in follow:
+        options = list(map(add, ending, column))
+        top = max(options)
+        totals.append(top)
+        came.append(options.index(top))
+    return totals, came
 
 
 _IS_ACTING: Final = tuple(label in ACTING for label in LABELS)

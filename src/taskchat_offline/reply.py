@@ -1,10 +1,11 @@
 """What the assistant says. Every sentence is true of the calls that were made."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from taskchat_offline.history import Step
-from taskchat_offline.intents import Say, Show
 from taskchat_offline.matching import Task
+from taskchat_offline.words import CLASSES
 
 NAMES_MAX = 8
 """Titles named in one sentence; more are counted."""
@@ -29,8 +30,7 @@ _SAYINGS = {
     "thanks": "You're welcome! Tell me when there is anything else for your task list.",
     "bye": "Goodbye! Your tasks will be here when you come back.",
     "help": HELP,
-    "kept": "All right, I left that as it is. Nothing was changed.",
-    "noted": "All right, I changed nothing. Tell me when a task is done or should change.",
+    "hold": "All right, I changed nothing. Tell me when a task is done or should change.",
     "undo": (
         "I can't undo or restore things. I can add, show, complete, update or delete a task: "
         "tell me which and I'll do it."
@@ -39,14 +39,9 @@ _SAYINGS = {
         "I can't mark a task as not done. I can add it again as a new task, or delete it, "
         "if you tell me to."
     ),
-    "unsupported": HELP,
-    "nothing": "There is nothing to do for that.",
     "yes": "Glad to help. What shall I do with your tasks?",
     "no": "All right, I changed nothing.",
-    "hypothetical": (
-        "I changed nothing. When you want a task added, completed, changed or deleted, just say so."
-    ),
-    "unknown": f"I didn't understand that, so I changed nothing. Try {EXAMPLES}.",
+    "chat": f"I didn't understand that, so I changed nothing. Try {EXAMPLES}.",
 }
 
 _HOW = {
@@ -68,21 +63,23 @@ _HOW = {
     "list": "To see your tasks, say “Show my tasks”, “What's pending?” or “What have I finished?”.",
 }
 
-_WANTING = {
-    "add": "What should the task be?",
-    "delete": "Which task should I delete? Name it or give its number.",
-    "complete": "Which task is done? Name it or give its number.",
-    "update": "Which task should I change, and to what? For example: “Rename task 1 to Call Sam”.",
-}
+_ABOUT: Final = (
+    ("update", "field"), ("delete", "delete"), ("update", "update"), ("add", "add"),
+    ("complete", "complete"), ("list", "show"),
+)  # fmt: skip
 
 
-def saying(say: Say) -> str:
+def saying(topic: str) -> str:
     """The answer when nothing is to be done."""
-    if say.topic == "howto":
-        return _HOW.get(say.about, HELP)
-    if say.topic == "incomplete":
-        return _WANTING.get(say.about, HELP)
-    return _SAYINGS[say.topic]
+    return _SAYINGS[topic]
+
+
+def howto(words: Sequence[str]) -> str:
+    """The answer to "how do I ...?", by the words of the question."""
+    if set(words) & {"difference", "happens"}:
+        return _HOW["states"]
+    found = (about for about, kind in _ABOUT if set(words) & CLASSES[kind])
+    return _HOW.get(next(found, ""), HELP)
 
 
 def named(title: str) -> str:
@@ -107,22 +104,22 @@ def line(task: Task) -> str:
     return f"{task.id}. [{mark}] {task.title}{note}"
 
 
-def listing(show: Show, tasks: Sequence[Task], total: int) -> str:
+def listing(tasks: Sequence[Task], total: int, *, status: str, words: str, counted: bool) -> str:
     """The answer to a request to see tasks."""
-    kind = {"all": "", "pending": "pending ", "completed": "completed "}[show.status]
+    kind = {"all": "", "pending": "pending ", "completed": "completed "}[status]
     if not tasks:
-        if show.words:
-            return f"I found no {kind}task about {named(show.words)}."
-        if show.status == "all":
+        if words:
+            return f"I found no {kind}task about {named(words)}."
+        if status == "all":
             return "Your list is empty: you have no tasks."
         return f"You have no {kind}tasks."
     total = max(total, len(tasks))
     noun = "task" if total == 1 else "tasks"
-    opening = f"You have {total} {kind}{noun}:" if show.counted else f"Your {kind}{noun}:"
-    if show.words:
-        opening = f"Your {kind}tasks about {named(show.words)}:"
+    opening = f"You have {total} {kind}{noun}:" if counted else f"Your {kind}{noun}:"
+    if words:
+        opening = f"Your {kind}tasks about {named(words)}:"
     lines = [line(task) for task in tasks[:LINES_MAX]]
-    if total > len(lines) and not show.words:
+    if total > len(lines) and not words:
         lines.append(f"... and {total - len(lines)} more.")
     return "\n".join([opening, *lines])
 

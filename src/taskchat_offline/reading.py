@@ -1,0 +1,77 @@
+"""One message made into acts: what each part of it asks for, and the words it asks with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from taskchat_offline.features import Context, Heard
+from taskchat_offline.learned import ACTING, Model
+from taskchat_offline.matching import Titles
+from taskchat_offline.text import Token, spoken_of, text_of, tokens_of
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One part of a message.
+
+    Attributes:
+        label: What it is, one of `learned.LABELS`.
+        margin: How sure the model is that it may, or may not, change tasks.
+        said: The whole message.
+        tokens: The part's own words.
+        slots: Of each slot, the stretches that fill it.
+    """
+
+    label: str
+    margin: int
+    said: str
+    tokens: tuple[Token, ...]
+    slots: dict[str, list[list[Token]]] = field(default_factory=dict)
+
+    @property
+    def acting(self) -> bool:
+        """Whether it may change tasks."""
+        return self.label in ACTING
+
+    @property
+    def text(self) -> str:
+        """The part as it was said."""
+        return text_of(self.said, self.tokens)
+
+    def texts(self, slot: str) -> list[str]:
+        """What fills a slot, each stretch as it was typed."""
+        found = (text_of(self.said, tokens) for tokens in self.slots.get(slot, []))
+        return [text for text in found if text]
+
+    def first(self, slot: str) -> str:
+        """The first of `texts`, or nothing."""
+        return next(iter(self.texts(slot)), "")
+
+    @property
+    def keys(self) -> list[str]:
+        """The words that fill no slot, as they are compared."""
+        filled = {id(t) for spans in self.slots.values() for span in spans for t in span}
+        return [token.key for token in self.tokens if id(token) not in filled]
+
+
+def read(said: str, titles: Titles, context: Context, model: Model) -> list[Act]:
+    """The parts of a message, in the order said."""
+    heard = Heard(spoken_of(tokens_of(said)), titles, context)
+    acts: list[Act] = []
+    for segment in model.cut(heard):
+        tags = model.tag(heard, segment)
+        tokens = heard.tokens[segment.start : segment.end]
+        slots = _slots(tokens, tags)
+        acts.append(Act(segment.label, segment.margin, said, tuple(tokens), slots))
+    return acts
+
+
+def _slots(tokens: Sequence[Token], tags: Sequence[str]) -> dict[str, list[list[Token]]]:
+    found: dict[str, list[list[Token]]] = {}
+    before = "O"
+    for token, tag in zip(tokens, tags, strict=True):
+        if tag[0] == "B" or (tag[0] == "I" and before[1:] != tag[1:]):
+            found.setdefault(tag[1], []).append([token])
+        elif tag[0] == "I":
+            found[tag[1]][-1].append(token)
+        before = tag
+    return found
