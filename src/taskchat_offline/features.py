@@ -37,6 +37,11 @@ class Context:
     did: str = ""
 
 
+def _shown(token: Token) -> str:
+    """The token's key without what parts the lines of a file."""
+    return "¶" if token.key == "\n" else token.key or token.kind
+
+
 class Heard:
     """One message as the models see it.
 
@@ -72,7 +77,7 @@ class Heard:
         if token.kind == "quote":
             return "Qt" if self.named[place] else "Q"
         if token.kind != "word":
-            return token.key or "rest"
+            return _shown(token)
         if token.key.isdecimal():
             return "#"
         if self.classes[place] or token.key in _GLUE:
@@ -87,14 +92,24 @@ class Heard:
                 continue
             if before.kind == "mark" and before.key not in {"#", "&", "+", "/", "(", "@"}:
                 cuts.append(place)
-            elif any(name in _OPENING for name in self.classes[place]):
+            elif self._opens(place) and (
+                # Only at the first of several: "so can you please mark".
+                not self._opens(place - 1)
+                or (
+                    "connector" in self.classes[place]
+                    and "connector" not in self.classes[place - 1]
+                )
+            ):
                 cuts.append(place)
         return cuts
+
+    def _opens(self, place: int) -> bool:
+        return any(name in _OPENING for name in self.classes[place])
 
     def segment(self, start: int, end: int) -> list[str]:
         """The features of the tokens from `start` to `end` as one segment."""
         symbols = self.symbols[start:end]
-        while symbols and symbols[-1] in {",", ".", "!", ";", "\n"}:
+        while symbols and symbols[-1] in {",", ".", "!", ";", "¶"}:
             symbols.pop()
         short: list[str] = []
         for symbol in symbols:
@@ -204,7 +219,7 @@ class Heard:
             return symbols[number] if number < end else "$"
 
         def key(number: int) -> str:
-            return keys[number].key if start <= number < end else ""
+            return _shown(keys[number]) if start <= number < end else ""
 
         here, one, two = at(place), at(place - 1), at(place - 2)
         then, later = at(place + 1), at(place + 2)

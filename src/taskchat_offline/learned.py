@@ -5,7 +5,6 @@ segments, scored as wholes (a semi-Markov model, Sarawagi and Cohen 2004); the s
 words of one segment, given its label. Whole numbers: training gives the same bytes anywhere.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +36,7 @@ SLOTS: Final[Mapping[str, str]] = {
 
 TAGS: Final = ("O", *(f"{begin}{slot}" for slot in "TDRNFPW" for begin in "BI"))
 
-WEIGHTS_FILE: Final = "weights.json"
+WEIGHTS_FILE: Final = "weights.tsv"
 
 Row = list[int]
 
@@ -52,26 +51,42 @@ class Segment:
         label: What it is.
         margin: How much better the label scored than the best one that asks for nothing, or, if
             it asks for nothing, than the best one that may change tasks.
+        lead: How much better it scored than any other label, kinds of adding being one.
     """
 
     start: int
     end: int
     label: str
     margin: int = 0
+    lead: int = 0
 
 
 class Weights:
-    """Rows of weights by feature; a feature that was not seen in training weighs nothing."""
+    """Rows of weights by feature; a feature that was not seen in training weighs nothing.
 
-    def __init__(self, width: int, rows: dict[str, Row] | None = None) -> None:
+    A stored row is text until it is asked for: most of them never are.
+    """
+
+    def __init__(
+        self, width: int, rows: dict[str, Row] | None = None, stored: dict[str, str] | None = None
+    ) -> None:
         self.width = width
         self.rows = {} if rows is None else rows
+        self._stored = {} if stored is None else stored
 
     def score(self, features: Sequence[str]) -> Row:
         """The sum of the features' rows."""
-        rows = self.rows
-        found = [row for row in map(rows.get, features) if row is not None]
+        found = [row for row in map(self._row, features) if row is not None]
         return list(map(sum, zip(*found, strict=True))) if found else [0] * self.width
+
+    def _row(self, feature: str) -> Row | None:
+        row = self.rows.get(feature)
+        if row is None and feature in self._stored:
+            row = self.rows[feature] = [0] * self.width
+            for piece in self._stored[feature].split(" "):
+                number, _, weight = piece.partition(":")
+                row[int(number)] = int(weight)
+        return row
 
 
 class Model:
@@ -163,8 +178,12 @@ def best_cut(
     found: list[Segment] = []
     while last > 0:
         first, earlier = back[last][number]
-        margin = _margin(rows[first, last], number)
-        found.append(Segment(cuts[first], cuts[last], LABELS[number], margin))
+        row = rows[first, last]
+        found.append(
+            Segment(
+                cuts[first], cuts[last], LABELS[number], _margin(row, number), _lead(row, number)
+            )
+        )
         last, number = first, earlier
     return found[::-1]
 
@@ -191,6 +210,11 @@ _IS_ACTING: Final = tuple(label in ACTING for label in LABELS)
 def _margin(row: Row, number: int) -> int:
     others = [s for n, s in enumerate(row) if _IS_ACTING[n] != _IS_ACTING[number]]
     return row[number] - max(others)
+
+
+def _lead(row: Row, number: int) -> int:
+    same = {number, *((0, 1) if number < 2 else ())}
+    return row[number] - max(score for n, score in enumerate(row) if n not in same)
 
 
 @cache
@@ -257,20 +281,19 @@ def best_tags(
     return found[::-1]
 
 
+_PARTS: Final = ("segments", "steps", "words", "tag_steps")
+
+
 def save(model: Model, path: Path) -> None:
     """Write a model: one line a feature, sorted, so that a change shows as one."""
-    parts = {
-        "segments": model.segments, "steps": model.steps,
-        "words": model.words, "tag_steps": model.tag_steps,
-    }  # fmt: skip
-    lines = [json.dumps({"margin_min": model.margin_min})]
-    for name, weights in parts.items():
-        for feature in sorted(weights.rows):
-            row = weights.rows[feature]
-            told = [f"{n}:{w}" for n, w in enumerate(row) if w]
+    lines = [f"margin_min\t{model.margin_min}"]
+    for name in _PARTS:
+        rows = getattr(model, name).rows
+        for feature in sorted(rows):
+            told = " ".join(f"{n}:{weight}" for n, weight in enumerate(rows[feature]) if weight)
             if told:
-                lines.append(f"{name}\t{json.dumps(feature, ensure_ascii=False)}\t{' '.join(told)}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+                lines.append(f"{name}\t{feature}\t{told}")
+    path.write_bytes(("\n".join(lines) + "\n").encode())
 
 
 @cache
@@ -283,15 +306,13 @@ def load() -> Model:
 def parsed(text: str) -> Model:
     """A model from what `save` wrote."""
     model = Model()
-    head, *lines = text.splitlines()
-    model.margin_min = json.loads(head)["margin_min"]
+    head, *lines = text.split("\n")[:-1]
+    model.margin_min = int(head.partition("\t")[2])
+    stored: dict[str, dict[str, str]] = {name: {} for name in _PARTS}
     for line in lines:
         name, feature, told = line.split("\t")
-        weights: Weights = getattr(model, name)
-        row = [0] * weights.width
-        for piece in told.split(" "):
-            number, _, weight = piece.partition(":")
-            row[int(number)] = int(weight)
-        weights.rows[json.loads(feature)] = row
+        stored[name][feature] = told
+    for name in _PARTS:
+        width = getattr(model, name).width
+        setattr(model, name, Weights(width, stored=stored[name]))
     return model
-

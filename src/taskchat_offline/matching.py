@@ -121,7 +121,9 @@ class Titles:
         """Places of the tasks whose titles hold a stem, with how alike their word is."""
         found = self._seen.get(word)
         if found is None:
-            near = {word} | {w for n in _GROUPS.get(word, _NO_GROUP) for w in self._grouped.get(n, ())}
+            near = {word} | {
+                w for n in _GROUPS.get(word, _NO_GROUP) for w in self._grouped.get(n, ())
+            }
             if len(word) > 3:
                 near |= {w for piece in _cuts(word) for w in self._cut.get(piece, ())}
             found = {}

@@ -16,6 +16,9 @@ CALLS_MAX: Final = 50
 CALLS_TURN_MAX: Final = 200
 """Changing calls in one turn; four responses, well inside the service's limit on model calls."""
 
+LEAD_MIN: Final = 40
+"""Below this, what seems to need no look at the list is read again with the list in view."""
+
 _LISTLESS: Final = frozenset({"add", "hello", "thanks", "bye", "help", "howto", "calloff"})
 """What can be done without a look at the list."""
 
@@ -70,7 +73,8 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
 
 def _needs_list(acts: Sequence[Act]) -> bool:
     return not acts or not all(
-        act.label in _LISTLESS and (act.label != "add" or act.texts("T")) for act in acts
+        act.label in _LISTLESS and act.lead >= LEAD_MIN and (act.label != "add" or act.texts("T"))
+        for act in acts
     )
 
 

@@ -8,7 +8,7 @@ from taskchat_offline import rewording, reply
 from taskchat_offline.features import Context
 from taskchat_offline.history import CHANGING, Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
-from taskchat_offline.matching import Task, Titles
+from taskchat_offline.matching import Task, Titles, best_fits
 from taskchat_offline.reading import Act, read
 from taskchat_offline.references import (
     Match,
@@ -136,7 +136,9 @@ def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
     listed = [step.name for step in last.steps if step.name == "list_tasks"]
     if names:
         return State(memory, None, names[-1])
-    draft = draft_of(last, state_after(earlier[:-1], depth + 1), acts_of(last, earlier[:-1], depth + 1))
+    draft = draft_of(
+        last, state_after(earlier[:-1], depth + 1), acts_of(last, earlier[:-1], depth + 1)
+    )
     if draft.spoken and not draft.shows:
         memory = replace(memory, focus=draft.spoken)
     return State(memory, draft.question, "list_tasks" if listed and draft.shows else "")
@@ -179,11 +181,15 @@ class _Drafting:
         self._told: tuple[int, ...] = ()
         self._duty = ""
         self._reported: list[ToolCall] = []
+        self._verb: Verb | None = None
+        self._before: list[Act] = []
 
     def draft(self, acts: Sequence[Act]) -> Draft:
         """The calls and remarks of all acts, in order."""
         acts = _without_called_off(acts)
-        ordered = any(a.label in {"complete", "delete"} and a.margin >= self.margin_min for a in acts)
+        ordered = any(
+            a.label in {"complete", "delete"} and a.margin >= self.margin_min for a in acts
+        )
         for place, act in enumerate(acts):
             if self.out.awaiting:
                 break
@@ -192,6 +198,7 @@ class _Drafting:
                 acted = tuple(n for n in ids if isinstance(n, int))
                 self.memory = replace(self.memory, acted=acted)
             self._take(act, acts[place + 1 :], ordered=ordered)
+            self._before.append(act)
         return self._closed(acts)
 
     def _take(self, act: Act, later: Sequence[Act], *, ordered: bool) -> None:
@@ -206,7 +213,9 @@ class _Drafting:
                 self._edit(act)
             case "list all" | "list pending" | "list completed":
                 status = act.label.removeprefix("list ")
-                self.out.shows.append(Show(status, act.first("W"), "many" in act.keys or "much" in act.keys))
+                self.out.shows.append(
+                    Show(status, act.first("W"), "many" in act.keys or "much" in act.keys)
+                )
             case "ask":
                 self._ask(act)
             case "offer":
@@ -221,7 +230,9 @@ class _Drafting:
         out.calls = [
             call
             for call in out.calls
-            if not (call in self._reported and call.name == "complete_task" and call.arguments in gone)
+            if not (
+                call in self._reported and call.name == "complete_task" and call.arguments in gone
+            )
         ]
         if out.calls or out.notes or out.shows or out.question:
             return out
@@ -256,7 +267,9 @@ class _Drafting:
         if self._doubtful(act) and act.label == "duty":
             self._duty = wanted[0]
         if self._doubtful(act) and not self.out.calls:
-            self.out.notes.append(f"Shall I add {reply.named(reply.clipped(wanted[0]))} to your list?")
+            self.out.notes.append(
+                f"Shall I add {reply.named(reply.clipped(wanted[0]))} to your list?"
+            )
             self.out.question = Question("whether", "add", title=wanted[0])
             return
         for place, title in enumerate(wanted):
@@ -285,7 +298,7 @@ class _Drafting:
     def _reference(self, act: Act) -> Reference:
         spans = act.slots.get("R", [])
         if not spans:
-            return pointed_at([t for t in act.tokens])
+            return pointed_at(act.tokens)
         found = [reference_of(act.said, span) for span in spans]
         if len(found) == 1:
             return found[0]
@@ -297,9 +310,19 @@ class _Drafting:
     def _resolved(self, act: Act, *, prefer_open: bool = False) -> Match:
         reference = self._reference(act)
         memory = self.memory
-        if reference.naming in {"pronoun"} and self._told:
-            memory = replace(memory, focus=self._told)
+        if reference.naming == "pronoun":
+            memory = replace(memory, focus=self._told or self._mentioned() or memory.focus)
         return resolve(reference, self.titles, memory, prefer_open=prefer_open)
+
+    def _mentioned(self) -> tuple[int, ...]:
+        """The one task that the parts before speak of: "the trip is off, delete it"."""
+        for act in reversed(self._before):
+            found = best_fits(act.text, self.titles, fit_min=0.01)
+            if len(found) == 1:
+                return (found[0].id,)
+            if act.acting:
+                break
+        return ()
 
     def _waits(self, act: Act) -> bool:
         """Whether the act is about a task that this turn has yet to add."""
@@ -320,6 +343,7 @@ class _Drafting:
 
     def _put_change(self, verb: Verb, match: Match, act: Act) -> None:
         out = self.out
+        self._verb = verb
         if match.pointless:
             out.notes.append("There is no such task on your list, so there was nothing to do.")
             return
@@ -329,14 +353,16 @@ class _Drafting:
             return
         if match.missing:
             out.notes.append(reply.absent(match.missing))
-        if match.tasks and self._doubtful(act) and act.margin < self.margin_min:
+        if match.tasks and self._doubtful(act):
             named = reply.joined([reply.named(task.title) for task in match.tasks])
             done = "mark {} as done" if verb == "complete" else "delete {}"
             out.notes.append(f"Shall I {done.format(named)}?")
             out.question = Question("whether", verb, match.tasks)
             return
         self._put_calls(verb, match.tasks)
-        self.memory = replace(self.memory, focus=tuple(t.id for t in match.tasks) or self.memory.focus)
+        self.memory = replace(
+            self.memory, focus=tuple(t.id for t in match.tasks) or self.memory.focus
+        )
         self._told = ()
 
     def _put_calls(self, verb: Verb, tasks: Sequence[Task]) -> None:
@@ -391,17 +417,11 @@ class _Drafting:
 
     def _edit(self, act: Act) -> None:
         edit = _edit_of(act)
-        if act.label == "describe" and self.out.calls and self.out.calls[-1].name == "add_task" and (
-            self._pending_add and not act.slots.get("R") and edit.description
-        ):  # fmt: skip
-            self.out.calls[-1].arguments["description"] = edit.description
+        last = self.out.calls[-1] if self.out.calls else None
+        if last and last.name == "add_task" and edit.description and not act.slots.get("R"):
+            last.arguments["description"] = edit.description
             return
         if self._waits(act):
-            return
-        if act.label == "describe" and self.out.calls and not act.slots.get("R") and (
-            self.out.calls[-1].name == "add_task" and edit.description
-            and self.out.calls[-1].arguments.get("description") == edit.description
-        ):  # fmt: skip
             return
         match = self._resolved(act)
         if not act.slots.get("R") and edit.former:
@@ -430,7 +450,9 @@ class _Drafting:
             return
         call = edited(edit, task)
         if call is None:
-            out.notes.append(f"{reply.named(task.title)} doesn't say {reply.named(edit.former)}, so I left it.")
+            out.notes.append(
+                f"{reply.named(task.title)} doesn't say {reply.named(edit.former)}, so I left it."
+            )
             return
         if self._doubtful(act):
             out.notes.append(f"Shall I change {reply.named(task.title)}?")
@@ -445,9 +467,9 @@ class _Drafting:
 
     def _continue(self, act: Act) -> None:
         """“And the second one too” repeats what the last turn did, on another task."""
-        names = {"complete_task": "complete", "delete_task": "delete"}
-        if self.state.did in names and not self.out.calls:
-            verb: Verb = "complete" if self.state.did == "complete_task" else "delete"
+        names: dict[str, Verb] = {"complete_task": "complete", "delete_task": "delete"}
+        verb = self._verb if self.out.calls else names.get(self.state.did)
+        if verb is not None:
             match = self._resolved(act, prefer_open=verb == "complete")
             if match.tasks or match.unclear:
                 self._put_change(verb, match, act)
@@ -455,7 +477,14 @@ class _Drafting:
 
 def _edit_of(act: Act) -> Edit:
     if act.label == "describe":
-        empty = not act.first("D") and set(act.keys) & {"clear", "remove", "delete", "erase", "empty", "drop"}
+        empty = not act.first("D") and set(act.keys) & {
+            "clear",
+            "remove",
+            "delete",
+            "erase",
+            "empty",
+            "drop",
+        }
         return Edit(description="" if empty else act.first("D") or None)
     if act.first("P"):
         return Edit(title=act.first("P"), appended=True)
@@ -499,7 +528,9 @@ def _remark(acts: Sequence[Act]) -> str:
     if first == "howto":
         words = [key for act in acts if act.label == "howto" for key in act.keys]
         return reply.howto(words)
-    if first == "chat" and any(act.label in {"duty", "complete", "report", "delete"} for act in acts):
+    if first == "chat" and any(
+        act.label in {"duty", "complete", "report", "delete"} for act in acts
+    ):
         return reply.saying("hold")
     return reply.saying(first)
 
@@ -511,7 +542,9 @@ def _answered(state: State, acts: Sequence[Act], titles: Titles, said: str) -> D
         return None
     labels = [act.label for act in acts]
     out = Draft()
-    if labels[0] in {"no", "calloff"} and not any(act.acting and act.label != "yes" for act in acts):
+    if labels[0] in {"no", "calloff"} and not any(
+        act.acting and act.label != "yes" for act in acts
+    ):
         out.notes.append(reply.saying("no"))
         return out
     if question.kind == "whether":
@@ -581,4 +614,3 @@ def _chosen(question: Question, acts: Sequence[Act], said: str) -> tuple[Task, .
             if found.tasks and not found.missing and not found.unclear:
                 return found.tasks
     return None
-

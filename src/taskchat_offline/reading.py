@@ -18,6 +18,7 @@ class Act:
         margin: How sure the model is that it may, or may not, change tasks.
         said: The whole message.
         tokens: The part's own words.
+        lead: How much likelier the label is than any other.
         slots: Of each slot, the stretches that fill it.
     """
 
@@ -25,6 +26,7 @@ class Act:
     margin: int
     said: str
     tokens: tuple[Token, ...]
+    lead: int = 0
     slots: dict[str, list[list[Token]]] = field(default_factory=dict)
 
     @property
@@ -61,7 +63,7 @@ def read(said: str, titles: Titles, context: Context, model: Model) -> list[Act]
         tags = model.tag(heard, segment)
         tokens = heard.tokens[segment.start : segment.end]
         slots = _slots(tokens, tags)
-        acts.append(Act(segment.label, segment.margin, said, tuple(tokens), slots))
+        acts.append(Act(segment.label, segment.margin, said, tuple(tokens), segment.lead, slots))
     return acts
 
 

@@ -115,12 +115,20 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
     if excepting is not None:
         return excepting
     quotes = [token for token in rest if token.kind == "quote"]
-    if len(quotes) == 1 and all(t in quotes or t.key in _DEICTIC | _NOUNS | {"called", "named"} for t in rest):
+    if len(quotes) == 1 and all(
+        t in quotes or t.key in _DEICTIC | _NOUNS | {"called", "named"} for t in rest
+    ):
         return Reference("words", quotes[0].text)
     if len(rest) > 2 and rest[0].key == "both" and any(t.key in {"and", "&"} for t in rest):
         rest = rest[1:]
     keys = [token.key.removesuffix("'s") for token in rest]
-    special = _pointed(keys) or _numbers(keys) or _newest(keys) or _places(keys) or _group(text, rest, keys)
+    special = (
+        _pointed(keys)
+        or _numbers(keys)
+        or _newest(keys)
+        or _places(keys)
+        or _group(text, rest, keys)
+    )
     if special is not None:
         return special
     if all(key in _NOUNS | _DEICTIC | {"something", "list"} for key in keys):
@@ -133,18 +141,22 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
 
 def pointed_at(tokens: Sequence[Token]) -> Reference:
     """What a request without a name points at: "tick them both off", "delete everything"."""
-    keys = [token.key for token in tokens]
-    if set(keys) & _WHOLE:
-        done, still = bool(set(keys) & {"finished", "completed", "done"}), bool(set(keys) & _OPEN)
-        status = "completed" if done and "mark" not in keys and "as" not in keys else "all"
-        return Reference("every", status="pending" if still else status, plural=True)
-    if set(keys) & {"completed", "finished", "done"} and set(keys) & {"tasks", "ones", "items"}:
-        return Reference("every", status="completed", plural=True)
-    if set(keys) & {"other"} and set(keys) & {"one", "task"}:
+    keys = {token.key for token in tokens}
+    listed = bool(keys & {"list", "lot"}) and bool(
+        keys & {"whole", "entire", "clear", "wipe", "lot"}
+    )
+    grouped = bool(keys & _MANY) and bool(keys & (_WHOLE | _DONE | _OPEN))
+    if "everything" in keys or ((listed or grouped) and not keys & {"it", "that"}):
+        done, still = bool(keys & {"finished", "completed", "done"}), bool(keys & _OPEN)
+        status = (
+            "completed" if done and not keys & {"mark", "as"} else "pending" if still else "all"
+        )
+        return Reference("every", status=status, plural=True)
+    if "other" in keys and keys & _NOUNS:
         return Reference("other")
-    many = set(keys) & _PLURAL
+    many = keys & _PLURAL
     counted = (2,) if {"both", "two"} & many else (3,) if "three" in many else ()
-    return Reference("pronoun", plural=bool(many), numbers=counted)
+    return Reference("pronoun", "all" if "all" in keys else "", counted, plural=bool(many))
 
 
 def _excepting(text: str, tokens: Sequence[Token]) -> Reference | None:
@@ -185,7 +197,8 @@ def _pointed(keys: Sequence[str]) -> Reference | None:
         return Reference("other")
     if all(key in _POINTING | {"all", "two"} for key in core) and set(core) & _POINTING:
         counted = (2,) if {"both", "two"} & set(core) else ()
-        return Reference("pronoun", plural=bool(set(core) & (_PLURAL | {"all"})), numbers=counted)
+        words = "all" if "all" in core else ""
+        return Reference("pronoun", words, counted, plural=bool(set(core) & (_PLURAL | {"all"})))
     if core == ["two"] and keys[0] == "the":
         return Reference("pronoun", plural=True, numbers=(2,))
     return None
@@ -225,7 +238,12 @@ def _extend(numbers: list[int], number: int, *, ranged: bool) -> None:
 
 def _newest(keys: Sequence[str]) -> Reference | None:
     added = CLASSES["added"]
-    glue = _NOUNS | _DEICTIC | added | {"i", "i've", "i'd", "just", "last", "most", "you", "to", "on", "list"}
+    glue = (
+        _NOUNS
+        | _DEICTIC
+        | added
+        | {"i", "i've", "i'd", "just", "last", "most", "you", "to", "on", "list"}
+    )
     if set(keys) & added and all(key in glue for key in keys) and set(keys) & (_NOUNS | {"last"}):
         return Reference("newest")
     return None
@@ -297,7 +315,9 @@ def resolve(
     match reference.naming:
         case "ids":
             found = tuple(known[number] for number in reference.numbers if number in known)
-            return Match(found, missing=tuple(f"task {n}" for n in reference.numbers if n not in known))
+            return Match(
+                found, missing=tuple(f"task {n}" for n in reference.numbers if n not in known)
+            )
         case "places":
             return _by_places(reference, tasks, memory)
         case "every":
@@ -337,9 +357,7 @@ def _by_places(reference: Reference, tasks: Sequence[Task], memory: Memory) -> M
     return Match(tuple(found), missing=tuple(missing))
 
 
-def _of_group(
-    reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool
-) -> Match:
+def _of_group(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
     rows = with_status(titles.tasks, reference.status)
     if reference.words:
         rows = fitting(reference.words, rows)
@@ -364,8 +382,14 @@ def _spoken_of(
 ) -> Match:
     known = {task.id: task for task in tasks}
     focus = tuple(known[task_id] for task_id in memory.focus if task_id in known)
-    if reference.numbers and len(focus) != reference.numbers[0] and len(tasks) == reference.numbers[0]:
+    if (
+        reference.numbers
+        and len(focus) != reference.numbers[0]
+        and len(tasks) == reference.numbers[0]
+    ):
         focus = tuple(tasks)
+    if reference.plural and not focus and reference.words == "all":
+        return Match(tuple(task for task in tasks if not (prefer_open and task.completed)))
     if reference.plural:
         return Match(focus) if focus else Match(unclear=tuple(tasks))
     if len(focus) > 1 and prefer_open:
@@ -377,9 +401,7 @@ def _spoken_of(
     return Match(unclear=focus or tuple(tasks))
 
 
-def _by_words(
-    reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool
-) -> Match:
+def _by_words(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
     wanted = plain(reference.words)
     same = [task for task in titles.tasks if task.plain == wanted]
     found = same or best_fits(reference.words, titles)
@@ -403,15 +425,17 @@ def _by_words(
         found = found if len(found) == 1 else []
     if not found:
         near = best_fits(reference.words, titles, fit_min=FIT_MIN - 0.25)
-        found = near if len(near) == 1 and share_held(near[0].words, content(reference.words)) >= 0.5 else []
+        found = (
+            near
+            if len(near) == 1 and share_held(near[0].words, content(reference.words)) >= 0.5
+            else []
+        )
     if len(found) == 1:
         return Match((found[0],))
     return Match(unclear=tuple(found)) if found else Match(missing=(reference.words,))
 
 
-def _by_parts(
-    reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool
-) -> Match:
+def _by_parts(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
     found: list[Task] = []
     unclear: tuple[Task, ...] = ()
     missing: list[str] = []

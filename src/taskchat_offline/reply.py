@@ -5,7 +5,7 @@ from typing import Final
 
 from taskchat_offline.history import Step
 from taskchat_offline.matching import Task
-from taskchat_offline.words import CLASSES
+from taskchat_offline.words import CLASSES, lines_of
 
 NAMES_MAX = 8
 """Titles named in one sentence; more are counted."""
@@ -13,73 +13,29 @@ NAMES_MAX = 8
 LINES_MAX = 100
 """Tasks listed in one reply."""
 
-EXAMPLES = "“Add buy milk to my list”, “What's still pending?” or “Mark the rent task as done”"
-"""Three requests that work, for those whose request did not."""
+_SAID: Final = dict(line.split(": ", 1) for line in lines_of("replies.txt"))
 
-SEE_LIST = "Say “show my tasks” to see what is on it."
-"""What to do when a task was not found."""
-
-HELP = (
-    "I look after your to-do list. I can add tasks, show them, mark them as done, change their "
-    f"title or description, and delete them. Try {EXAMPLES}."
-)
+HELP: Final = _SAID["help"]
 """The answer to "what can you do?"."""
 
-_SAYINGS = {
-    "hello": f"Hello! I look after your to-do list. Try {EXAMPLES}.",
-    "thanks": "You're welcome! Tell me when there is anything else for your task list.",
-    "bye": "Goodbye! Your tasks will be here when you come back.",
-    "help": HELP,
-    "hold": "All right, I changed nothing. Tell me when a task is done or should change.",
-    "undo": (
-        "I can't undo or restore things. I can add, show, complete, update or delete a task: "
-        "tell me which and I'll do it."
-    ),
-    "reopen": (
-        "I can't mark a task as not done. I can add it again as a new task, or delete it, "
-        "if you tell me to."
-    ),
-    "yes": "Glad to help. What shall I do with your tasks?",
-    "no": "All right, I changed nothing.",
-    "chat": f"I didn't understand that, so I changed nothing. Try {EXAMPLES}.",
-}
+SEE_LIST: Final = "Say “show my tasks” to see what is on it."
+"""What to do when a task was not found."""
 
-_HOW = {
-    "add": "To add a task, say for example “Add buy milk to my list” or “Remind me to call Sam”.",
-    "delete": (
-        "To delete a task, name it or its number: “Delete the gym task” or “Remove task 2”."
-    ),
-    "complete": (
-        "To complete a task, say for example “Mark the rent task as done” or “Tick off task 2”."
-    ),
-    "update": (
-        "To change a task, say for example “Rename task 1 to Call Sam tonight” or "
-        "“Set the description of task 2 to bring photos”."
-    ),
-    "states": (
-        "Completing a task ticks it off and keeps it on your list; deleting a task removes it "
-        "for good. Nothing was changed."
-    ),
-    "list": "To see your tasks, say “Show my tasks”, “What's pending?” or “What have I finished?”.",
-}
-
-_ABOUT: Final = (
-    ("update", "field"), ("delete", "delete"), ("update", "update"), ("add", "add"),
-    ("complete", "complete"), ("list", "show"),
-)  # fmt: skip
+_ABOUT: Final = (("update", "field"), ("delete", "delete"), ("update", "update"), ("add", "add"),
+                 ("complete", "complete"), ("list", "show"))  # fmt: skip
 
 
 def saying(topic: str) -> str:
     """The answer when nothing is to be done."""
-    return _SAYINGS[topic]
+    return _SAID[topic]
 
 
 def howto(words: Sequence[str]) -> str:
     """The answer to "how do I ...?", by the words of the question."""
     if set(words) & {"difference", "happens"}:
-        return _HOW["states"]
+        return _SAID["how to states"]
     found = (about for about, kind in _ABOUT if set(words) & CLASSES[kind])
-    return _HOW.get(next(found, ""), HELP)
+    return _SAID.get(f"how to {next(found, '')}", HELP)
 
 
 def named(title: str) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from taskchat_offline.matching import fit
+
 _DAYS: Final = (
     "mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs(?:day)?)?|fri(?:day)?|"
     "sat(?:urday)?|sun(?:day)?"
@@ -18,7 +19,9 @@ _DAY: Final = re.compile(
     rf"|\b(?:{_MONTHS}) \d{{1,2}}(?:st|nd|rd|th)?\b",
     re.IGNORECASE,
 )
-_TIME: Final = re.compile(r"\b(?:\d{1,2}(?:[:.]\d{2})? ?(?:am|pm)|\d{1,2}[:.]\d{2}|noon|midnight)\b", re.I)
+_TIME: Final = re.compile(
+    r"\b(?:\d{1,2}(?:[:.]\d{2})? ?(?:am|pm)|\d{1,2}[:.]\d{2}|noon|midnight)\b", re.I
+)
 _JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
 
 

@@ -20,7 +20,16 @@ QUOTE_CHARS_MAX: Final = 400
 REPAIR_BACK_MAX: Final = 8
 """Words back to which a speaker returns to correct himself."""
 
-QUOTE_PAIRS: Final = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“", "”": "”"}
+QUOTE_PAIRS: Final = {
+    '"': '"',
+    "'": "'",
+    "“": "”",
+    "‘": "’",
+    "«": "»",
+    "`": "`",
+    "„": "“",
+    "”": "”",
+}
 
 _ABBREVIATED: Final = CLASSES["abbreviated"]
 _FILLERS: Final = CLASSES["filler"]
@@ -177,4 +186,3 @@ def ends_sentence(tokens: Sequence[Token], place: int) -> bool:
     if token.key in {"!", "?", "\n", ";", "…"}:
         return True
     return token.key == "." and not (place and tokens[place - 1].key in _ABBREVIATED)
-

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from taskchat_offline.aligning import aligned, turns_in
 from taskchat_offline.features import Context, Heard
 from taskchat_offline.generator import Example, Generator
 from taskchat_offline.learned import (
@@ -24,6 +25,7 @@ from taskchat_offline.learned import (
     Weights,
     best_cut,
     best_tags,
+    parsed,
     save,
     word_features,
 )
@@ -78,7 +80,7 @@ class Lesson:
 
     heard: Remembered
     segments: list[Segment]
-    tags: list[list[str]]
+    tags: Sequence[list[str] | None]
 
 
 class Average(Weights):
@@ -141,8 +143,7 @@ def lesson_of(example: Example) -> Lesson:
     ends = [*starts[1:], len(tokens)]
     segments = [Segment(a, b, label) for a, b, label in zip(starts, ends, labels, strict=True)]
     heard.cuts = sorted({*heard.cuts, *starts})
-    tags = [_tags_in(heard, segment, example) for segment in segments]
-    return Lesson(Remembered(heard), segments, tags)
+    return Lesson(Remembered(heard), segments, [_tags_in(heard, s, example) for s in segments])
 
 
 def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
@@ -158,6 +159,19 @@ def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
         first = earlier is None or earlier.start < begin
         tags.append(f"{'B' if first else 'I'}{slot}")
     return tags
+
+
+def lessons_in(path: Path, model: Model) -> list[Lesson]:
+    """What a file of conversations teaches, read by a model that knows the generated ones."""
+    found: list[Lesson] = []
+    turns = 0
+    for said in turns_in(path):
+        turns += 1
+        reading = aligned(said, model)
+        if reading is not None:
+            found.append(Lesson(Remembered(reading.heard), reading.segments, reading.tags))
+    print(f"{path.name}: {len(found)} of {turns} turns are lessons", file=sys.stderr)
+    return found
 
 
 def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
@@ -277,9 +291,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data" / WEIGHTS_FILE)
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--first", type=Path)
+    parser.add_argument("--cases", type=Path, nargs="*", default=[])
     given = parser.parse_args()
     generator = Generator(SEED)
     lessons = [lesson_of(generator.example()) for _ in range(given.examples)]
+    first = (
+        parsed(given.first.read_text())
+        if given.first
+        else trained(lessons[: given.examples // 2], 3)
+    )
+    for path in given.cases:
+        lessons += lessons_in(path, first)
     save(trained(lessons, given.epochs), given.out)
 
 

@@ -5,10 +5,11 @@ from importlib.resources import files
 from typing import Final
 
 
-def lines_of(name: str) -> list[str]:
-    """The lines of a data file, without comments and empty ones."""
+def lines_of(name: str, *, empty: bool = False) -> list[str]:
+    """The lines of a data file, without comments, and without empty ones unless they count."""
     text = files("taskchat_offline").joinpath("data", name).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("# ")]
+    lines = (line for line in text.splitlines() if not line.startswith("# "))
+    return [line for line in lines if empty or line.strip()]
 
 
 def _classes() -> dict[str, frozenset[str]]:
@@ -19,7 +20,9 @@ def _classes() -> dict[str, frozenset[str]]:
 CLASSES: Final = _classes()
 """Of each class, its words."""
 
-HIDDEN: Final = frozenset({"spelled", "noslip", "stop", "light", "glue"})
+HIDDEN: Final = frozenset(
+    {"spelled", "noslip", "stop", "light", "glue", "small", "beforedeed", "beforething"}
+)
 """Classes for matching and spelling; the model's features see the others."""
 
 
@@ -49,7 +52,9 @@ def _forms() -> dict[str, str]:
 FORMS: Final = _forms()
 """Irregular forms, and other spellings, to the word."""
 
-VERBS: Final = {line.split()[0]: tuple(line.split()[1:]) for line in reversed(lines_of("verbs.txt"))}
+VERBS: Final = {
+    line.split()[0]: tuple(line.split()[1:]) for line in reversed(lines_of("verbs.txt"))
+}
 """What people do with a task, to its irregular past forms."""
 
 STOP: Final = CLASSES["stop"]
