@@ -1,4 +1,4 @@
-"""Lessons from conversations: what was said and which calls came of it, but not which words said so.
+"""Lessons from conversations: what was said and which calls came of it, not which words said so.
 
 A model that has learned from generated sentences finds the reading that makes the right calls;
 that reading becomes a lesson. A sentence without such a reading teaches nothing.
@@ -118,7 +118,7 @@ def aligned(said: Said, model: Model) -> Reading | None:
         cut = best_cut(
             heard, model.segments.score, model.steps.score,
             allowed=lambda a, b, n: LABELS[n] in allowed,
-            costs=lambda a, b: _boosted(wanted, boost),
+            costs=lambda a, b, boost=boost: _boosted(wanted, boost),
         )  # fmt: skip
         if not _covers(cut, wanted, heard, said):
             continue

@@ -1,5 +1,6 @@
 """What the learned parts see of a message: words, their classes, and which tasks they could name."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -90,14 +91,15 @@ class Heard:
             token, before = self.tokens[place], self.tokens[place - 1]
             if token.kind == "mark" and token.key not in {"+", "&", "#"}:
                 continue
-            if before.kind == "mark" and before.key not in {"#", "&", "+", "/", "(", "@"}:
-                cuts.append(place)
-            elif self._opens(place) and (
-                # Only at the first of several: "so can you please mark".
-                not self._opens(place - 1)
-                or (
-                    "connector" in self.classes[place]
-                    and "connector" not in self.classes[place - 1]
+            if (before.kind == "mark" and before.key not in {"#", "&", "+", "/", "(", "@"}) or (
+                self._opens(place)
+                and (
+                    # Only at the first of several: "so can you please mark".
+                    not self._opens(place - 1)
+                    or (
+                        "connector" in self.classes[place]
+                        and "connector" not in self.classes[place - 1]
+                    )
                 )
             ):
                 cuts.append(place)
@@ -118,7 +120,7 @@ class Heard:
         found = ["bias", f"n={min(len(symbols), 12) // 2}"]
         found += [f"1={symbol}" for symbol in set(short)]
         ringed = ["^", *short, "$"]
-        found += {f"2={a} {b}" for a, b in zip(ringed, ringed[1:], strict=False)}
+        found += {f"2={a} {b}" for a, b in itertools.pairwise(ringed)}
         found += {f"3={a} {b} {c}" for a, b, c in zip(ringed, ringed[1:], ringed[2:], strict=False)}
         found.append("^3=" + " ".join(short[:3]))
         found.append("^4=" + " ".join(short[:4]))
@@ -209,8 +211,8 @@ class Heard:
             found.append("colon")
         return found
 
-    def token(self, place: int, start: int, end: int) -> list[str]:
-        """The features of one token of the segment from `start` to `end`."""
+    def token(self, place: int, start: int, end: int, kind: str) -> list[str]:
+        """The features of one token of the segment from `start` to `end`, for that kind of label."""
         symbols, keys = self.symbols, self.tokens
 
         def at(number: int) -> str:
@@ -238,6 +240,14 @@ class Heard:
             found += [f"c-1={name}" for name in self.classes[place - 1]]
         if place + 1 < end:
             found += [f"c+1={name}" for name in self.classes[place + 1]]
+        if place > start:
+            found.append(f"run={bool(self.named[place] & self.named[place - 1])} {here}")
+        again = self.stems[place] in self.stems[start:place]
+        found.append(f"again={again} {hit} {one}")
+        if end - place <= 6:
+            # How a part ends: "on my list please" is no part of a title.
+            found.append(f"tail={' '.join(symbols[place:end])}")
+            found.append(f"tail+1={' '.join(symbols[place + 1 : end])}")
         passed = [symbols[n] for n in range(max(start, place - 30), place)]
         ahead = [symbols[n] for n in range(place + 1, min(end, place + 30))]
         colon = ":" in passed
@@ -255,4 +265,4 @@ class Heard:
             f" {bool({'not', 'than', 'instead'} & set(ahead))} {hit}",
             f"on={'on' in ahead or 'list' in ahead} {here}",
         ]  # fmt: skip
-        return found
+        return [f"{kind} {feature}" for feature in found]

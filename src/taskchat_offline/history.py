@@ -3,12 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from taskchat_offline.matching import Task
 from taskchat_offline.references import Memory
 
 TURNS_BACK_MAX = 3
 """A list shown longer ago no longer gives "the second one" its meaning."""
+
+SAID: Final = "User: "
+BEFORE: Final = "Summary of what came before: "
+
+LINE_CHARS_MAX: Final = 90
+DIGEST_CHARS_MAX: Final = 1200
+"""The newest are kept where there is more: what was said last is asked about first."""
 
 CHANGING = frozenset({"add_task", "complete_task", "delete_task", "update_task"})
 """The tools that change tasks."""
@@ -156,3 +164,27 @@ def _lines_shown(reply: str) -> tuple[int, ...]:
         if mark and number.isdecimal() and len(number) < 10:
             ids.append(int(number))
     return tuple(ids)
+
+
+def digest(text: str) -> str:
+    """What a person said, in order, one line a message.
+
+    Args:
+        text: A conversation with a speaker in front of each line, and perhaps an older digest.
+    """
+    lines: list[str] = []
+    older = False
+    for line in text.splitlines():
+        if line.startswith(BEFORE):
+            older = True
+            lines.append(line.removeprefix(BEFORE))
+        elif line.startswith(SAID):
+            older = False
+            said = " ".join(line.removeprefix(SAID).split())
+            clipped = said if len(said) <= LINE_CHARS_MAX else f"{said[: LINE_CHARS_MAX - 1]}…"
+            lines.append(f"- They said: {clipped}")
+        elif older and line.strip():
+            lines.append(line)
+    while len(lines) > 1 and sum(len(line) + 1 for line in lines) > DIGEST_CHARS_MAX:
+        del lines[0]
+    return "\n".join(lines) or "- Nothing was said."

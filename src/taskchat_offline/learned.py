@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import repeat
 from operator import add
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 from taskchat_offline.features import SEGMENT_CUTS_MAX, SEGMENT_TOKENS_MAX, Heard
@@ -61,32 +63,44 @@ class Segment:
     lead: int = 0
 
 
+LANE: Final = 32
+"""Bits of one weight in a packed row: a row is one whole number, and adding rows is one addition."""
+
+
 class Weights:
-    """Rows of weights by feature; a feature that was not seen in training weighs nothing.
+    """Packed rows of weights by feature; a feature not seen in training weighs nothing.
 
     A stored row is text until it is asked for: most of them never are.
     """
 
-    def __init__(
-        self, width: int, rows: dict[str, Row] | None = None, stored: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, width: int, stored: dict[str, str] | None = None) -> None:
         self.width = width
-        self.rows = {} if rows is None else rows
+        self.rows: dict[str, int] = {}
         self._stored = {} if stored is None else stored
+        self._raised = sum(1 << (LANE * n + LANE - 1) for n in range(width))
+        self._lanes = Struct(f"<{width}I")
 
     def score(self, features: Sequence[str]) -> Row:
         """The sum of the features' rows."""
-        found = [row for row in map(self._row, features) if row is not None]
-        return list(map(sum, zip(*found, strict=True))) if found else [0] * self.width
+        if self._stored:
+            for feature in features:
+                if feature not in self.rows:
+                    self.rows[feature] = packed(self._stored.get(feature, ""))
+        return self.unpacked(sum(map(self.rows.get, features, repeat(0))))
 
-    def _row(self, feature: str) -> Row | None:
-        row = self.rows.get(feature)
-        if row is None and feature in self._stored:
-            row = self.rows[feature] = [0] * self.width
-            for piece in self._stored[feature].split(" "):
-                number, _, weight = piece.partition(":")
-                row[int(number)] = int(weight)
-        return row
+    def unpacked(self, row: int) -> Row:
+        """The weights in a packed row."""
+        lanes = self._lanes.unpack((row + self._raised).to_bytes(self._lanes.size, "little"))
+        return [lane - (1 << (LANE - 1)) for lane in lanes]
+
+
+def packed(told: str) -> int:
+    """A row from how it is stored: "3:12 7:-4" are the columns that aren't 0."""
+    row = 0
+    for piece in told.split():
+        number, _, weight = piece.partition(":")
+        row += int(weight) << (LANE * int(number))
+    return row
 
 
 class Model:
@@ -233,9 +247,8 @@ def _can_follow(label: str) -> tuple[tuple[int, tuple[int, ...]], ...]:
 
 
 def word_features(heard: Heard, segment: Segment, place: int) -> list[str]:
-    """What the tagger sees of a word: everything with the label in front."""
-    label = segment.label.split()[0]
-    return [f"{label} {f}" for f in heard.token(place, segment.start, segment.end)]
+    """What the tagger sees of a word in a segment."""
+    return heard.token(place, segment.start, segment.end, segment.label.split()[0])
 
 
 def best_tags(
@@ -288,9 +301,10 @@ def save(model: Model, path: Path) -> None:
     """Write a model: one line a feature, sorted, so that a change shows as one."""
     lines = [f"margin_min\t{model.margin_min}"]
     for name in _PARTS:
-        rows = getattr(model, name).rows
-        for feature in sorted(rows):
-            told = " ".join(f"{n}:{weight}" for n, weight in enumerate(rows[feature]) if weight)
+        weights: Weights = getattr(model, name)
+        for feature in sorted(weights.rows):
+            row = weights.unpacked(weights.rows[feature])
+            told = " ".join(f"{n}:{weight}" for n, weight in enumerate(row) if weight)
             if told:
                 lines.append(f"{name}\t{feature}\t{told}")
     path.write_bytes(("\n".join(lines) + "\n").encode())
@@ -314,5 +328,5 @@ def parsed(text: str) -> Model:
         stored[name][feature] = told
     for name in _PARTS:
         width = getattr(model, name).width
-        setattr(model, name, Weights(width, stored=stored[name]))
+        setattr(model, name, Weights(width, stored[name]))
     return model

@@ -1,10 +1,10 @@
-"""What a message's acts come to: calls, remarks, a question. A doubt becomes a question, no call."""
+"""What a message's acts come to: calls, remarks, a question. A doubt becomes a question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from taskchat_offline import rewording, reply
+from taskchat_offline import reply, rewording
 from taskchat_offline.features import Context
 from taskchat_offline.history import CHANGING, Turn, memory_of, tasks_of
 from taskchat_offline.learned import load

@@ -17,7 +17,7 @@ from taskchat_offline.matching import (
     with_status,
 )
 from taskchat_offline.text import Token, text_of
-from taskchat_offline.words import CLASSES
+from taskchat_offline.words import CLASSES, numbers_of
 
 Naming = Literal["words", "ids", "places", "pronoun", "every", "newest", "other", "vague"]
 """How a task was named: by words, number, place in the list, "it", a whole group, ..."""
@@ -28,25 +28,14 @@ PARTS_MAX: Final = 30
 RANGE_MAX: Final = 50
 """Ids one range may name; as many calls as one response may hold."""
 
-_COUNTED: Final = {word: n for n, word in enumerate(
-    ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-     "twelve"), 1)}  # fmt: skip
-_PLACES: Final = {word: n for n, word in enumerate(
-    ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
-     "tenth", "eleventh", "twelfth"), 1)} | {"1st": 1, "2nd": 2, "3rd": 3, "top": 1, "oldest": 1,
-    "former": 1, "last": -1, "final": -1, "bottom": -1, "latter": -1, "penultimate": -2,
-    "middle": 0} | {f"{n}th": n for n in range(4, 51)}  # fmt: skip
+_COUNTED: Final = numbers_of("numbers.txt")
+_PLACES: Final = numbers_of("places.txt")
 _NOUNS, _DEICTIC = CLASSES["nouns"], CLASSES["deictic"]
 _POINTING, _PLURAL, _WHOLE = CLASSES["pointing"], CLASSES["plural"], CLASSES["whole"]
 _DONE, _OPEN, _NUMBERING = CLASSES["statedone"], CLASSES["stateopen"], CLASSES["numbering"]
 _MANY: Final = frozenset(noun for noun in _NOUNS if noun.endswith("s")) | {"stuff", "entries"}
-_ON_LIST: Final = frozenset("on in from of the my list lists them there off".split())
-_EXCEPT: Final = (("except", "for"), ("except",), ("but", "not"), ("apart", "from"),
-                  ("other", "than"), ("besides",), ("excluding",), ("but",), ("without",))  # fmt: skip
-_GROUPED: Final = frozenset(
-    "that which who is are was were i've i have already now not yet aren't isn't haven't "
-    "of them on in list off there single".split()
-)
+_ON_LIST, _GROUPED = CLASSES["onlist"], CLASSES["grouped"]
+_EXCEPT: Final = tuple(tuple(words.split("_")) for words in sorted(CLASSES["except"]))
 _RANGE: Final = re.compile(r"(\d{1,6})[-–](\d{1,6})")
 
 
@@ -163,7 +152,7 @@ def _excepting(text: str, tokens: Sequence[Token]) -> Reference | None:
     """Reads “everything except the rent”: cut at the first exception only, or texts get slow."""
     keys = [token.key for token in tokens]
     for place in range(1, len(keys) - 1):
-        size = next((len(w) for w in _EXCEPT if tuple(keys[place : place + len(w)]) == w), 0)
+        size = max((len(w) for w in _EXCEPT if tuple(keys[place : place + len(w)]) == w), default=0)
         if not size:
             continue
         kept = reference_of(text, tokens[:place], whole=False)

@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from taskchat_offline.words import CLASSES, corrected
+from taskchat_offline.words import CLASSES, VERBS, corrected
 
 TOKENS_MAX: Final = 300
 """Enough for any request people phrase; what follows is kept as one token, so no text is slow."""
@@ -76,7 +76,21 @@ def tokens_of(text: str) -> list[Token]:
             kind: Literal["word", "mark"] = "word" if word else "mark"
             tokens.append(Token(piece, corrected(low) if word else low, start, end, kind))
         place = end
-    return tokens
+    return [_in_context(tokens, place) for place in range(len(tokens))]
+
+
+def _in_context(tokens: Sequence[Token], place: int) -> Token:
+    """“Remind me 2 call” and “all my taks”: what only the neighbours betray."""
+    token = tokens[place]
+    before = tokens[place - 1].key if place else ""
+    after = tokens[place + 1].key if place + 1 < len(tokens) else ""
+    if token.key == "2" and before in {"me", "need", "have", "got", "want"} and after in VERBS:
+        return replace(token, key="to")
+    if token.key == "remember" and after == "me":
+        return replace(token, key="remind")
+    if token.key == "al" and after in {"my", "the", "tasks"}:
+        return replace(token, key="all")
+    return token
 
 
 def spoken_of(tokens: Sequence[Token]) -> list[Token]:

@@ -6,7 +6,7 @@ Nothing here is floating point, and nothing depends on the order of a set or a h
 import argparse
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,8 @@ from taskchat_offline.generator import Example, Generator
 from taskchat_offline.learned import (
     ACTING,
     LABELS,
+    LANE,
+    SLOTS,
     TAGS,
     WEIGHTS_FILE,
     Model,
@@ -55,7 +57,7 @@ class Remembered(Heard):
     def __init__(self, heard: Heard) -> None:
         self.__dict__.update(heard.__dict__)
         self._segments: dict[tuple[int, int], list[str]] = {}
-        self._words: dict[tuple[int, int, int], list[str]] = {}
+        self._words: dict[tuple[int, int, int, str], list[str]] = {}
 
     def segment(self, start: int, end: int) -> list[str]:
         """The features of a segment."""
@@ -65,12 +67,13 @@ class Remembered(Heard):
             self._segments[start, end] = found
         return found
 
-    def token(self, place: int, start: int, end: int) -> list[str]:
+    def token(self, place: int, start: int, end: int, kind: str) -> list[str]:
         """The features of a word."""
-        key = (place, start, end)
+        key = (place, start, end, kind)
         found = self._words.get(key)
         if found is None:
-            found = self._words[key] = [sys.intern(f) for f in super().token(place, start, end)]
+            found = [sys.intern(feature) for feature in super().token(place, start, end, kind)]
+            self._words[key] = found
         return found
 
 
@@ -93,27 +96,25 @@ class Average(Weights):
 
     def add(self, features: Sequence[str], number: int, by: int, now: int) -> None:
         """Change one column of the features' rows, at that time."""
+        change = by << (LANE * number)
         for feature in features:
-            row = self.rows.get(feature)
-            if row is None:
-                row = self.rows[feature] = [0] * self.width
-                self._sums[feature] = [0] * self.width
+            self.rows[feature] = self.rows.get(feature, 0) + change
+            sums = self._sums.get(feature)
+            if sums is None:
+                sums = self._sums[feature] = [0] * self.width
                 self._uses[feature] = 0
-            row[number] += by
-            self._sums[feature][number] += by * now
+            sums[number] += by * now
             self._uses[feature] += 1
 
     def averaged(self, now: int, uses_min: int) -> Weights:
         """The averages up to now, without what was hardly ever used."""
-        found: dict[str, Row] = {}
+        found = Weights(self.width)
         for feature, row in self.rows.items():
-            if self._uses[feature] < uses_min:
-                continue
-            sums = self._sums[feature]
-            mean = [_rounded((w * now - s) * SCALE, now) for w, s in zip(row, sums, strict=True)]
-            if any(mean):
-                found[feature] = mean
-        return Weights(self.width, found)
+            if self._uses[feature] >= uses_min:
+                pairs = zip(self.unpacked(row), self._sums[feature], strict=True)
+                mean = [_rounded((w * now - s) * SCALE, now) for w, s in pairs]
+                found.rows[feature] = sum(w << (LANE * n) for n, w in enumerate(mean))
+        return found
 
 
 def _rounded(number: int, by: int) -> int:
@@ -163,62 +164,71 @@ def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
 
 def lessons_in(path: Path, model: Model) -> list[Lesson]:
     """What a file of conversations teaches, read by a model that knows the generated ones."""
-    found: list[Lesson] = []
-    turns = 0
-    for said in turns_in(path):
-        turns += 1
-        reading = aligned(said, model)
-        if reading is not None:
-            found.append(Lesson(Remembered(reading.heard), reading.segments, reading.tags))
-    print(f"{path.name}: {len(found)} of {turns} turns are lessons", file=sys.stderr)
-    return found
+    said = list(turns_in(path))
+    readings = [reading for turn in said if (reading := aligned(turn, model)) is not None]
+    _tell(f"{path.name}: {len(readings)} of {len(said)} turns are lessons")
+    return [Lesson(Remembered(r.heard), r.segments, r.tags) for r in readings]
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _rounds(count: int, epochs: int, seed: int, look: Callable[[int, int], bool]) -> int:
+    """Look at every lesson in every round, but mostly not at those that were right last time.
+
+    Args:
+        count: How many lessons there are.
+        epochs: How many rounds.
+        seed: Of their order.
+        look: Learns from the lesson with that number, at that time; whether it was right already.
+
+    Returns:
+        The time at the end.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    order = list(range(count))
+    right = [False] * count
+    now = 0
+    for epoch in range(epochs):
+        # Not `shuffle`, whose use of chance is not promised to stay.
+        for place in range(count - 1, 0, -1):
+            other = int(chance.random() * (place + 1))
+            order[place], order[other] = order[other], order[place]
+        for number in order:
+            now += 1
+            if not right[number] or chance.random() >= SKIPPED:
+                right[number] = look(number, now)
+        _tell(f"round {epoch + 1}: {right.count(False)} of {count} were wrong")
+    return now
 
 
 def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
     """Weights that cut messages and label the parts."""
     rows, steps = Average(len(LABELS)), Average(len(LABELS))
-    order = list(range(len(lessons)))
-    known: set[int] = set()
-    chance = random.Random(SEED)
-    now = 0
-    for epoch in range(epochs):
-        _shuffle(order, chance)
-        wrong = 0
-        for number in order:
-            now += 1
-            if number in known and chance.random() < SKIPPED:
-                continue
-            known.discard(number)
-            lesson = lessons[number]
-            truth = _truth(lesson)
-            guess = best_cut(
-                lesson.heard, rows.score, steps.score,
-                costs=lambda a, b, truth=truth: _costs(truth, a, b),
-            )  # fmt: skip
-            told = [(s.start, s.end, s.label) for s in guess]
-            right = [(s.start, s.end, s.label) for s in lesson.segments]
-            if told == right:
-                known.add(number)
-                continue
-            wrong += 1
-            for way, by in ((right, 1), (told, -1)):
-                for start, end, label in way:
-                    if (start, end, label) not in (told if by > 0 else right):
-                        rows.add(lesson.heard.segment(start, end), NUMBER[label], by, now)
-                before = "^"
-                for _, _, label in way:
-                    steps.add([f"after={before}"], NUMBER[label], by, now)
-                    before = label
-                steps.add(["before=$"], NUMBER[before], by, now)
-        print(f"cutting, round {epoch + 1}: {wrong} of {len(order)} wrong", file=sys.stderr)
+
+    def look(number: int, now: int) -> bool:
+        lesson = lessons[number]
+        truth = _truth(lesson)
+        guess = best_cut(
+            lesson.heard, rows.score, steps.score, costs=lambda a, b: _costs(truth, a, b)
+        )
+        told = [(s.start, s.end, s.label) for s in guess]
+        right = [(s.start, s.end, s.label) for s in lesson.segments]
+        if told == right:
+            return True
+        for way, other, by in ((right, told, 1), (told, right, -1)):
+            before = "^"
+            for start, end, label in way:
+                if (start, end, label) not in other:
+                    rows.add(lesson.heard.segment(start, end), NUMBER[label], by, now)
+                steps.add([f"after={before}"], NUMBER[label], by, now)
+                before = label
+            steps.add(["before=$"], NUMBER[before], by, now)
+        return False
+
+    now = _rounds(len(lessons), epochs, SEED, look)
     return rows.averaged(now, 3), steps.averaged(now, 1)
-
-
-def _shuffle(order: list[int], chance: random.Random) -> None:
-    # Not `shuffle`, whose use of chance is not promised to stay.
-    for place in range(len(order) - 1, 0, -1):
-        other = int(chance.random() * (place + 1))
-        order[place], order[other] = order[other], order[place]
 
 
 def _truth(lesson: Lesson) -> dict[int, Segment]:
@@ -247,33 +257,26 @@ def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
         (lesson.heard, segment, tags)
         for lesson in lessons
         for segment, tags in zip(lesson.segments, lesson.tags, strict=True)
-        if tags
+        if tags and segment.label in SLOTS
     ]
-    order = list(range(len(pairs)))
-    chance = random.Random(SEED + 1)
-    now = 0
-    for epoch in range(epochs):
-        _shuffle(order, chance)
-        wrong = 0
-        for number in order:
-            now += 1
-            heard, segment, right = pairs[number]
-            guess = best_tags(heard, segment, rows.score, steps.score)
-            if guess == right:
-                continue
-            wrong += 1
-            kind = segment.label.split()[0]
-            before = ("^", "^")
-            for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
-                if good != bad:
-                    features = word_features(heard, segment, segment.start + offset)
-                    rows.add(features, TAG_NUMBER[good], 1, now)
-                    rows.add(features, TAG_NUMBER[bad], -1, now)
-                if (before[0], good) != (before[1], bad):
-                    steps.add([f"{kind} after={before[0]}"], TAG_NUMBER[good], 1, now)
-                    steps.add([f"{kind} after={before[1]}"], TAG_NUMBER[bad], -1, now)
-                before = (good, bad)
-        print(f"tagging, round {epoch + 1}: {wrong} of {len(order)} wrong", file=sys.stderr)
+
+    def look(number: int, now: int) -> bool:
+        heard, segment, right = pairs[number]
+        guess = best_tags(heard, segment, rows.score, steps.score)
+        kind = segment.label.split()[0]
+        before = ("^", "^")
+        for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
+            if good != bad:
+                features = word_features(heard, segment, segment.start + offset)
+                rows.add(features, TAG_NUMBER[good], 1, now)
+                rows.add(features, TAG_NUMBER[bad], -1, now)
+            if (before[0], good) != (before[1], bad):
+                steps.add([f"{kind} after={before[0]}"], TAG_NUMBER[good], 1, now)
+                steps.add([f"{kind} after={before[1]}"], TAG_NUMBER[bad], -1, now)
+            before = (good, bad)
+        return guess == right
+
+    now = _rounds(len(pairs), epochs, SEED + 1, look)
     return rows.averaged(now, 3), steps.averaged(now, 1)
 
 

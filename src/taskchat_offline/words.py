@@ -12,6 +12,11 @@ def lines_of(name: str, *, empty: bool = False) -> list[str]:
     return [line for line in lines if empty or line.strip()]
 
 
+def numbers_of(name: str) -> dict[str, int]:
+    """A data file of words and their numbers."""
+    return {word: int(number) for word, number in map(str.split, lines_of(name))}
+
+
 def _classes() -> dict[str, frozenset[str]]:
     rows = (line.partition(": ") for line in lines_of("words.txt"))
     return {name: frozenset(words.split()) for name, _, words in rows}
@@ -21,7 +26,7 @@ CLASSES: Final = _classes()
 """Of each class, its words."""
 
 HIDDEN: Final = frozenset(
-    {"spelled", "noslip", "stop", "light", "glue", "small", "beforedeed", "beforething"}
+    {"spelled", "noslip", "stop", "light", "glue", "small", "beforedeed", "beforething", "onlist", "grouped", "except"}
 )
 """Classes for matching and spelling; the model's features see the others."""
 

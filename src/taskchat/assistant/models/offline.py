@@ -20,7 +20,7 @@ from openai.types.responses import ResponseFunctionToolCall
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
 from taskchat.assistant.models.telling import message_of, told
-from taskchat_offline.digest import digest
+from taskchat_offline.history import digest
 from taskchat_offline.plan import next_step
 
 
