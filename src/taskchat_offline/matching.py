@@ -184,3 +184,32 @@ def fitting(said: str, tasks: Sequence[Task]) -> list[Task]:
 def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
     """The tasks in that state; "all" is every state."""
     return [task for task in tasks if status == "all" or task.completed == (status == "completed")]
+
+
+def told_done(said: str, titles: Titles) -> list[Task]:
+    """The tasks that a statement in the past ("I paid the rent") reports as done.
+
+    Most of the title must be in it, and most of it in the title: "I bought a car" is no news
+    about "Wash the car".
+    """
+    words = content(said)
+    found: list[tuple[float, Task]] = []
+    for place, held in sorted(titles.fits(words).items()):
+        task = titles.tasks[place]
+        covered = share_held(task.words, words)
+        if covered >= 0.99 or (covered >= 0.5 and held >= 0.5 and covered + held >= 1.2):
+            found.append((covered + held, task))
+    top = max((score for score, _ in found), default=0.0)
+    return [task for score, task in found if score >= top - 0.05]
+
+
+def same_deed(said: str, titles: Titles) -> list[Task]:
+    """Tasks whose titles hold nearly all of the said words and little else."""
+    words = content(said)
+    near = [titles.tasks[place] for place in sorted(titles.fits(words))]
+    return [
+        task
+        for task in near
+        if task.plain == plain(said)
+        or min(share_held(words, task.words), share_held(task.words, words)) >= 0.8
+    ]

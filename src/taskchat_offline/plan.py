@@ -45,8 +45,8 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
     if not turns:
         return Next(reply=reply.HELP)
     turn, earlier = turns[-1], turns[:-1]
-    acts = acts_of(turn, earlier)
     state = state_after(earlier)
+    acts = acts_of(turn, state)
     lists = [step for step in turn.steps if step.name == "list_tasks"]
     done = [step for step in turn.steps if step.name in CHANGING]
     if not lists and not done and (state.question is not None or _needs_list(acts)):

@@ -88,6 +88,12 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
     return "\n".join([f"Which task should I {verb}? I found these:", *rows])
 
 
+def whether(verb: str, tasks: Sequence[Task]) -> str:
+    """Asks whether to do it at all."""
+    names = joined([named(task.title) for task in tasks])
+    return f"Shall I mark {names} as done?" if verb == "complete" else f"Shall I delete {names}?"
+
+
 def absent(names: Sequence[str]) -> str:
     """Says that no task fits what was named."""
     words = joined([name if name.startswith(_PLACED) else named(clipped(name)) for name in names])

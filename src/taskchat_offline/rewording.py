@@ -35,14 +35,16 @@ def new_title(title: str, new: str, former: str, *, appended: bool) -> str:
         appended: Whether `new` goes behind the title.
 
     Returns:
-        Nothing if the title does not hold `former`.
+        Nothing if the title does not hold `former`, or has no number to take the place of.
     """
     if appended:
         return f"{title} {new}"
+    if former and not new:
+        return " ".join(re.sub(re.escape(former), "", title, flags=re.IGNORECASE).split())
     if former:
         return exchanged(title, former, new)
     if new.isdecimal():
-        return re.sub(r"\b\d{1,6}\b", new, title) if len(_NUMBERS.findall(title)) == 1 else new
+        return _NUMBERS.sub(new, title) if len(_NUMBERS.findall(title)) == 1 else ""
     return _redated(title, new)
 
 
