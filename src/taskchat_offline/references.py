@@ -43,14 +43,9 @@ _RANGE: Final = re.compile(r"(\d{1,6})[-–](\d{1,6})")
 class Reference:
     """Tasks as the user named them.
 
-    Attributes:
-        naming: How.
-        words: The words, if they are named by words.
-        numbers: Ids, or places from 1 (from the end when negative).
-        status: Narrows places and groups.
-        plural: Tells "the finished ones" from "the finished one".
-        parts: The pieces when the words can also be read as several names.
-        excluded: What is left out of a group.
+    `numbers` are ids, or places from 1 (from the end when negative). `status` narrows places and
+    groups, `plural` tells "the finished ones" from "the finished one". `parts` are the pieces when
+    the words can also be read as several names, `excluded` is what is left out of a group.
     """
 
     naming: Naming
@@ -68,13 +63,10 @@ PRONOUN: Final = Reference("pronoun")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What earlier turns were about: ids, latest first where order matters.
+    """What earlier turns were about, as ids, latest first where order matters.
 
-    Attributes:
-        focus: The tasks spoken of last.
-        shown: The last list the user saw.
-        newest: The task added last in this conversation.
-        acted: The tasks that the turn itself changed so far.
+    `focus` are the tasks spoken of last, `shown` the last list the user saw, `newest` the task
+    added last in this conversation; `acted` are those that the turn itself changed so far.
     """
 
     focus: tuple[int, ...] = ()
@@ -283,154 +275,131 @@ def _group(text: str, tokens: Sequence[Token], keys: Sequence[str]) -> Reference
     return None
 
 
+def _one_of(tasks: Sequence[Task]) -> Match:
+    """The only one; or it is unclear which."""
+    return Match(tuple(tasks)) if len(tasks) == 1 else Match(unclear=tuple(tasks))
+
+
 def resolve(
     reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool = False
 ) -> Match:
-    """The tasks that the reference names.
+    """The tasks that the reference names, in the order named.
 
     Args:
         reference: How the user named them.
         titles: All tasks of the user, in creation order.
         memory: What earlier turns were about.
         prefer_open: Completing: a finished task does not compete with an open one.
-
-    Returns:
-        Tasks in the order named; a `Match` with `unclear` or `missing` changes nothing.
     """
-    tasks = titles.tasks
-    if not tasks and reference.naming not in {"ids", "words"}:
+    if not titles.tasks and reference.naming not in {"ids", "words"}:
         return Match(pointless=True)
-    known = {task.id: task for task in tasks}
-    match reference.naming:
-        case "ids":
-            found = tuple(known[number] for number in reference.numbers if number in known)
-            return Match(
-                found, missing=tuple(f"task {n}" for n in reference.numbers if n not in known)
-            )
-        case "places":
-            return _by_places(reference, tasks, memory)
-        case "every":
-            return _of_group(reference, titles, memory, prefer_open=prefer_open)
-        case "newest":
-            chosen = [task for task in tasks if task.id == memory.newest] or list(tasks[-1:])
-            return Match(tuple(chosen))
-        case "pronoun":
-            return _spoken_of(reference, tasks, memory, prefer_open=prefer_open)
-        case "other":
-            near = [known[n] for n in memory.shown if n in known] if memory.shown else []
-            rows = near if len(near) == 2 else list(tasks)
-            others = [task for task in rows if task.id not in (memory.acted or memory.focus)]
-            return Match(tuple(others)) if len(others) == 1 else Match(unclear=tuple(others))
-        case "vague":
-            return Match(unclear=tuple(tasks))
-        case "words":
-            return _by_words(reference, titles, memory, prefer_open=prefer_open)
+    return _Resolving(titles, memory, prefer_open).match(reference)
 
 
-def _by_places(reference: Reference, tasks: Sequence[Task], memory: Memory) -> Match:
-    known = {task.id: task for task in tasks}
-    shown = [known[task_id] for task_id in memory.shown if task_id in known]
-    rows = shown if shown and reference.status == "all" else list(tasks)
-    rows = with_status(rows, reference.status)
-    found: list[Task] = []
-    missing: list[str] = []
-    for place in reference.numbers:
-        index = place - 1 if place > 0 else place
-        if place == 0:
+class _Resolving:
+    def __init__(self, titles: Titles, memory: Memory, prefer_open: bool) -> None:
+        self.titles = titles
+        self.tasks = titles.tasks
+        self.known = {task.id: task for task in titles.tasks}
+        self.memory = memory
+        self.prefer_open = prefer_open
+
+    def match(self, named: Reference) -> Match:
+        match named.naming:
+            case "ids":
+                missing = tuple(f"task {n}" for n in named.numbers if n not in self.known)
+                return Match(self._with_ids(named.numbers), missing=missing)
+            case "places":
+                return self._placed(named)
+            case "every":
+                return self._grouped(named)
+            case "newest":
+                return Match(self._with_ids((self.memory.newest,)) or self.tasks[-1:])
+            case "pronoun":
+                return self._pointed(named)
+            case "other":
+                shown = self._with_ids(self.memory.shown)
+                rows = shown if len(shown) == 2 else self.tasks
+                near = self.memory.acted or self.memory.focus
+                return _one_of([task for task in rows if task.id not in near])
+            case "vague":
+                return Match(unclear=self.tasks)
+            case "words":
+                return self._worded(named)
+
+    def _with_ids(self, ids: Sequence[int | None]) -> tuple[Task, ...]:
+        return tuple(self.known[n] for n in ids if n in self.known)
+
+    def _still(self, tasks: Sequence[Task]) -> list[Task]:
+        return [task for task in tasks if not (self.prefer_open and task.completed)]
+
+    def _placed(self, named: Reference) -> Match:
+        shown = self._with_ids(self.memory.shown)
+        rows = with_status(shown if shown and named.status == "all" else self.tasks, named.status)
+        found: list[Task] = []
+        missing: list[str] = []
+        for place in named.numbers:
             # "The middle one" is a place only in a list that has one.
-            index = len(rows) // 2 if len(rows) % 2 else len(rows)
-        if -len(rows) <= index < len(rows):
-            found.append(rows[index])
-        else:
-            missing.append(f"number {place}" if place > 0 else "that one")
-    return Match(tuple(found), missing=tuple(missing))
+            middle = len(rows) // 2 if len(rows) % 2 else len(rows)
+            index = middle if place == 0 else place - 1 if place > 0 else place
+            if -len(rows) <= index < len(rows):
+                found.append(rows[index])
+            else:
+                missing.append(f"number {place}" if place > 0 else "that one")
+        return Match(tuple(found), missing=tuple(missing))
 
+    def _grouped(self, named: Reference) -> Match:
+        rows = with_status(self.tasks, named.status)
+        if named.words:
+            rows = fitting(named.words, rows)
+            if not rows:
+                return Match(missing=(named.words,))
+        if named.excluded is not None:
+            spared = self.match(named.excluded)
+            if spared.unclear or spared.missing:
+                return spared
+            rows = [task for task in rows if task not in spared.tasks]
+        if not named.plural:
+            return _one_of(rows) if rows else Match(pointless=True)
+        rows = self._still(rows)
+        return Match(tuple(rows), pointless=not rows)
 
-def _of_group(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
-    rows = with_status(titles.tasks, reference.status)
-    if reference.words:
-        rows = fitting(reference.words, rows)
-        if not rows:
-            return Match(missing=(reference.words,))
-    if reference.excluded is not None:
-        spared = resolve(reference.excluded, titles, memory)
-        if spared.unclear or spared.missing:
-            return spared
-        rows = [task for task in rows if task not in spared.tasks]
-    if prefer_open and reference.plural:
-        rows = [task for task in rows if not task.completed]
-    if not rows:
-        return Match(pointless=True)
-    if not reference.plural and len(rows) > 1:
-        return Match(unclear=tuple(rows))
-    return Match(tuple(rows))
+    def _pointed(self, named: Reference) -> Match:
+        focus = self._with_ids(self.memory.focus)
+        if named.numbers == (len(self.tasks),) and len(focus) != len(self.tasks):
+            focus = self.tasks
+        if named.plural and not focus:
+            return (
+                Match(tuple(self._still(self.tasks))) if named.words else Match(unclear=self.tasks)
+            )
+        if named.plural:
+            return Match(focus)
+        return _one_of((self._still(focus) if len(focus) > 1 else focus) or focus or self.tasks)
 
-
-def _spoken_of(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool
-) -> Match:
-    known = {task.id: task for task in tasks}
-    focus = tuple(known[task_id] for task_id in memory.focus if task_id in known)
-    if (
-        reference.numbers
-        and len(focus) != reference.numbers[0]
-        and len(tasks) == reference.numbers[0]
-    ):
-        focus = tuple(tasks)
-    if reference.plural and not focus and reference.words == "all":
-        return Match(tuple(task for task in tasks if not (prefer_open and task.completed)))
-    if reference.plural:
-        return Match(focus) if focus else Match(unclear=tuple(tasks))
-    if len(focus) > 1 and prefer_open:
-        focus = tuple(task for task in focus if not task.completed) or focus
-    if len(focus) == 1:
-        return Match(focus)
-    if not focus and len(tasks) == 1:
-        return Match(tuple(tasks))
-    return Match(unclear=focus or tuple(tasks))
-
-
-def _by_words(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
-    wanted = plain(reference.words)
-    same = [task for task in titles.tasks if task.plain == wanted]
-    found = same or best_fits(reference.words, titles)
-    if prefer_open and len(found) > 1:
-        found = [task for task in found if not task.completed] or found
-    if len(found) == 1 and (same or not reference.parts):
-        return Match((found[0],))
-    if reference.parts:
-        several = _by_parts(reference, titles, memory, prefer_open=prefer_open)
-        if not several.missing and not several.unclear:
-            return several
-        if len(found) == 1 and share_held(content(reference.words), found[0].words) >= 0.99:
+    def _worded(self, named: Reference) -> Match:
+        wanted, said = plain(named.words), content(named.words)
+        same = [task for task in self.tasks if task.plain == wanted]
+        found = same or best_fits(named.words, self.titles)
+        if len(found) > 1:
+            found = self._still(found) or found
+        if len(found) == 1 and (same or not named.parts):
             return Match((found[0],))
-        if several.tasks or several.unclear:
-            return several
-    if not found:
-        # All of a title was said, and more: "buy a tent, we own one by now".
-        said = content(reference.words)
-        near = [titles.tasks[place] for place in sorted(titles.fits(said))]
-        found = [t for t in near if len(t.words) > 1 and share_held(t.words, said) >= 0.99]
-        found = found if len(found) == 1 else []
-    if not found:
-        near = best_fits(reference.words, titles, fit_min=FIT_MIN - 0.25)
-        found = (
-            near
-            if len(near) == 1 and share_held(near[0].words, content(reference.words)) >= 0.5
-            else []
-        )
-    if len(found) == 1:
-        return Match((found[0],))
-    return Match(unclear=tuple(found)) if found else Match(missing=(reference.words,))
-
-
-def _by_parts(reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool) -> Match:
-    found: list[Task] = []
-    unclear: tuple[Task, ...] = ()
-    missing: list[str] = []
-    for part in reference.parts:
-        piece = resolve(part, titles, memory, prefer_open=prefer_open)
-        found += [task for task in piece.tasks if task not in found]
-        unclear = unclear or piece.unclear
-        missing += piece.missing
-    return Match(tuple(found), unclear, tuple(missing))
+        if named.parts:
+            pieces = [self.match(part) for part in named.parts]
+            tasks = tuple(dict.fromkeys(task for piece in pieces for task in piece.tasks))
+            unclear = next((piece.unclear for piece in pieces if piece.unclear), ())
+            missing = tuple(name for piece in pieces for name in piece.missing)
+            whole = len(found) == 1 and share_held(said, found[0].words) >= 0.99
+            if not unclear and not missing:
+                return Match(tasks)
+            if (tasks or unclear) and not whole:
+                return Match(tasks, unclear, missing)
+        if not found:
+            # All of a title was said, and more: "buy a tent, we own one by now".
+            near = [self.tasks[place] for place in sorted(self.titles.fits(said))]
+            found = [t for t in near if len(t.words) > 1 and share_held(t.words, said) >= 0.99]
+            found = found if len(found) == 1 else []
+        if not found:
+            near = best_fits(named.words, self.titles, fit_min=FIT_MIN - 0.25)
+            found = near if len(near) == 1 and share_held(near[0].words, said) >= 0.5 else []
+        return _one_of(found) if found else Match(missing=(named.words,))
