@@ -115,6 +115,10 @@ def deeds() -> tuple[Deed, ...]:
     return tuple(found)
 
 
+_SEVERAL: Final = ("add", "add", "complete", "report", "delete", "retitle", "describe", "list all",
+                   "list pending", "list completed")  # fmt: skip
+
+
 class Generator:
     """Makes examples; the same seed makes the same ones, on any machine."""
 
@@ -125,15 +129,16 @@ class Generator:
             self._by_verb.setdefault(deed.verb or deed.what, []).append(deed)
         self._verbs = sorted(self._by_verb)
         self._mixing = _sections("mixing.txt")
-        self._labels = [
-            name.replace("_", " ")
-            for name, weight in (line.split() for line in self._mixing["labels"])
-            for _ in range(int(weight))
-        ]
+        self._labels = [name.replace("_", " ") for name in self._weighted("labels")]
+        self._plans = self._weighted("plans")
         self._times, self._notes = lines_of("times.txt"), lines_of("notes.txt")
         self._list: list[Deed] = []
         self._target = self.deed()
         self._pending = ""
+
+    def _weighted(self, section: str) -> list[str]:
+        rows = (line.partition(" ") for line in self._mixing[section])
+        return [text for weight, _, text in rows for _ in range(int(weight))]
 
     def _pick(self, options: Sequence[_T]) -> _T:
         return options[int(self._random.random() * len(options))]
@@ -175,77 +180,27 @@ class Generator:
 
     def _compose(self, example: Example) -> None:
         label = self._pick(self._labels)
-        dids = ("", "complete_task", "delete_task", "add_task", "list_tasks")
         if label in {"pick", "yes", "no"} or self._chance(0.25):
+            dids = ("", "complete_task", "delete_task", "add_task", "list_tasks")
             example.did = self._pick(dids)
             kinds = {"pick": ("which", "which", ""), "yes": ("whether", ""), "no": ("whether", "")}
             example.asked = self._pick(kinds.get(label, ("", "", "", "which", "whether")))
-        if self._chance(0.15):
-            for _ in range(1 + self._chance(0.3)):
-                self._part(example, self._pick(("chat", "chat", "hello", "hold", "thanks")))
-                self._join(example, "joins_aside")
-        kind = self._random.random()
-        if kind < 0.1:
-            self._report_and_order(example)
-        elif kind < 0.24:
-            self._several(example)
-        else:
-            self._part(example, label, opener=0.3, closer=0.25)
-            if kind < 0.44:
-                self._after(example, label)
-        if self._chance(0.08):
-            self._join(example, "joins_aside")
-            self._part(example, self._pick(("thanks", "chat", "bye", "thanks")))
-
-    def _after(self, example: Example, label: str) -> None:
-        """What people say behind a request: why, what else belongs to it, or that they didn't."""
-        kind = self._random.random()
-        reasons = {"delete": "reasons_delete", "complete": "reasons_done", "report": "reasons_done",
-                   "add": "reasons", "duty": "reasons"}  # fmt: skip
-        if label in reasons and kind < 0.5:
-            self._join(example, "joins_reason")
-            self._mix(example, reasons[label], "chat")
-        elif label == "duty" or (label == "add" and kind < 0.6):
-            self._join(example, "joins_after")
-            self._mix(example, "add_that", "add")
-        elif label in {"retitle", "add"} and kind < 0.85:
-            self._mix(example, "describe_it", "describe")
-        elif label in {"add", "delete", "complete", "retitle"}:
-            self._join(example, "joins_after")
-            self._mix(example, "calloff", "calloff")
-        else:
-            self._join(example, "joins_after")
-            self._part(example, self._pick(("thanks", "chat", "hold", "bye", "chat")))
-
-    def _several(self, example: Example) -> None:
-        labels = ("add", "add", "complete", "report", "delete", "retitle", "describe",
-                  "list all", "list pending", "list completed")  # fmt: skip
-        first = self._pick(labels)
-        for number in range(2 + self._chance(0.25)):
-            if number:
-                self._join(example, "joins")
-            label = first if self._chance(0.35) else self._pick(labels)
-            self._part(example, label, opener=0.0 if number else 0.15)
-
-    def _report_and_order(self, example: Example) -> None:
-        kind = self._random.random()
-        if kind < 0.6:
-            self._part(example, "report", opener=0.3)
-            self._join(example, "joins_after")
-            self._mix(example, "tick_it", "complete")
-        elif kind < 0.75:
-            self._part(example, "report")
-            self._join(example, "joins")
-            self._part(example, "report")
-            self._join(example, "joins_after")
-            self._mix(example, "tick_both", "complete")
-        else:
-            self._mix(example, "reasons_delete", "chat")
-            self._join(example, "joins_after")
-            if self._chance(0.7):
-                self._part(example, "delete")
-            else:
-                self._mix(example, "delete_it", "delete")
+        for part in self._pick(self._plans).split():
+            if part.startswith("~"):
+                self._join(example, part[1:])
+                continue
+            names, _, said = part.strip("+-").partition("/")
+            name = self._pick(names.split("|"))
+            if said:
+                self._put(example, self._mixed(name), said)
+                continue
+            name = {"*": label, "&": self._pick(_SEVERAL)}.get(name, name)
+            before = self._mixed("openers") if part[0] == "+" and self._chance(0.3) else ""
+            after = self._mixed("closers") if part[-1] == "-" and self._chance(0.25) else ""
+            comma = ("," if self._chance(0.3) else "", "," if self._chance(0.3) else "")
+            lead = f"{before} {comma[0]} " if before else ""
+            trail = f" {comma[1]} {after}" if after else ""
+            self._put(example, f"{lead}{self._template(name)}{trail}", name)
 
     def _join(self, example: Example, section: str) -> None:
         """Marks end the part before, words begin the next one, as "and" does."""
@@ -253,17 +208,6 @@ class Generator:
         mark = join[:1] if join[:1] in set(".,;!") else ""
         example.text += mark
         self._pending = join[len(mark) :].strip(" .")
-
-    def _mix(self, example: Example, section: str, label: str) -> None:
-        self._put(example, self._mixed(section), label)
-
-    def _part(self, example: Example, label: str, *, opener: float = 0, closer: float = 0) -> None:
-        before = self._mixed("openers") if self._chance(opener) else ""
-        after = self._mixed("closers") if self._chance(closer) else ""
-        comma = ("," if self._chance(0.3) else "", "," if self._chance(0.3) else "")
-        lead = f"{before} {comma[0]} " if before else ""
-        trail = f" {comma[1]} {after}" if after else ""
-        self._put(example, f"{lead}{self._template(label)}{trail}", label)
 
     def _put(self, example: Example, template: str, label: str) -> None:
         start = len(example.text)
