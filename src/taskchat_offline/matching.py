@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final
 
 from taskchat_offline.text import tokens_of
-from taskchat_offline.words import CLASSES, STOP, lines_of, stem
+from taskchat_offline.words import CLASSES, STOP, cuts_of, lines_of, stem
 
 WORDS_MAX: Final = 40
 """Words of a reference that are compared."""
@@ -59,10 +59,6 @@ def stems(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(stem(word) for word in telling))
 
 
-def _cuts(word: str) -> set[str]:
-    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
-
-
 def alike(one: str, other: str) -> float:
     """1 for the same word, less for a synonym or a misspelling, 0 for another word."""
     if one == other:
@@ -71,7 +67,7 @@ def alike(one: str, other: str) -> float:
         return 0.9
     if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 1 or one[0] != other[0]:
         return 0.0
-    return 0.75 if _cuts(one) & _cuts(other) else 0.0
+    return 0.75 if cuts_of(one) & cuts_of(other) else 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class Titles:
             for number in _GROUPS.get(word, _NO_GROUP):
                 self._grouped.setdefault(number, set()).add(word)
             if len(word) > 3:
-                for piece in _cuts(word):
+                for piece in cuts_of(word):
                     self._cut.setdefault(piece, set()).add(word)
         self._seen: dict[str, dict[int, float]] = {}
 
@@ -125,7 +121,7 @@ class Titles:
                 w for n in _GROUPS.get(word, _NO_GROUP) for w in self._grouped.get(n, ())
             }
             if len(word) > 3:
-                near |= {w for piece in _cuts(word) for w in self._cut.get(piece, ())}
+                near |= {w for piece in cuts_of(word) for w in self._cut.get(piece, ())}
             found = {}
             for other in near:
                 likeness = alike(word, other)

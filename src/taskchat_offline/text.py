@@ -4,35 +4,24 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from itertools import pairwise
+from typing import Final
 
 from taskchat_offline.words import CLASSES, VERBS, corrected
 
 TOKENS_MAX: Final = 300
 """Enough for any request people phrase; what follows is kept as one token, so no text is slow."""
 
-QUOTES_MAX: Final = 40
-"""Openings of a quotation that are tried; a text of 5,000 apostrophes stays linear."""
-
-QUOTE_CHARS_MAX: Final = 400
-"""Twice the longest title; a mark closed later than this was an apostrophe."""
-
 REPAIR_BACK_MAX: Final = 8
 """Words back to which a speaker returns to correct himself."""
 
-QUOTE_PAIRS: Final = {
-    '"': '"',
-    "'": "'",
-    "“": "”",
-    "‘": "’",
-    "«": "»",
-    "`": "`",
-    "„": "“",
-    "”": "”",
-}
-
 _ABBREVIATED: Final = CLASSES["abbreviated"]
 _FILLERS: Final = CLASSES["filler"]
+# A mark closed later than 400 characters on was an apostrophe; the longest title has half of that.
+_QUOTATION: Final = re.compile(
+    r"""(?<!\w)(?:["“„”]([^"“”]{1,400})["”]|['‘](?!\s)(.{1,400}?)['’]|`([^`]{1,400})`"""
+    r"""|«([^»]{1,400})»)(?!\w)"""
+)
 _TOKEN: Final = re.compile(
     r"[^\W_](?:[^\W_]|['’_\-/@&+.](?=[^\W_])|[:,](?<=\d.)(?=\d))*|->|=>|\n|[^\w\s]|_", re.UNICODE
 )
@@ -43,39 +32,36 @@ _APOSTROPHES: Final = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 class Token:
     """A word, a quotation or a mark, and where it stands in the text.
 
-    `key` is what is compared: lower case, straight apostrophes, slips corrected.
+    `key` is what is compared: lower case, straight apostrophes, slips corrected. `kind` is "word",
+    "quote", "mark", or "rest".
     """
 
     text: str
     key: str
     start: int
     end: int
-    kind: Literal["word", "quote", "mark", "rest"]
+    kind: str
 
 
 def tokens_of(text: str) -> list[Token]:
     """Tokens in order, `TOKENS_MAX` at most; the last one then holds all that is left."""
-    quotes = _quotations(text)
+    quotes = {q.start(): q for q in _QUOTATION.finditer(text) if q[0][1:-1].strip()}
     tokens: list[Token] = []
     place = 0
-    while place < len(text):
-        found = _TOKEN.search(text, place)
-        if found is None:
-            break
-        start, end = found.span()
+    while found := _TOKEN.search(text, place):
+        start, place = found.span()
         if len(tokens) == TOKENS_MAX:
             tokens.append(Token(text[start:], "", start, len(text), "rest"))
             break
         if start in quotes:
-            end = quotes[start]
-            tokens.append(Token(text[start + 1 : end - 1].strip(), "", start, end, "quote"))
-        else:
-            piece = found.group()
-            low = unicodedata.normalize("NFKC", piece).casefold().translate(_APOSTROPHES)
-            word = piece[0].isalnum()
-            kind: Literal["word", "mark"] = "word" if word else "mark"
-            tokens.append(Token(piece, corrected(low) if word else low, start, end, kind))
-        place = end
+            place = quotes[start].end()
+            tokens.append(Token(text[start + 1 : place - 1].strip(), "", start, place, "quote"))
+            continue
+        piece = found.group()
+        low = unicodedata.normalize("NFKC", piece).casefold().translate(_APOSTROPHES)
+        word = piece[0].isalnum()
+        key, kind = (corrected(low), "word") if word else (low, "mark")
+        tokens.append(Token(piece, key, start, place, kind))
     return [_in_context(tokens, place) for place in range(len(tokens))]
 
 
@@ -145,36 +131,6 @@ def _cue_size(keys: Sequence[str], cue: Sequence[str]) -> int:
     return size
 
 
-def _quotations(text: str) -> dict[int, int]:
-    spans: dict[int, int] = {}
-    place = tried = 0
-    while place < len(text) and tried < QUOTES_MAX:
-        closing = QUOTE_PAIRS.get(text[place])
-        if closing is None or (place and text[place - 1].isalnum()):
-            place += 1
-            continue
-        tried += 1
-        end = _closing(text, place, closing)
-        if end is None:
-            place += 1
-        else:
-            spans[place] = end + 1
-            place = end + 1
-    return spans
-
-
-def _closing(text: str, opening: int, mark: str) -> int | None:
-    limit = opening + QUOTE_CHARS_MAX
-    end = text.find(mark, opening + 1, limit)
-    while end != -1:
-        after = text[end + 1] if end + 1 < len(text) else " "
-        inside = text[opening + 1 : end]
-        if inside.strip() and not inside[0].isspace() and not after.isalnum():
-            return end
-        end = text.find(mark, end + 1, limit)
-    return None
-
-
 def text_of(text: str, tokens: Sequence[Token]) -> str:
     """The stretch of text that the tokens cover, as typed, without marks around it.
 
@@ -184,14 +140,11 @@ def text_of(text: str, tokens: Sequence[Token]) -> str:
         return ""
     if len(tokens) == 1 and tokens[0].kind == "quote":
         return tokens[0].text
-    pieces: list[str] = []
-    place = tokens[0].start
-    for token in tokens:
-        gap = text[place : token.start]
-        pieces.append(gap if not gap.strip() else " ")
-        pieces.append(text[token.start : token.end])
-        place = token.end
-    return " ".join("".join(pieces).split()).strip(" .,;:!?…-–—")
+    said = text[tokens[0].start : tokens[0].end]
+    for before, token in pairwise(tokens):
+        gap = text[before.end : token.start]
+        said += (" " if gap.strip() else gap) + text[token.start : token.end]
+    return " ".join(said.split()).strip(" .,;:!?…-–—")
 
 
 def ends_sentence(tokens: Sequence[Token], place: int) -> bool:

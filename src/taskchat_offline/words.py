@@ -156,32 +156,30 @@ def corrected(word: str) -> str:
         return _SLIPS_KNOWN[word]
     if not 4 <= len(word) <= 14 or not word.isalpha() or word in _SPELLED or word in _REAL:
         return word
-    best = sorted({t for piece in _shorter(word) | {word} for t in _pieces().get(piece, ())})
-    return next((target for target in best if _one_slip(word, target)), word)
+    near = sorted({t for piece in cuts_of(word) for t in _pieces().get(piece, ())})
+    return next((target for target in near if _one_slip(word, target)), word)
 
 
 @cache
 def _pieces() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for word in sorted(_SPELLED):
-        for piece in _shorter(word) | {word}:
+        for piece in cuts_of(word):
             found.setdefault(piece, []).append(word)
     return found
 
 
-def _shorter(word: str) -> set[str]:
-    return {word[:place] + word[place + 1 :] for place in range(len(word))}
+def cuts_of(word: str) -> set[str]:
+    """The word, and the word without each of its letters: two that share one are a slip apart."""
+    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
 
 
 def _one_slip(word: str, target: str) -> bool:
-    if word in {target + ending for ending in ("d", "s", "r")}:
+    if word in {target + ending for ending in "dsr"} or (
+        word[0] != target[0] and word[1] != target[0]
+    ):
         return False
     if len(word) != len(target):
-        return word[0] == target[0] and (target in _shorter(word) or word in _shorter(target))
-    apart = [place for place in range(len(word)) if word[place] != target[place]]
-    if len(apart) == 2:
-        first, second = apart
-        swapped = word[first] == target[second] and word[second] == target[first]
-        return second == first + 1 and swapped
+        return word[0] == target[0]
     # One wrong letter turns many short words into another real word: "park", "mark".
-    return len(apart) == 1 and len(word) >= 5 and word[0] == target[0]
+    return sorted(word) == sorted(target) or (len(word) >= 5 and word[0] == target[0])
