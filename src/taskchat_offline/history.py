@@ -35,11 +35,8 @@ class Step:
     @property
     def task_id(self) -> int | None:
         """The task that the call was about."""
-        for source in (self.result or {}, self.arguments):
-            value = source.get("task_id")
-            if isinstance(value, int):
-                return value
-        return None
+        value = (self.result or {}).get("task_id", self.arguments.get("task_id"))
+        return value if isinstance(value, int) else None
 
 
 @dataclass(slots=True)
@@ -76,32 +73,27 @@ def turns_of(items: str | Sequence[object]) -> list[Turn]:
 
 
 def _record(steps: Sequence[Step], call_id: str, output: object) -> None:
-    step = next((step for step in steps if step.call_id == call_id), None)
-    if step is None:
-        return
     text = _text(output)
     result = _json(text)
-    if {"task_id", "tasks"} & set(result):
-        step.result = result
-    else:
-        step.error = text.strip() or "The tool gave no answer."
+    for step in steps:
+        if step.call_id == call_id:
+            known = bool({"task_id", "tasks"} & set(result))
+            step.result = result if known else None
+            step.error = "" if known else text.strip() or "The tool gave no answer."
+            return
 
 
 def _text(content: object) -> str:
+    # The SDK hands on an MCP result as the JSON text of {"type": "text", "text": ...}.
+    if isinstance(content, str) and content.startswith(('{"type":', "[{")):
+        parsed = _parsed(content)
+        inner = parsed[0] if isinstance(parsed, list) and parsed else parsed
+        return _text(parsed) if isinstance(inner, Mapping) and "text" in inner else content
     if isinstance(content, str):
-        # The SDK hands on an MCP result as the JSON text of {"type": "text", "text": ...}.
-        if content.startswith(('{"type":', "[{")):
-            parsed = _parsed(content)
-            if isinstance(parsed, Mapping) and "text" in parsed:
-                return _text(parsed["text"])
-            if isinstance(parsed, list) and parsed and isinstance(parsed[0], Mapping):
-                return _text(parsed)
         return content
     if isinstance(content, Mapping):
         return _text(content["text"]) if "text" in content else json.dumps(dict(content))
-    if isinstance(content, Sequence):
-        return "".join(_text(part) for part in content)
-    return ""
+    return "".join(_text(part) for part in content) if isinstance(content, Sequence) else ""
 
 
 def _parsed(text: str) -> object:
@@ -119,41 +111,28 @@ def _json(text: object) -> dict[str, object]:
 def tasks_of(step: Step) -> list[Task]:
     """The tasks in the answer of a `list_tasks` call."""
     rows = (step.result or {}).get("tasks")
-    tasks: list[Task] = []
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, Mapping) and isinstance(row.get("id"), int):
-            tasks.append(
-                Task(
-                    id=int(row["id"]),
-                    title=str(row.get("title", "")),
-                    description=str(row.get("description") or ""),
-                    completed=bool(row.get("completed")),
-                )
-            )
-    return tasks
+    return [
+        Task(int(row["id"]), str(row.get("title", "")), str(row.get("description") or ""),
+             bool(row.get("completed")))
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, Mapping) and isinstance(row.get("id"), int)
+    ]  # fmt: skip
 
 
 def memory_of(earlier: Sequence[Turn]) -> Memory:
     """What "it", "the second one" and "the one I just added" mean after these turns."""
-    focus: tuple[int, ...] = ()
-    shown: tuple[int, ...] = ()
-    newest: int | None = None
+    memory = Memory()
     for back, turn in enumerate(reversed(earlier)):
-        added = [s.task_id for s in turn.steps if s.name == "add_task" and s.result is not None]
-        if newest is None:
-            newest = next((task_id for task_id in reversed(added) if task_id is not None), None)
+        done = [step for step in turn.steps if step.name in CHANGING and step.result is not None]
+        ids = tuple(dict.fromkeys(step.task_id for step in done if step.task_id is not None))
+        added = [s.task_id for s in done if s.name == "add_task" and s.task_id is not None]
         lines = _lines_shown(turn.reply)
-        focus = focus or _changed(turn) or lines
-        if not shown and back < TURNS_BACK_MAX:
-            shown = lines
-        if newest is not None and focus and shown:
-            break
-    return Memory(focus, shown, newest)
-
-
-def _changed(turn: Turn) -> tuple[int, ...]:
-    ids = [step.task_id for step in turn.steps if step.name in CHANGING and step.result is not None]
-    return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
+        memory = Memory(
+            memory.focus or ids or lines,
+            memory.shown or (lines if back < TURNS_BACK_MAX else ()),
+            memory.newest if memory.newest is not None or not added else added[-1],
+        )
+    return memory
 
 
 def _lines_shown(reply: str) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
             status = "all" if state.question is not None else _status(acts)
             return Next(calls=(ToolCall("list_tasks", {"status": status}),))
     if lists and lists[0].result is None and not done:
-        return Next(reply=f"I couldn't read your list: {reply.clipped_error(lists[0].error)}")
+        return Next(reply=f"I couldn't read your list: {reply.clipped(lists[0].error, 300)}")
     tasks = tasks_of(lists[0]) if lists else []
     draft = draft_of(turn, state, acts)
     todo = draft.calls[len(done) : len(done) + CALLS_MAX]
@@ -104,7 +104,7 @@ def _closing(
     for show in draft.shows[:1]:
         last = [step for step in turn.steps if step.name == "list_tasks"][-1:]
         if last and last[0].result is None:
-            sentences.append(f"I couldn't read your list: {reply.clipped_error(last[0].error)}")
+            sentences.append(f"I couldn't read your list: {reply.clipped(last[0].error, 300)}")
         elif last:
             sentences.append(_shown(show, last[0]))
     return "\n\n".join(s for s in sentences if s) or reply.saying("chat")

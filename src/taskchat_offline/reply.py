@@ -1,17 +1,20 @@
 """What the assistant says. Every sentence is true of the calls that were made."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from taskchat_offline.history import Step
 from taskchat_offline.matching import Task
 from taskchat_offline.words import CLASSES, lines_of
 
-NAMES_MAX = 8
+NAMES_MAX: Final = 8
 """Titles named in one sentence; more are counted."""
 
-LINES_MAX = 100
+LINES_MAX: Final = 100
 """Tasks listed in one reply."""
+
+ERROR_CHARS_MAX: Final = 300
 
 _SAID: Final = dict(line.split(": ", 1) for line in lines_of("replies.txt"))
 
@@ -43,14 +46,16 @@ def named(title: str) -> str:
     return f"“{title}”"
 
 
-def joined(pieces: Sequence[str], last: str = "and") -> str:
+def joined(pieces: Sequence[str]) -> str:
     """“a, b and c"; beyond `NAMES_MAX` the rest is counted."""
-    if len(pieces) > NAMES_MAX:
-        shown = ", ".join(pieces[:NAMES_MAX])
-        return f"{shown} and {len(pieces) - NAMES_MAX} more"
-    if len(pieces) < 2:
-        return "".join(pieces)
-    return f"{', '.join(pieces[:-1])} {last} {pieces[-1]}"
+    more = len(pieces) - NAMES_MAX
+    shown, last = (pieces[:NAMES_MAX], f"{more} more") if more > 0 else (pieces[:-1], pieces[-1])
+    return f"{', '.join(shown)} and {last}" if shown else last
+
+
+def titles_of(tasks: Sequence[Task]) -> str:
+    """The titles of tasks in a sentence."""
+    return joined([named(task.title) for task in tasks])
 
 
 def line(task: Task) -> str:
@@ -62,22 +67,17 @@ def line(task: Task) -> str:
 
 def listing(tasks: Sequence[Task], total: int, *, status: str, words: str, counted: bool) -> str:
     """The answer to a request to see tasks."""
-    kind = {"all": "", "pending": "pending ", "completed": "completed "}[status]
+    kind = "" if status == "all" else f"{status} "
     if not tasks:
-        if words:
-            return f"I found no {kind}task about {named(words)}."
-        if status == "all":
-            return "Your list is empty: you have no tasks."
-        return f"You have no {kind}tasks."
+        empty = "Your list is empty: you have no tasks."
+        return empty if status == "all" else f"You have no {kind}tasks."
     total = max(total, len(tasks))
     noun = "task" if total == 1 else "tasks"
     opening = f"You have {total} {kind}{noun}:" if counted else f"Your {kind}{noun}:"
-    if words:
-        opening = f"Your {kind}tasks about {named(words)}:"
+    opening = f"Your {kind}tasks about {named(words)}:" if words else opening
     lines = [line(task) for task in tasks[:LINES_MAX]]
-    if total > len(lines) and not words:
-        lines.append(f"... and {total - len(lines)} more.")
-    return "\n".join([opening, *lines])
+    more = [f"... and {total - len(lines)} more."] if total > len(lines) and not words else []
+    return "\n".join([opening, *lines, *more])
 
 
 def which(verb: str, candidates: Sequence[Task]) -> str:
@@ -90,7 +90,7 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
 
 def whether(verb: str, tasks: Sequence[Task]) -> str:
     """Asks whether to do it at all."""
-    names = joined([named(task.title) for task in tasks])
+    names = titles_of(tasks)
     return f"Shall I mark {names} as done?" if verb == "complete" else f"Shall I delete {names}?"
 
 
@@ -103,9 +103,10 @@ def absent(names: Sequence[str]) -> str:
 _PLACED = ("task ", "number ", "that one")
 
 
-def clipped(text: str) -> str:
-    """A text short enough to be quoted in a sentence."""
-    return text if len(text) <= 80 else text[:79].rstrip() + "…"
+def clipped(text: str, chars_max: int = 80) -> str:
+    """A text on one line, short enough to be quoted."""
+    text = " ".join(text.split())
+    return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + "…"
 
 
 def state(tasks: Sequence[Task]) -> str:
@@ -120,45 +121,31 @@ def state(tasks: Sequence[Task]) -> str:
 
 def outcome(steps: Sequence[Step], known: Sequence[Task]) -> str:
     """What the calls did, in the order made, calls of one kind told together."""
-    sentences: list[str] = []
     before = {task.id: task for task in known}
-    groups: list[tuple[str, list[Step]]] = []
-    for step in steps:
-        kind = "error" if step.result is None else step.name
-        if (
-            groups
-            and groups[-1][0] == kind
-            and kind in {"add_task", "complete_task", "delete_task"}
-        ):
-            groups[-1][1].append(step)
-        else:
-            groups.append((kind, [step]))
-    for kind, group in groups:
-        titles = joined([named(_title(step, before)) for step in group])
-        if kind == "add_task":
-            sentences.append(f"Added {titles}.")
-        elif kind == "delete_task":
-            sentences.append(f"Deleted {titles}.")
+    sentences: list[str] = []
+    for kind, group in groupby(steps, lambda step: step.name if step.result else "error"):
+        made = list(group)
+        if kind == "update_task":
+            sentences += [_updated(step, before) for step in made]
+        elif kind == "error":
+            sentences += [
+                f"That didn't work: {clipped(step.error, ERROR_CHARS_MAX)}" for step in made
+            ]
         elif kind == "complete_task":
-            sentences.append(_completed(group, before))
-        elif kind == "update_task":
-            sentences.append(_updated(group[0], before))
+            old = [s for s in made if (t := before.get(s.task_id or 0)) is not None and t.completed]
+            new = [step for step in made if step not in old]
+            verb = "was" if len(old) == 1 else "were"
+            sentences += [f"Marked {_titles(new, before)} as done."] if new else []
+            sentences += [f"{_titles(old, before)} {verb} already done."] if old else []
         else:
-            sentences.append(f"That didn't work: {clipped_error(group[0].error)}")
+            verb = "Added" if kind == "add_task" else "Deleted"
+            sentences.append(f"{verb} {_titles(made, before)}.")
     # What is wrong with several calls alike is told once.
     return " ".join(dict.fromkeys(sentences))
 
 
-def _completed(steps: Sequence[Step], before: dict[int, Task]) -> str:
-    old = [s for s in steps if (task := before.get(s.task_id or 0)) is not None and task.completed]
-    new = [step for step in steps if step not in old]
-    sentences = []
-    if new:
-        sentences.append(f"Marked {joined([named(_title(s, before)) for s in new])} as done.")
-    if old:
-        verb = "was" if len(old) == 1 else "were"
-        sentences.append(f"{joined([named(_title(s, before)) for s in old])} {verb} already done.")
-    return " ".join(sentences)
+def _titles(steps: Sequence[Step], before: dict[int, Task]) -> str:
+    return joined([named(_title(step, before)) for step in steps])
 
 
 def _updated(step: Step, before: dict[int, Task]) -> str:
@@ -174,12 +161,6 @@ def _updated(step: Step, before: dict[int, Task]) -> str:
         description = clipped(str(step.arguments["description"]))
         return f"Set the description of {named(title)} to {named(description)}."
     return f"Updated {named(title)}."
-
-
-def clipped_error(error: str) -> str:
-    """A tool's sentence, short enough for a reply."""
-    text = " ".join(error.split())
-    return text if len(text) <= 300 else text[:299].rstrip() + "…"
 
 
 def _title(step: Step, before: dict[int, Task]) -> str:
