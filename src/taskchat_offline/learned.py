@@ -45,15 +45,11 @@ Row = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a message.
+    """A part of a message: the tokens from `start` to before `end`.
 
-    Attributes:
-        start: Its first token.
-        end: The token after its last one.
-        label: What it is.
-        margin: How much better the label scored than the best one that asks for nothing, or, if
-            it asks for nothing, than the best one that may change tasks.
-        lead: How much better it scored than any other label, kinds of adding being one.
+    `margin` is how much better the label scored than the best one that asks for nothing (or, if it
+    asks for nothing, than the best one that may change tasks); `lead` how much better than any
+    other, kinds of adding being one.
     """
 
     start: int
@@ -104,14 +100,9 @@ def packed(told: str) -> int:
 
 
 class Model:
-    """Both models, ready to be asked.
+    """Both models: labels by a segment's features and after one another, tags likewise.
 
-    Attributes:
-        segments: Weights of labels by a segment's features.
-        steps: Weights of a label after another.
-        words: Weights of tags by a word's features, apart for each kind of label.
-        tag_steps: Weights of a tag after another, by label.
-        margin_min: Below this margin, a segment changes nothing unasked.
+    A segment whose margin is below `margin_min` changes nothing unasked.
     """
 
     def __init__(self) -> None:
@@ -133,9 +124,8 @@ class Model:
 Scorer = Callable[[Sequence[str]], Row]
 
 
-def spans_of(heard: Heard) -> list[tuple[int, int]]:
+def spans_of(cuts: Sequence[int]) -> list[tuple[int, int]]:
     """Every stretch that may be a segment, as places among the cuts, the later ends last."""
-    cuts = [*heard.cuts, len(heard.tokens)]
     return [
         (first, last)
         for last in range(1, len(cuts))
@@ -148,20 +138,9 @@ def best_cut(
     heard: Heard,
     score: Scorer,
     step: Scorer,
-    allowed: Callable[[int, int, int], bool] | None = None,
     costs: Callable[[int, int], Row] | None = None,
 ) -> list[Segment]:
-    """The cut with the highest score.
-
-    Args:
-        heard: The message.
-        score: Scores of the labels of a segment, by its features.
-        step: Scores of the labels that follow a label.
-        allowed: Whether tokens from, to may have the label with that number; None allows all.
-        costs: Added to the scores of a stretch: how wrong its labels would be, in training.
-    """
-    if not heard.tokens:
-        return []
+    """The cut with the highest score; `costs` are added to the scores of a stretch's labels."""
     cuts = [*heard.cuts, len(heard.tokens)]
     rows_after = [step([f"after={label}"]) for label in LABELS]
     follow = [list(column) for column in zip(*rows_after, strict=True)]
@@ -170,7 +149,7 @@ def best_cut(
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
     entry: dict[int, tuple[Row, Row]] = {0: (step(["after=^"]), [-1] * len(LABELS))}
     rows: dict[tuple[int, int], Row] = {}
-    for first, last in spans_of(heard):
+    for first, last in spans_of(cuts):
         if first not in entry:
             entry[first] = _entered(best[first], follow)
         totals, came = entry[first]
@@ -180,24 +159,14 @@ def best_cut(
             row = list(map(add, row, costs(cuts[first], cuts[last])))
         into, behind = best[last], back[last]
         for number, total in enumerate(map(add, totals, row)):
-            if total > into[number] and (
-                allowed is None or allowed(cuts[first], cuts[last], number)
-            ):
+            if total > into[number]:
                 into[number], behind[number] = total, (first, came[number])
     ends = list(map(add, best[-1], step(["before=$"])))
-    top = max(ends)
-    if top <= _NEVER // 2:
-        return []
-    number, last = ends.index(top), len(cuts) - 1
+    number, last = ends.index(max(ends)), len(cuts) - 1
     found: list[Segment] = []
     while last > 0:
         first, earlier = back[last][number]
-        row = rows[first, last]
-        found.append(
-            Segment(
-                cuts[first], cuts[last], LABELS[number], _margin(row, number), _lead(row, number)
-            )
-        )
+        found.append(_segment(cuts[first], cuts[last], rows[first, last], number))
         last, number = first, earlier
     return found[::-1]
 
@@ -221,25 +190,18 @@ def _entered(ending: Row, follow: Sequence[Row]) -> tuple[Row, Row]:
 _IS_ACTING: Final = tuple(label in ACTING for label in LABELS)
 
 
-def _margin(row: Row, number: int) -> int:
+def _segment(start: int, end: int, row: Row, number: int) -> Segment:
     others = [s for n, s in enumerate(row) if _IS_ACTING[n] != _IS_ACTING[number]]
-    return row[number] - max(others)
-
-
-def _lead(row: Row, number: int) -> int:
-    same = {number, *((0, 1) if number < 2 else ())}
-    return row[number] - max(score for n, score in enumerate(row) if n not in same)
-
-
-@cache
-def _tags_of(label: str) -> tuple[int, ...]:
-    allowed = SLOTS.get(label, "")
-    return tuple(n for n, tag in enumerate(TAGS) if tag == "O" or tag[1] in allowed)
+    same = {0, 1, number} if number < 2 else {number}
+    lead = row[number] - max(score for n, score in enumerate(row) if n not in same)
+    return Segment(start, end, LABELS[number], row[number] - max(others), lead)
 
 
 @cache
 def _can_follow(label: str) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    numbers = _tags_of(label)
+    """Of each tag that the label allows, the tags before it: I only continues its own slot."""
+    allowed = SLOTS.get(label, "")
+    numbers = [n for n, tag in enumerate(TAGS) if tag == "O" or tag[1] in allowed]
     return tuple(
         (n, tuple(b for b in numbers if TAGS[n][0] != "I" or TAGS[b][1:] == TAGS[n][1:]))
         for n in numbers
@@ -272,14 +234,10 @@ def best_tags(
         reached: dict[int, int] = {}
         came: dict[int, int] = {}
         for number, before in follow:
-            if allowed is not None and not allowed(place, number):
-                continue
-            if place == segment.start:
-                if TAGS[number][0] != "I":
-                    reached[number], came[number] = first[number] + row[number], -1
-                continue
             options = [(best[b] + steps[b][number], -b) for b in before if b in best]
-            if options:
+            if place == segment.start and TAGS[number][0] != "I":
+                options = [(first[number], 1)]
+            if options and (allowed is None or allowed(place, number)):
                 total, negative = max(options)
                 reached[number], came[number] = total + row[number], -negative
         trace.append(came)

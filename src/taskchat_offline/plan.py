@@ -72,7 +72,7 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
 
 
 def _needs_list(acts: Sequence[Act]) -> bool:
-    return not acts or not all(
+    return not all(
         act.label in _LISTLESS and act.lead >= LEAD_MIN and (act.label != "add" or act.texts("T"))
         for act in acts
     )

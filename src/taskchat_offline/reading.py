@@ -59,7 +59,7 @@ def read(said: str, titles: Titles, context: Context, model: Model) -> list[Act]
     """The parts of a message, in the order said."""
     heard = Heard(spoken_of(tokens_of(said)), titles, context)
     acts: list[Act] = []
-    for segment in model.cut(heard):
+    for segment in model.cut(heard) if heard.tokens else ():
         tags = model.tag(heard, segment)
         tokens = heard.tokens[segment.start : segment.end]
         slots = _slots(tokens, tags)

@@ -167,6 +167,9 @@ def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
 BOOSTS: Final = (0, 60, 200, 600)
 """By how much the labels that make the right calls are helped until they win."""
 
+BARRED: Final = 10**9
+"""More than any label scores."""
+
 _BY_TOOL: Final = {"add_task": ("add", "duty"), "complete_task": ("complete", "report"),
                    "delete_task": ("delete",)}  # fmt: skip
 
@@ -242,13 +245,15 @@ def lesson_from(said: Said, model: Model) -> Lesson | None:
     helped = {label for labels in wanted for label in labels}
     answer = {"pick", "yes"} if (said.context.asked or said.context.did) and wanted else set()
     idle = {label for label in LABELS if label not in ACTING and not label.startswith("list")}
-    allowed = [label in idle | helped | answer for label in LABELS]
+    never = {label for label in LABELS if label not in idle | helped | answer}
     for boost in BOOSTS if heard.tokens else ():
-        extra = [boost if label in helped else 0 for label in LABELS]
+        extra = [boost if n in helped else -BARRED if n in never else 0 for n in LABELS]
         cut = best_cut(
-            heard, model.segments.score, model.steps.score,
-            allowed=lambda a, b, n: allowed[n], costs=lambda a, b, extra=extra: extra,
-        )  # fmt: skip
+            heard,
+            model.segments.score,
+            model.steps.score,
+            costs=lambda a, b, extra=extra: extra,
+        )
         if _covers(cut, wanted, heard, said):
             return Lesson(heard, cut, [_known_tags(heard, segment, said, model) for segment in cut])
     return None
