@@ -1,8 +1,8 @@
-"""What the learned parts see of a message: words, their classes, and which tasks they could name."""
+"""What the models see of a message: words, their classes, and which tasks they could name."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from taskchat_offline.matching import Titles, plain
@@ -36,6 +36,15 @@ class Context:
 
     asked: str = ""
     did: str = ""
+
+
+_TELLING: Final = (
+    CLASSES["field"],
+    frozenset({"to", "into", "as", "->", "=>", "say", "says", "saying"}),
+    frozenset({"Q", "Qt"}),
+    frozenset({"not", "than", "instead"}),
+)
+"""Words that tell, from afar, what another word is."""
 
 
 def _shown(token: Token) -> str:
@@ -91,16 +100,12 @@ class Heard:
             token, before = self.tokens[place], self.tokens[place - 1]
             if token.kind == "mark" and token.key not in {"+", "&", "#"}:
                 continue
+            first = not self._opens(place - 1)
+            joins = "connector" in self.classes[place]
+            joins = joins and "connector" not in self.classes[place - 1]
+            # Of several words that open a part, the first: "so can you please mark".
             if (before.kind == "mark" and before.key not in {"#", "&", "+", "/", "(", "@"}) or (
-                self._opens(place)
-                and (
-                    # Only at the first of several: "so can you please mark".
-                    not self._opens(place - 1)
-                    or (
-                        "connector" in self.classes[place]
-                        and "connector" not in self.classes[place - 1]
-                    )
-                )
+                self._opens(place) and (first or joins)
             ):
                 cuts.append(place)
         return cuts
@@ -117,92 +122,70 @@ class Heard:
         for symbol in symbols:
             if not short or short[-1] != symbol:
                 short.append(symbol)
-        found = ["bias", f"n={min(len(symbols), 12) // 2}"]
-        found += [f"1={symbol}" for symbol in set(short)]
         ringed = ["^", *short, "$"]
-        found += {f"2={a} {b}" for a, b in itertools.pairwise(ringed)}
+        found = ["bias", f"n={min(len(symbols), 12) // 2}"]
+        found += {f"1={symbol}" for symbol in short}
+        found += {f"2={a} {b}" for a, b in pairwise(ringed)}
         found += {f"3={a} {b} {c}" for a, b, c in zip(ringed, ringed[1:], ringed[2:], strict=False)}
-        found.append("^3=" + " ".join(short[:3]))
-        found.append("^4=" + " ".join(short[:4]))
+        found += ["^3=" + " ".join(short[:3]), "^4=" + " ".join(short[:4])]
         found.append("$3=" + " ".join(short[-3:]))
         if len(short) <= 6:
             found.append("all=" + " ".join(short))
         found += self._class_features(start, end)
-        found += self._match_features(start, end)
-        found += self._around(start, end, short)
-        return found
+        return found + self._match_features(start, end) + self._around(start, end, short)
 
     def _class_features(self, start: int, end: int) -> list[str]:
         seen: list[str] = []
-        singles: set[str] = set()
-        pairs: set[str] = set()
+        found: set[str] = set()
         for place in range(start, end):
-            names = list(self.classes[place])
-            if self.named[place]:
-                names.append("H")
+            names = [*self.classes[place], *(["H"] if self.named[place] else [])]
             if self.forms[place] and not self.classes[place]:
                 names.append("V" + self.forms[place])
-            if not names:
-                continue
-            singles.update(names)
+            found.update(f"c={name}" for name in names)
             if len(seen) < PAIRED_MAX * 2:
-                pairs.update(f"{a}>{b}" for a in seen for b in names)
+                found.update(f"p={a}>{b}" for a in seen for b in names)
                 seen += names
-        return [f"c={name}" for name in sorted(singles)] + [f"p={pair}" for pair in sorted(pairs)]
+        return list(found)
 
     def _match_features(self, start: int, end: int) -> list[str]:
         words: dict[int, set[str]] = {}
+        told: set[int] = set()
         unnamed = exact = 0
-        told: dict[int, bool] = {}
         for place in range(start, end):
-            token = self.tokens[place]
-            if token.kind == "quote":
-                exact += bool(self.named[place])
-                unnamed += not self.named[place]
-            elif token.kind == "word" and not self.named[place]:
-                known = self.classes[place] or token.key in STOP or token.key in _GLUE
-                unnamed += not known and not token.key.isdecimal()
-            for number in self.named[place]:
+            token, named = self.tokens[place], self.named[place]
+            known = self.classes[place] or token.key in STOP | _GLUE or token.key.isdecimal()
+            unnamed += not named and (token.kind == "quote" or (token.kind == "word" and not known))
+            exact += token.kind == "quote" and bool(named)
+            for number in named:
                 words.setdefault(number, set()).add(self.stems[place])
-                told[number] = told.get(number, False) or self.forms[place] == "p"
+            if self.forms[place] == "p":
+                told |= named
         tasks = self.titles.tasks
-        best, which = 0.0, -1
-        for number, held in sorted(words.items()):
-            share = min(1.0, len(held) / max(1, len(tasks[number].words)))
-            if share > best:
-                best, which = share, number
-        found = [
-            f"m={int(best * 4)}",
-            f"u={min(unnamed, 4)}",
-            f"mu={int(best * 2)} {min(unnamed, 3)}",
-            f"x={exact}",
+        # The task of whose title most was said, in quarters; the first of several.
+        shares = [
+            (min(4, 4 * len(held) // max(1, len(tasks[number].words))), len(held), -number)
+            for number, held in words.items()
         ]
-        if which >= 0:
-            size = len(words[which])
-            found.append(f"mn={min(size, 3)} {min(unnamed, 3)}")
-            if told[which]:
-                found.append(f"told={min(size, 2)} {min(unnamed, 2)}")
-            if tasks[which].completed:
-                found.append("closed")
-        else:
-            found.append("empty" if not tasks else "m=none")
-        return found
+        best, size, which = max(shares, default=(0, 0, 1))
+        found = [f"m={best}", f"u={min(unnamed, 4)}", f"mu={best // 2} {min(unnamed, 3)}"]
+        found.append(f"x={exact}")
+        if not shares:
+            return [*found, "m=none" if tasks else "empty"]
+        found.append(f"mn={min(size, 3)} {min(unnamed, 3)}")
+        if -which in told:
+            found.append(f"told={min(size, 2)} {min(unnamed, 2)}")
+        return [*found, "closed"] if tasks[-which].completed else found
 
     def _around(self, start: int, end: int, short: Sequence[str]) -> list[str]:
         before = self.symbols[start - 1] if start else "^"
         after = self.symbols[end] if end < len(self.symbols) else "$"
         first, last = self.symbols[start], self.symbols[end - 1]
         asked = self.context.asked or "-"
-        found = [
-            f"b={before}",
-            f"e={last} {after}",
-            f"bf={before} {first}",
-            f"bb={self.symbols[start - 2] if start > 1 else '^'} {before} {first}",
-            f"ends={ends_sentence(self.tokens, end - 1)}",
-            f"q={last == '?'} {first}",
-            f"asked={asked} {len(short) > 3}",
-            f"did={self.context.did or '-'} {first}",
-        ]
+        ahead = self.symbols[start - 2] if start > 1 else "^"
+        found = [f"b={before}", f"e={last} {after}", f"bf={before} {first}",
+                 f"bb={ahead} {before} {first}", f"ends={ends_sentence(self.tokens, end - 1)}",
+                 f"q={last == '?'} {first}", f"asked={asked} {len(short) > 3}",
+                 f"did={self.context.did or '-'} {first}"]  # fmt: skip
         if asked != "-":
             found.append(f"asked1={asked} {first}")
         if before == "^" and after == "$":
@@ -212,57 +195,46 @@ class Heard:
         return found
 
     def token(self, place: int, start: int, end: int, kind: str) -> list[str]:
-        """The features of one token of the segment from `start` to `end`, for that kind of label."""
+        """The features of a token of the segment from `start` to `end`, for that kind of label."""
         symbols, keys = self.symbols, self.tokens
 
-        def at(number: int) -> str:
-            if number < start:
-                return "^"
-            return symbols[number] if number < end else "$"
-
-        def key(number: int) -> str:
-            return _shown(keys[number]) if start <= number < end else ""
-
-        here, one, two = at(place), at(place - 1), at(place - 2)
-        then, later = at(place + 1), at(place + 2)
+        two, one, here, then, later = (
+            "^" if n < start else symbols[n] if n < end else "$"
+            for n in range(place - 2, place + 3)
+        )
+        far = symbols[place - 3] if place - 3 >= start else "^"
+        key, former = _shown(keys[place]), _shown(keys[place - 1]) if place > start else ""
         hit = bool(self.named[place])
         found = [
-            "bias", f"0={here}", f"k={key(place)}", f"-1={one}", f"-2={two}", f"+1={then}",
+            "bias", f"0={here}", f"k={key}", f"-1={one}", f"-2={two}", f"+1={then}",
             f"+2={later}", f"-10={one} {here}", f"0+1={here} {then}", f"-2-1={two} {one}",
             f"-2-10={two} {one} {here}", f"-10+1={one} {here} {then}", f"+1+2={then} {later}",
-            f"0+1+2={here} {then} {later}", f"-3={at(place - 3)} {two} {one}",
-            f"k-1={key(place - 1)} {key(place)}",
+            f"0+1+2={here} {then} {later}", f"-3={far} {two} {one}",
+            f"k-1={former} {key}",
             f"h={hit} {one} {then}",
             f"at={min(place - start, 4)}", f"to={min(end - 1 - place, 3)}",
         ]  # fmt: skip
         found += [f"c={name}" for name in self.classes[place]]
-        if start < place:
+        if place > start:
             found += [f"c-1={name}" for name in self.classes[place - 1]]
+            found.append(f"run={bool(self.named[place] & self.named[place - 1])} {here}")
         if place + 1 < end:
             found += [f"c+1={name}" for name in self.classes[place + 1]]
-        if place > start:
-            found.append(f"run={bool(self.named[place] & self.named[place - 1])} {here}")
         again = self.stems[place] in self.stems[start:place]
         found.append(f"again={again} {hit} {one}")
         if end - place <= 6:
             # How a part ends: "on my list please" is no part of a title.
             found.append(f"tail={' '.join(symbols[place:end])}")
             found.append(f"tail+1={' '.join(symbols[place + 1 : end])}")
-        passed = [symbols[n] for n in range(max(start, place - 30), place)]
-        ahead = [symbols[n] for n in range(place + 1, min(end, place + 30))]
-        colon = ":" in passed
-        field = any(CLASSES_OF.get(s) and "field" in CLASSES_OF[s] for s in passed)
-        field_ahead = any(CLASSES_OF.get(s) and "field" in CLASSES_OF[s] for s in ahead)
-        to = bool({"to", "into", "as", "->", "=>", "say", "says", "saying"} & set(passed))
-        to_ahead = bool({"to", "into", "as", "->", "=>", "say", "says", "saying"} & set(ahead))
-        quoted = any(s in {"Q", "Qt"} for s in passed)
-        quote_ahead = any(s in {"Q", "Qt"} for s in ahead)
+        passed = set(symbols[max(start, place - 30) : place])
+        ahead = set(symbols[place + 1 : min(end, place + 30)])
+        (field, fields), (to, tos), (quoted, quotes), (negated, negates) = (
+            (bool(words & passed), bool(words & ahead)) for words in _TELLING
+        )
         found += [
-            f"s={colon} {field} {to} {hit}", f"f={field} {field_ahead}", f"t={to} {to_ahead}",
-            f"col={colon} {':' in ahead}", f"qq={quoted} {quote_ahead} {here in ('Q', 'Qt')}",
+            f"s={':' in passed} {field} {to} {hit}", f"f={field} {fields}", f"t={to} {tos}",
+            f"col={':' in passed} {':' in ahead}", f"qq={quoted} {quotes} {here in _TELLING[2]}",
             f"hs={any(self.named[start:place])} {hit} {any(self.named[place + 1 : end])}",
-            f"not={bool({'not', 'than', 'instead'} & set(passed))}"
-            f" {bool({'not', 'than', 'instead'} & set(ahead))} {hit}",
-            f"on={'on' in ahead or 'list' in ahead} {here}",
+            f"not={negated} {negates} {hit}", f"on={bool({'on', 'list'} & ahead)} {here}",
         ]  # fmt: skip
         return [f"{kind} {feature}" for feature in found]

@@ -2,18 +2,19 @@
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, TypeVar
 
 from taskchat_offline.matching import Task
-from taskchat_offline.words import CLASSES, gerund_of, lines_of, participle_of, past_of
+from taskchat_offline.words import CLASSES, VERBS, lines_of, numbers_of
 
 _T = TypeVar("_T")
 
-ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
-NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven")
+ORDINALS: Final = list(numbers_of("places.txt"))[:7]
+NUMBERS: Final = list(numbers_of("numbers.txt"))[:7]
+PAST, PARTICIPLE, GERUND = range(3)
 SMALL: Final = CLASSES["small"]
 _ENDING: Final = re.compile(r"'(s|ve|d|m|ll|re)$")
 
@@ -32,10 +33,11 @@ class Deed:
         """The whole."""
         return " ".join(p for p in (self.verb, self.particle, self.what, self.rest) if p)
 
-    def with_verb(self, form: Callable[[str], str]) -> str:
-        """The whole with another form of its verb."""
-        verb = form(self.verb.split()[0]) + self.verb[len(self.verb.split()[0]) :]
-        return " ".join(p for p in (verb, self.particle, self.what, self.rest) if p)
+    def in_form(self, number: int) -> str:
+        """The whole with another form of its verb: its past, its participle, its gerund."""
+        verb, _, rest = self.verb.partition(" ")
+        forms = (VERBS[verb][number], rest, self.particle, self.what, self.rest)
+        return " ".join(part for part in forms if part)
 
 
 @dataclass
@@ -283,12 +285,12 @@ class Generator:
         if slot == "inf":
             return deed.title
         if slot == "past":
-            return self._shortened(deed.with_verb(past_of))
+            return self._shortened(deed.in_form(PAST))
         if slot == "ger":
-            return self._shortened(deed.with_verb(gerund_of))
+            return self._shortened(deed.in_form(GERUND))
         if slot == "pp":
             rest = deed.rest if self._chance(0.4) else ""
-            return Deed(deed.verb, deed.particle, "", rest).with_verb(participle_of)
+            return Deed(deed.verb, deed.particle, "", rest).in_form(PARTICIPLE)
         first, _, rest = deed.what.partition(" ")
         if first in {"a", "an"} and self._chance(0.7):
             return f"the {rest}"
@@ -351,7 +353,7 @@ class Generator:
         """A word or two by which people speak of a task."""
         words = [w for w in f"{deed.what} {deed.rest}".split() if w not in SMALL] or [deed.what]
         if self._chance(0.1) and deed.verb:
-            return gerund_of(deed.verb.split()[0])
+            return VERBS[deed.verb.split()[0]][GERUND]
         return " ".join(words[:2]) if self._chance(0.25) else self._pick(words)
 
     def _reference(self, label: str) -> str:

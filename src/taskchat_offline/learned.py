@@ -60,7 +60,7 @@ class Segment:
 
 
 LANE: Final = 32
-"""Bits of one weight in a packed row: a row is one whole number, and adding rows is one addition."""
+"""Bits of a weight in a packed row, which is one whole number: adding rows is one addition."""
 
 
 class Weights:

@@ -56,23 +56,23 @@ CLASSES_OF: Final = _classes_of()
 """Of each known word, its classes, sorted."""
 
 
+def _verbs() -> dict[str, tuple[str, ...]]:
+    return {base: tuple(forms) for base, *forms in map(str.split, lines_of("verbs.txt"))}
+
+
+VERBS: Final = _verbs()
+"""What people do with a task, to its past form, its participle, its gerund, other past forms."""
+
+
 def _forms() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in ("verbs.txt", "forms.txt"):
-        for line in lines_of(name):
-            base, *forms = line.split()
-            for form in forms:
-                found.setdefault(form, base)
-    return found
+    regular = [(form, verb) for verb, forms in VERBS.items() for form in forms]
+    rows = (line.split() for line in lines_of("forms.txt"))
+    other = [(form, base) for base, *forms in rows for form in forms]
+    return dict(reversed([*other, *regular]))
 
 
 FORMS: Final = _forms()
-"""Irregular forms, and other spellings, to the word."""
-
-VERBS: Final = {
-    line.split()[0]: tuple(line.split()[1:]) for line in reversed(lines_of("verbs.txt"))
-}
-"""What people do with a task, to its irregular past forms."""
+"""Forms and other spellings of words, to the word."""
 
 STOP: Final = CLASSES["stop"]
 """Words that never tell two tasks apart."""
@@ -82,43 +82,8 @@ _SPELLED: Final = CLASSES["spelled"]
 _REAL: Final = CLASSES["noslip"] | frozenset(VERBS) | frozenset(CLASSES_OF) | frozenset(FORMS)
 
 
-def past_of(verb: str) -> str:
-    """The past form of a verb: paid, tidied, cleaned, mopped."""
-    if VERBS.get(verb):
-        return VERBS[verb][0]
-    if verb.endswith("e"):
-        return verb + "d"
-    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
-        return verb[:-1] + "ied"
-    if _doubles(verb):
-        return verb + verb[-1] + "ed"
-    return verb + "ed"
-
-
-def participle_of(verb: str) -> str:
-    """The form after "has been": written, paid, cleaned."""
-    return VERBS[verb][-1] if VERBS.get(verb) else past_of(verb)
-
-
-def gerund_of(verb: str) -> str:
-    """The form in -ing."""
-    if verb.endswith("e") and not verb.endswith("ee"):
-        return verb[:-1] + "ing"
-    return verb + verb[-1] + "ing" if _doubles(verb) else verb + "ing"
-
-
-_DOUBLING: Final = frozenset({"submit", "transfer", "defrag", "program"})
-
-
-def _doubles(verb: str) -> bool:
-    short = len(verb) <= 4 and verb[-1] not in "aeiouywxh" and verb[-2] in "aeiou"
-    return verb in _DOUBLING or (short and (len(verb) < 3 or verb[-3] not in "aeiou"))
-
-
-_PAST: Final = frozenset(
-    {past_of(verb) for verb in VERBS} | {form for forms in VERBS.values() for form in forms}
-)
-_GERUNDS: Final = frozenset(gerund_of(verb) for verb in VERBS)
+_PAST: Final = frozenset(form for forms in VERBS.values() for form in (*forms[:2], *forms[3:]))
+_GERUNDS: Final = frozenset(forms[2] for forms in VERBS.values())
 
 
 def verb_form(key: str) -> str:
@@ -127,9 +92,7 @@ def verb_form(key: str) -> str:
         return "v"
     if key in _PAST or (len(key) > 4 and key.endswith("ed")):
         return "p"
-    if key in _GERUNDS or (len(key) > 5 and key.endswith("ing")):
-        return "g"
-    return ""
+    return "g" if key in _GERUNDS or (len(key) > 5 and key.endswith("ing")) else ""
 
 
 @lru_cache(maxsize=8192)
