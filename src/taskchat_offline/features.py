@@ -1,7 +1,9 @@
 """What the models see of a message: words, their classes, and which tasks they could name."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -72,6 +74,9 @@ class Heard:
         self.named = [self._named(place) for place in range(len(self.tokens))]
         self.symbols = [self._symbol(place) for place in range(len(self.tokens))]
         self.cuts = self._cuts()
+        # Training asks for the same ones again and again.
+        self.segment = cache(self._segment)
+        self.token = cache(self._token)
 
     def _named(self, place: int) -> frozenset[int]:
         token = self.tokens[place]
@@ -113,7 +118,7 @@ class Heard:
     def _opens(self, place: int) -> bool:
         return any(name in _OPENING for name in self.classes[place])
 
-    def segment(self, start: int, end: int) -> list[str]:
+    def _segment(self, start: int, end: int) -> list[str]:
         """The features of the tokens from `start` to `end` as one segment."""
         symbols = self.symbols[start:end]
         while symbols and symbols[-1] in {",", ".", "!", ";", "¶"}:
@@ -132,7 +137,8 @@ class Heard:
         if len(short) <= 6:
             found.append("all=" + " ".join(short))
         found += self._class_features(start, end)
-        return found + self._match_features(start, end) + self._around(start, end, short)
+        found += self._match_features(start, end) + self._around(start, end, short)
+        return list(map(sys.intern, found))
 
     def _class_features(self, start: int, end: int) -> list[str]:
         seen: list[str] = []
@@ -194,7 +200,7 @@ class Heard:
             found.append("colon")
         return found
 
-    def token(self, place: int, start: int, end: int, kind: str) -> list[str]:
+    def _token(self, place: int, start: int, end: int, kind: str) -> list[str]:
         """The features of a token of the segment from `start` to `end`, for that kind of label."""
         symbols, keys = self.symbols, self.tokens
 
@@ -237,4 +243,4 @@ class Heard:
             f"hs={any(self.named[start:place])} {hit} {any(self.named[place + 1 : end])}",
             f"not={negated} {negates} {hit}", f"on={bool({'on', 'list'} & ahead)} {here}",
         ]  # fmt: skip
-        return [f"{kind} {feature}" for feature in found]
+        return [sys.intern(f"{kind} {feature}") for feature in found]

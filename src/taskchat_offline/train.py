@@ -53,37 +53,11 @@ NUMBER: Final = {label: number for number, label in enumerate(LABELS)}
 TAG_NUMBER: Final = {tag: number for number, tag in enumerate(TAGS)}
 
 
-class Remembered(Heard):
-    """A message whose features are computed once."""
-
-    def __init__(self, heard: Heard) -> None:
-        self.__dict__.update(heard.__dict__)
-        self._segments: dict[tuple[int, int], list[str]] = {}
-        self._words: dict[tuple[int, int, int, str], list[str]] = {}
-
-    def segment(self, start: int, end: int) -> list[str]:
-        """The features of a segment."""
-        found = self._segments.get((start, end))
-        if found is None:
-            found = [sys.intern(feature) for feature in super().segment(start, end)]
-            self._segments[start, end] = found
-        return found
-
-    def token(self, place: int, start: int, end: int, kind: str) -> list[str]:
-        """The features of a word."""
-        key = (place, start, end, kind)
-        found = self._words.get(key)
-        if found is None:
-            found = [sys.intern(feature) for feature in super().token(place, start, end, kind)]
-            self._words[key] = found
-        return found
-
-
 @dataclass
 class Lesson:
     """A message with the right cut and the right tags of each segment."""
 
-    heard: Remembered
+    heard: Heard
     segments: list[Segment]
     tags: Sequence[list[str] | None]
 
@@ -128,39 +102,31 @@ def lesson_of(example: Example) -> Lesson:
     """What a generated message teaches."""
     tokens = spoken_of(tokens_of(example.text))
     heard = Heard(tokens, Titles(example.tasks), Context(example.asked, example.did))
-    starts: list[int] = []
-    labels: list[str] = []
+    starts: dict[int, str] = {}
     for begin, _, label in example.units:
         first = next((n for n, token in enumerate(tokens) if token.start >= begin), len(tokens))
-        while first and first < len(tokens) and tokens[first].kind == "mark" and (
+        # A mark belongs to the part before it.
+        while first < len(tokens) and tokens[first].kind == "mark" and (
             tokens[first].key not in {"+", "#", "&"}
         ):  # fmt: skip
             first += 1
-        if first >= len(tokens):
-            continue
-        if starts and first <= starts[-1]:
-            labels[-1] = label
-            continue
-        starts.append(first if starts else 0)
-        labels.append(label)
-    ends = [*starts[1:], len(tokens)]
-    segments = [Segment(a, b, label) for a, b, label in zip(starts, ends, labels, strict=True)]
+        if first < len(tokens):
+            starts[first if starts else 0] = label
+    ends = [*list(starts)[1:], len(tokens)]
+    parts = zip(starts.items(), ends, strict=True)
+    segments = [Segment(start, end, label) for (start, label), end in parts]
     heard.cuts = sorted({*heard.cuts, *starts})
-    return Lesson(Remembered(heard), segments, [_tags_in(heard, s, example) for s in segments])
+    return Lesson(heard, segments, [_tags_in(heard, s, example) for s in segments])
 
 
 def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
     tags: list[str] = []
-    for place in range(segment.start, segment.end):
-        token = heard.tokens[place]
-        inside = [(a, s) for a, b, s in example.slots if a <= token.start and token.end <= b]
-        if not inside:
-            tags.append("O")
-            continue
-        begin, slot = inside[0]
-        earlier = heard.tokens[place - 1] if place > segment.start else None
-        first = earlier is None or earlier.start < begin
-        tags.append(f"{'B' if first else 'I'}{slot}")
+    before = None
+    for token in heard.tokens[segment.start : segment.end]:
+        spans = (span for span in example.slots if span[0] <= token.start and token.end <= span[1])
+        span = next(spans, None)
+        tags.append("O" if span is None else f"{'I' if span == before else 'B'}{span[2]}")
+        before = span
     return tags
 
 
@@ -240,7 +206,7 @@ def lesson_from(said: Said, model: Model) -> Lesson | None:
 
     Which words said what is not known. A turn without such a reading teaches nothing.
     """
-    heard = Remembered(Heard(spoken_of(tokens_of(said.text)), Titles(said.tasks), said.context))
+    heard = Heard(spoken_of(tokens_of(said.text)), Titles(said.tasks), said.context)
     wanted = [_labels_of(call) for call in said.calls]
     helped = {label for labels in wanted for label in labels}
     answer = {"pick", "yes"} if (said.context.asked or said.context.did) and wanted else set()
