@@ -110,6 +110,12 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 hostile: environment ## send ten thousand hostile requests to all routes; `make test` sends the first of them
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py $(ARGS)
 
+train: environment ## train the offline model anew, from src/taskchat_offline/data/; the same bytes for the same data
+	$(BIN)/python -m taskchat_offline.train $(ARGS)
+
+offline-curve: environment ## how often the offline model is right and wrong, at each threshold, over files that it was not trained on
+	@$(BIN)/python -m tests.assistant.offline.curve $(or $(ARGS),$(addprefix tests/assistant/offline/data/,dev.jsonl people-3.jsonl phrasings.jsonl))
+
 pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
 	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)
 

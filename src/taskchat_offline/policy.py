@@ -19,6 +19,7 @@ from taskchat_offline.references import (
     resolve,
 )
 from taskchat_offline.rewording import new_title
+from taskchat_offline.text import text_of
 from taskchat_offline.words import CLASSES
 
 BACK_MAX: Final = 3
@@ -221,7 +222,7 @@ class _Drafting:
         self.out.ask(text, Question("whether", "add", title=title))
 
     def _add(self, act: Act, later: Sequence[Act]) -> None:
-        wanted = act.texts("T") or ([self._duty] if self._duty else [])
+        wanted = act.texts("T") or _behind_colon(act) or ([self._duty] if self._duty else [])
         if not wanted:
             if act.label == "add" and not self.out.calls:
                 self.out.ask("What should the task be?", Question("what", "add"))
@@ -293,23 +294,28 @@ class _Drafting:
         self._put_change("complete" if completing else "delete", match, act)
         self._told = ()
 
+    def _only(self, match: Match, verb: Verb, edit: Edit | None = None) -> tuple[Task, ...]:
+        """The tasks to change; what stands against it is said or asked, and then there are none."""
+        out = self.out
+        candidates = match.unclear or (match.tasks if edit and len(match.tasks) > 1 else ())
+        if match.pointless:
+            out.notes.append("There is no such task on your list, so there was nothing to do.")
+        elif candidates:
+            question = Question("which", verb, candidates, edit=edit or Edit())
+            out.ask(reply.which(verb, candidates), question)
+        elif match.missing:
+            out.notes.append(reply.absent(match.missing))
+        return () if candidates else match.tasks
+
     def _put_change(self, verb: Verb, match: Match, act: Act) -> None:
         self._verb = verb
-        if match.pointless:
-            self.out.notes.append("There is no such task on your list, so there was nothing to do.")
-        elif match.unclear:
-            text = reply.which(verb, match.unclear)
-            self.out.ask(text, Question("which", verb, match.unclear))
-        elif match.missing:
-            self.out.notes.append(reply.absent(match.missing))
-        if match.unclear or not match.tasks:
+        tasks = self._only(match, verb)
+        question = Question("whether", verb, tasks)
+        if not tasks or self._doubted(act, reply.whether(verb, tasks), question):
             return
-        text = reply.whether(verb, match.tasks)
-        if self._doubted(act, text, Question("whether", verb, match.tasks)):
-            return
-        calls = [ToolCall(f"{verb}_task", {"task_id": task.id}) for task in match.tasks]
+        calls = [ToolCall(f"{verb}_task", {"task_id": task.id}) for task in tasks]
         self.out.calls += [call for call in calls if call not in self.out.calls]
-        self.memory = replace(self.memory, focus=tuple(task.id for task in match.tasks))
+        self.memory = replace(self.memory, focus=tuple(task.id for task in tasks))
         if act.label == "report":
             self._reported += calls
 
@@ -350,35 +356,24 @@ class _Drafting:
             match = Match(holding) if len(holding) == 1 else Match(unclear=holding)
             if not holding:
                 return
-        self._put_edit(edit, match, act)
-
-    def _put_edit(self, edit: Edit, match: Match, act: Act) -> None:
-        out = self.out
-        candidates = match.unclear or match.tasks
-        if match.pointless:
-            out.notes.append("Your list holds no such task, so I changed nothing.")
-        elif not candidates:
-            out.notes.append(reply.absent(match.missing))
-        elif len(candidates) > 1 or match.unclear:
-            text = reply.which("change", candidates)
-            out.ask(text, Question("which", "change", candidates, edit=edit))
-        if len(match.tasks) != 1 or match.unclear:
+        tasks = self._only(match, "change", edit)
+        if not tasks:
             return
-        task = match.tasks[0]
-        call = edited(edit, task)
+        call = edited(edit, tasks[0])
         if call is None:
-            text = f"What should {reply.named(task.title)} say instead?"
-            out.ask(text, Question("what", "change", (task,)))
-            return
-        text = f"Shall I change {reply.named(task.title)}?"
-        if self._doubted(act, text, Question("whether", "change", (task,), edit=edit)):
-            return
-        last = out.calls[-1] if out.calls else None
-        if last and last.name == "update_task" and last.arguments["task_id"] == task.id:
-            last.arguments.update(call.arguments)
-        else:
-            out.calls.append(call)
-        self.memory = replace(self.memory, focus=(task.id,))
+            self._ask_words(tasks[0])
+        elif not self._doubted(
+            act, reply.whether("change", tasks), Question("whether", "change", tasks, edit=edit)
+        ):
+            if last and last.name == "update_task" and last.arguments["task_id"] == tasks[0].id:
+                last.arguments.update(call.arguments)
+            else:
+                self.out.calls.append(call)
+            self.memory = replace(self.memory, focus=(tasks[0].id,))
+
+    def _ask_words(self, task: Task) -> None:
+        text = f"What should {reply.named(task.title)} say instead?"
+        self.out.ask(text, Question("what", "change", (task,)))
 
     def _continue(self, act: Act) -> None:
         """“And the second one too” repeats what was done last, on another task."""
@@ -386,6 +381,12 @@ class _Drafting:
         match = self._resolved(act, prefer_open=verb == "complete")
         if verb is not None and (match.tasks or match.unclear):
             self._put_change(verb, match, act)
+
+
+def _behind_colon(act: Act) -> list[str]:
+    keys = [token.key for token in act.tokens]
+    behind = text_of(act.said, act.tokens[keys.index(":") + 1 :]) if ":" in keys else ""
+    return [behind] if behind and act.label == "add" else []
 
 
 def _edit_of(act: Act) -> Edit:

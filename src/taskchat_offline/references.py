@@ -88,7 +88,7 @@ class Match:
 def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> Reference:
     """How the tokens name tasks; `whole` when they may also be several names."""
     rest = [t for t in tokens if t.kind != "mark" or t.key in {",", "&", "#", "\n", ";"}]
-    while rest and (rest[0].kind == "mark" and rest[0].key != "#"):
+    while rest and rest[0].kind == "mark" and rest[0].key != "#":
         rest = rest[1:]
     while rest and rest[-1].kind == "mark":
         rest = rest[:-1]
@@ -96,42 +96,33 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
     if excepting is not None:
         return excepting
     quotes = [token for token in rest if token.kind == "quote"]
-    if len(quotes) == 1 and all(
-        t in quotes or t.key in _DEICTIC | _NOUNS | {"called", "named"} for t in rest
-    ):
+    around = {t.key for t in rest if t.kind != "quote"}
+    if len(quotes) == 1 and around <= _DEICTIC | _NOUNS | {"called", "named"}:
         return Reference("words", quotes[0].text)
-    if len(rest) > 2 and rest[0].key == "both" and any(t.key in {"and", "&"} for t in rest):
+    if len(rest) > 2 and rest[0].key == "both" and around & {"and", "&"}:
         rest = rest[1:]
     keys = [token.key.removesuffix("'s") for token in rest]
-    special = (
-        _pointed(keys)
-        or _numbers(keys)
-        or _newest(keys)
-        or _places(keys)
-        or _group(text, rest, keys)
-    )
-    if special is not None:
-        return special
-    if all(key in _NOUNS | _DEICTIC | {"something", "list"} for key in keys):
-        loose = bool({"the", "that", "this"} & set(keys))
-        return PRONOUN if loose or not keys else Reference("vague")
-    parts = _parts(text, rest) if whole else ()
+    for special in (_pointed, _numbers, _newest, _places, _group):
+        found = special(keys)
+        if found is not None:
+            return found
+    if keys[:1] and keys[0] in {"all", "every", "each"} and set(keys) & _NOUNS:
+        said = [token for token in rest if token.key not in _WHOLE | {"of"}]
+        return Reference("every", text_of(text, said), plural=True)
+    if set(keys) <= _NOUNS | _DEICTIC | {"something", "list"}:
+        return PRONOUN if not keys or {"the", "that", "this"} & set(keys) else Reference("vague")
     named = text_of(text, rest).removesuffix("'s").removesuffix("’s")
-    return Reference("words", named, parts=parts)
+    return Reference("words", named, parts=_parts(text, rest) if whole else ())
 
 
 def pointed_at(tokens: Sequence[Token]) -> Reference:
     """What a request without a name points at: "tick them both off", "delete everything"."""
     keys = {token.key for token in tokens}
-    listed = bool(keys & {"list", "lot"}) and bool(
-        keys & {"whole", "entire", "clear", "wipe", "lot"}
-    )
-    grouped = bool(keys & _MANY) and bool(keys & (_WHOLE | _DONE | _OPEN))
+    listed = keys & {"list", "lot"} and keys & {"whole", "entire", "clear", "wipe", "lot"}
+    grouped = keys & _MANY and keys & (_WHOLE | _DONE | _OPEN)
     if "everything" in keys or ((listed or grouped) and not keys & {"it", "that"}):
-        done, still = bool(keys & {"finished", "completed", "done"}), bool(keys & _OPEN)
-        status = (
-            "completed" if done and not keys & {"mark", "as"} else "pending" if still else "all"
-        )
+        done = bool(keys & {"finished", "completed", "done"}) and not keys & {"mark", "as"}
+        status = "completed" if done else "pending" if keys & _OPEN else "all"
         return Reference("every", status=status, plural=True)
     if "other" in keys and keys & _NOUNS:
         return Reference("other")
@@ -171,18 +162,16 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
 
 
 def _pointed(keys: Sequence[str]) -> Reference | None:
-    core = [key for key in keys if key not in _NOUNS | {"of", "just", "the"}]
-    if not core:
-        return None
-    if set(core) <= {"other"}:
+    core = {key for key in keys if key not in _NOUNS | {"of", "just", "the"}}
+    if core == {"other"}:
         return Reference("other")
-    if all(key in _POINTING | {"all", "two"} for key in core) and set(core) & _POINTING:
-        counted = (2,) if {"both", "two"} & set(core) else ()
-        words = "all" if "all" in core else ""
-        return Reference("pronoun", words, counted, plural=bool(set(core) & (_PLURAL | {"all"})))
-    if core == ["two"] and keys[0] == "the":
-        return Reference("pronoun", plural=True, numbers=(2,))
-    return None
+    if not core or not core <= _POINTING | {"all", "two"} or not (
+        core & _POINTING or (core == {"two"} and keys[0] == "the")
+    ):  # fmt: skip
+        return None
+    counted = (2,) if {"both", "two"} & core else ()
+    many = bool(core & (_PLURAL | {"all", "two"}))
+    return Reference("pronoun", "all" if "all" in core else "", counted, plural=many)
 
 
 def _numbers(keys: Sequence[str]) -> Reference | None:
@@ -190,31 +179,29 @@ def _numbers(keys: Sequence[str]) -> Reference | None:
     labelled = ranged = spelled = False
     for key in keys:
         span = _RANGE.fullmatch(key)
-        if key.isdecimal() and len(key) <= 9:
-            _extend(numbers, int(key), ranged=ranged)
-            ranged = False
-        elif span is not None:
-            numbers.append(int(span[1]))
-            _extend(numbers, int(span[2]), ranged=True)
-        elif key in _COUNTED and (labelled or key != "one"):
-            _extend(numbers, _COUNTED[key], ranged=ranged)
-            ranged, spelled = False, True
+        counted = _COUNTED.get(key, 0) if labelled or key != "one" else 0
+        if span is not None or counted or (key.isdecimal() and len(key) <= 9):
+            first = int(span[1]) if span else counted or int(key)
+            last = int(span[2]) if span else first
+            first = numbers[-1] + 1 if ranged else first
+            numbers += range(first, last + 1) if last - first < RANGE_MAX else [last]
+            ranged, spelled = False, spelled or bool(counted)
         elif key in _NOUNS | _NUMBERING:
             labelled = True
         elif key in {"to", "through", "-", "–", "thru"} and numbers:
             ranged = True
-        elif key not in {"and", ",", "&", "the", "with", "or", "my", "also"}:
+        elif key not in CLASSES["linking"]:
             return None
     if not numbers or ranged or (spelled and not labelled and len(numbers) > 1):
         return None
     return Reference("ids", numbers=tuple(dict.fromkeys(numbers)), plural=len(numbers) > 1)
 
 
-def _extend(numbers: list[int], number: int, *, ranged: bool) -> None:
-    if ranged and numbers and 0 < number - numbers[-1] <= RANGE_MAX:
-        numbers.extend(range(numbers[-1] + 1, number + 1))
-    else:
-        numbers.append(number)
+def _newest(keys: Sequence[str]) -> Reference | None:
+    added = CLASSES["added"]
+    known = set(keys) <= _NOUNS | _DEICTIC | added | CLASSES["whichadded"]
+    named = set(keys) & added and set(keys) & (_NOUNS | {"last"})
+    return Reference("newest") if known and named else None
 
 
 def _newest(keys: Sequence[str]) -> Reference | None:
@@ -242,9 +229,11 @@ def _places(keys: Sequence[str]) -> Reference | None:
                 count = min(_COUNTED.get(key, 0) or int(key), RANGE_MAX)
         elif key in _OPEN | _DONE:
             status = "completed" if key in _DONE else "pending"
+        elif key == "but" and places == [-1]:
+            places = [-2]
         elif key == "to" and places and core[place + 1 : place + 2] == ["last"]:
             places[-1] = -places[-1]
-        elif key not in {"and", ",", "&", "very", "position", "place", "also", "too"}:
+        elif key not in CLASSES["betweenplaces"]:
             return None
     if not places:
         return None
@@ -255,24 +244,17 @@ def _places(keys: Sequence[str]) -> Reference | None:
     return Reference("places", numbers=tuple(places), status=status, plural=len(places) > 1)
 
 
-def _group(text: str, tokens: Sequence[Token], keys: Sequence[str]) -> Reference | None:
-    whole = [key for key in keys if key in _WHOLE]
-    stated = [key for key in keys if key in _DONE | _OPEN]
-    if not whole and not stated:
+def _group(keys: Sequence[str]) -> Reference | None:
+    found = set(keys)
+    stated = found & (_DONE | _OPEN)
+    known = _WHOLE | _DONE | _OPEN | _NOUNS | _DEICTIC | _GROUPED | set(_COUNTED)
+    plural = bool(found & (_WHOLE | _MANY))
+    if not found & (_WHOLE | stated) or not found <= known or not (plural or found & _NOUNS):
         return None
-    glue = _WHOLE | _DONE | _OPEN | _NOUNS | _DEICTIC | _GROUPED
-    if all(key in glue or key in _COUNTED for key in keys):
-        plural = bool(whole) or bool(set(keys) & _MANY)
-        if not plural and not set(keys) & _NOUNS:
-            return None
-        negated = bool(set(keys) & {"not", "yet", "aren't", "isn't", "haven't"})
-        done = bool(set(stated) & _DONE) and not negated
-        status = "completed" if done else "pending" if stated else "all"
-        return Reference("every", status=status, plural=plural)
-    if keys[0] in {"all", "every", "each"} and (set(keys) & _NOUNS):
-        rest = [t for t in tokens if t.key not in _WHOLE | {"of"}]
-        return Reference("every", text_of(text, rest), plural=True)
-    return None
+    done = stated & _DONE and not found & {"not", "yet", "aren't", "isn't", "haven't"}
+    return Reference(
+        "every", status="completed" if done else "pending" if stated else "all", plural=plural
+    )
 
 
 def _one_of(tasks: Sequence[Task]) -> Match:

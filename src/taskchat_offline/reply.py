@@ -49,13 +49,9 @@ def named(title: str) -> str:
 def joined(pieces: Sequence[str]) -> str:
     """“a, b and c"; beyond `NAMES_MAX` the rest is counted."""
     more = len(pieces) - NAMES_MAX
-    shown, last = (pieces[:NAMES_MAX], f"{more} more") if more > 0 else (pieces[:-1], pieces[-1])
-    return f"{', '.join(shown)} and {last}" if shown else last
-
-
-def titles_of(tasks: Sequence[Task]) -> str:
-    """The titles of tasks in a sentence."""
-    return joined([named(task.title) for task in tasks])
+    named_last = f"{more} more" if more > 0 else "".join(pieces[-1:])
+    shown = pieces[:NAMES_MAX] if more > 0 else pieces[:-1]
+    return f"{', '.join(shown)} and {named_last}" if shown else named_last
 
 
 def line(task: Task) -> str:
@@ -90,8 +86,8 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
 
 def whether(verb: str, tasks: Sequence[Task]) -> str:
     """Asks whether to do it at all."""
-    names = titles_of(tasks)
-    return f"Shall I mark {names} as done?" if verb == "complete" else f"Shall I delete {names}?"
+    names = joined([named(task.title) for task in tasks])
+    return f"Shall I {f'mark {names} as done' if verb == 'complete' else f'{verb} {names}'}?"
 
 
 def absent(names: Sequence[str]) -> str:
