@@ -29,12 +29,7 @@ _OPENING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the conversation has led to.
-
-    Attributes:
-        asked: What the assistant asked last: `""`, "which", "whether" or "what".
-        did: The tool that the last turn called last, or nothing.
-    """
+    """What was asked last ("which", "whether", "what"), and the tool that was called last."""
 
     asked: str = ""
     did: str = ""
@@ -57,11 +52,8 @@ def _shown(token: Token) -> str:
 class Heard:
     """One message as the models see it.
 
-    Attributes:
-        tokens: Its tokens.
-        symbols: Of each token, what stands for it: a known word itself, else its kind.
-        named: Of each token, the places of the tasks whose titles hold it.
-        cuts: Tokens at which a segment may begin; the first is 0.
+    `symbols` hold what stands for each token (a known word itself, else its kind), `named` the
+    places of the tasks whose titles hold it, `cuts` the tokens at which a segment may begin.
     """
 
     def __init__(self, tokens: Sequence[Token], titles: Titles, context: Context) -> None:

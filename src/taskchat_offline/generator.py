@@ -42,16 +42,7 @@ class Deed:
 
 @dataclass
 class Example:
-    """A message with its right reading.
-
-    Attributes:
-        text: What is said.
-        units: From, to and label of each part.
-        slots: From, to and slot of each stretch that fills one.
-        tasks: The list at that time.
-        asked: What the assistant had asked.
-        did: What the last turn did.
-    """
+    """A message with its right reading: parts and filled slots, as from, to and name."""
 
     text: str = ""
     units: list[tuple[int, int, str]] = field(default_factory=list)

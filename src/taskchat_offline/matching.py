@@ -91,11 +91,7 @@ class Task:
 
 
 class Titles:
-    """The words of all titles, looked up by a said word; one look-up costs the same for any list.
-
-    Attributes:
-        tasks: The tasks, in creation order.
-    """
+    """The words of all titles, looked up by a said word; a look-up costs the same for any list."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)

@@ -11,15 +11,10 @@ from taskchat_offline.text import Token, spoken_of, text_of, tokens_of
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One part of a message.
+    """One part of the message `said`: its label, its words, and the stretches that fill slots.
 
-    Attributes:
-        label: What it is, one of `learned.LABELS`.
-        margin: How sure the model is that it may, or may not, change tasks.
-        said: The whole message.
-        tokens: The part's own words.
-        lead: How much likelier the label is than any other.
-        slots: Of each slot, the stretches that fill it.
+    `margin` is how sure the model is that it may, or may not, change tasks; `lead` how sure it is
+    of the label.
     """
 
     label: str

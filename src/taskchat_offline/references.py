@@ -267,11 +267,7 @@ def resolve(
 ) -> Match:
     """The tasks that the reference names, in the order named.
 
-    Args:
-        reference: How the user named them.
-        titles: All tasks of the user, in creation order.
-        memory: What earlier turns were about.
-        prefer_open: Completing: a finished task does not compete with an open one.
+    With `prefer_open`, a finished task does not compete with an open one.
     """
     if not titles.tasks and reference.naming not in {"ids", "words"}:
         return Match(pointless=True)

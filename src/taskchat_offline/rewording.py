@@ -26,16 +26,9 @@ _JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
 
 
 def new_title(title: str, new: str, former: str, *, appended: bool) -> str:
-    """The title as it is to be.
+    """The title as it is to be: `new`, or the title with `new` behind it or in place of `former`.
 
-    Args:
-        title: As it is now.
-        new: The new title, or the words that take the place of `former`.
-        former: A part of the title, if only that was wrong.
-        appended: Whether `new` goes behind the title.
-
-    Returns:
-        Nothing if the title does not hold `former`, or has no number to take the place of.
+    Nothing if the title does not hold `former`, or if a number has no number to take the place of.
     """
     if appended:
         return f"{title} {new}"
@@ -65,14 +58,12 @@ def exchanged(title: str, former: str, new: str) -> str:
     before, after = title[:place], title[place + len(former) :]
     words = new.split()
     ahead, behind = before.casefold().split(), after.casefold().split()
-    for size in range(min(len(words) - 1, len(behind)), 0, -1):
-        if [word.casefold() for word in words[-size:]] == behind[:size]:
-            words = words[:-size]
-            break
-    for size in range(min(len(words) - 1, len(ahead)), 0, -1):
-        if [word.casefold() for word in words[:size]] == ahead[-size:]:
-            words = words[size:]
-            break
+    kept = [word.casefold() for word in words]
+    tail = next((n for n in range(min(len(kept) - 1, len(behind)), 0, -1)
+                 if kept[-n:] == behind[:n]), 0)  # fmt: skip
+    head = next((n for n in range(min(len(kept) - 1 - tail, len(ahead)), 0, -1)
+                 if kept[:n] == ahead[-n:]), 0)  # fmt: skip
+    words = words[head : len(words) - tail]
     return f"{before}{' '.join(words)}{after}"
 
 

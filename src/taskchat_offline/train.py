@@ -38,7 +38,7 @@ SEED: Final = 20250
 EXAMPLES: Final = 20_000
 EPOCHS: Final = 4
 
-COST: Final = 8
+COST: Final = 40
 """By how much the right label must win; more when a wrong one would change a task."""
 
 SCALE: Final = 4
@@ -149,14 +149,8 @@ def _tell(text: str) -> None:
 def _rounds(count: int, epochs: int, seed: int, look: Callable[[int, int], bool]) -> int:
     """Look at every lesson in every round, but mostly not at those that were right last time.
 
-    Args:
-        count: How many lessons there are.
-        epochs: How many rounds.
-        seed: Of their order.
-        look: Learns from the lesson with that number, at that time; whether it was right already.
-
-    Returns:
-        The time at the end.
+    `look` learns from a lesson, by number and time, and tells whether it was right already. The
+    time at the end is returned.
     """
     chance = random.Random(seed)  # noqa: S311
     order = list(range(count))
