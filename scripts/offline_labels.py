@@ -126,8 +126,8 @@ def reading_of(said: Said, model: Model) -> Reading | None:
         extra = [boost if n in helped else -BARRED if n in never else 0 for n in LABELS]
         cut = best_cut(
             heard,
-            model.segments.score,
-            model.steps.score,
+            model.segments,
+            model.steps,
             costs=lambda a, b, extra=extra: extra,
         )
         if _covers(cut, wanted, heard, said):
@@ -188,7 +188,7 @@ def _known_tags(heard: Heard, segment: Segment, said: Said, model: Model) -> lis
     if label not in SLOTS or not calls or (adding and not forced):
         return None
     tags = best_tags(
-        heard, segment, model.words.score, model.tag_steps.score,
+        heard, segment, model.words, model.tag_steps,
         allowed=lambda place, n: (
             TAGS[n] == forced[place] if place in forced
             else not (forced and TAGS[n][1:] in {"T", "D", "N", "F", "P"})
@@ -225,7 +225,7 @@ def _right(
 
 
 def labelled(said: Said, model: Model) -> dict[str, Any] | None:
-    """A turn as training reads it: what `generator.Example` holds, parts without sure tags with ?."""
+    """A turn as training reads it; parts without sure tags have a ? behind their label."""
     reading = reading_of(said, model)
     if reading is None:
         return None

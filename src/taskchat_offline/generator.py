@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, TypeVar
@@ -238,38 +238,33 @@ class Generator:
                 for word in piece.split(" "):
                     example.put("\n" if word == "\\n" else word)
                 continue
-            slot = piece[1:-1]
-            held = label in {"complete", "report", "delete", "ask", "pick"}
-            offered = "T" if label == "offer" else ""
-            match slot:
-                case "T":
-                    example.put(self._quoted(self._new_title(example.text)), "T")
-                case "D":
-                    example.put(self._quoted(self._pick(self._notes)), "D")
-                case "R":
-                    example.put(self._reference(label), "R")
-                case "F":
-                    example.put(former, "F")
-                case "N":
-                    example.put(self._quoted(new or self._renamed()), "N")
-                case "P":
-                    example.put(self._quoted(self._pick(self._times)), "P")
-                case "W":
-                    example.put(self._noun(self._target), "W")
-                case "K":
-                    example.put(self._expanded("{n}" if self._chance(0.6) else "{word}"), "R")
-                case "O":
-                    example.put(self._expanded("{place}") if self._chance(0.7) else "last", "R")
-                case "who":
-                    example.put(self._mixed("people"))
-                case "when":
-                    example.put(self._pick(self._times), offered)
-                case "xpast" if self._chance(0.4):
-                    example.put(self._mixed("others"))
-                case _ if slot.startswith("x"):
-                    example.put(self._form(self.deed("verb"), slot[1:]), offered)
-                case _:
-                    example.put(self._form(self._target, slot), "R" if held else "")
+            example.put(*self._filled(piece[1:-1], label, example.text, former, new))
+
+    def _filled(self, slot: str, label: str, before: str, former: str, new: str) -> tuple[str, str]:
+        """What fills a place in a template, and the slot that it is."""
+        offered = "T" if label == "offer" else ""
+        if slot == "xpast" and self._chance(0.4):
+            return self._mixed("others"), ""
+        if slot.startswith("x"):
+            return self._form(self.deed("verb"), slot[1:]), offered
+        several = label in {"complete", "report", "delete"} and self._chance(0.08)
+        ways: dict[str, Callable[[], tuple[str, str]]] = {
+            "T": lambda: (self._quoted(self._new_title(before)), "T"),
+            "D": lambda: (self._quoted(self._pick(self._notes)), "D"),
+            "R": lambda: (self._named("references_two" if several else "references"), "R"),
+            "F": lambda: (former, "F"),
+            "N": lambda: (self._quoted(new or self._renamed()), "N"),
+            "P": lambda: (self._quoted(self._pick(self._times)), "P"),
+            "W": lambda: (self._noun(self._target), "W"),
+            "K": lambda: (self._named("references_number"), "R"),
+            "O": lambda: (self._named("references_place"), "R"),
+            "who": lambda: (self._mixed("people"), ""),
+            "when": lambda: (self._pick(self._times), offered),
+        }
+        held = label in {"complete", "report", "delete", "ask", "pick"}
+        return ways[slot]() if slot in ways else (
+            self._form(self._target, slot), "R" if held else ""
+        )  # fmt: skip
 
     def _form(self, deed: Deed, slot: str) -> str:
         """A deed as its title, its past, its gerund, its participle or its object."""
@@ -347,11 +342,7 @@ class Generator:
             return VERBS[deed.verb.split()[0]][GERUND]
         return " ".join(words[:2]) if self._chance(0.25) else self._pick(words)
 
-    def _reference(self, label: str) -> str:
-        several = label in {"complete", "report", "delete"} and self._chance(0.08)
-        return self._expanded(self._mixed("references_two" if several else "references"))
-
-    def _expanded(self, pattern: str) -> str:
+    def _named(self, section: str) -> str:
         """A way to name the target: the places of its list are numbers, words and ordinals."""
         count = max(1, len(self._list))
         number, other = (int(self._random.random() * count) for _ in range(2))
@@ -360,7 +351,7 @@ class Generator:
                  "obj": self._form(self._target, "obj"), "n": str(number + 1), "m": str(other + 1),
                  "word": NUMBERS[min(number, 6)], "place": ORDINALS[min(number, 6)],
                  "other": self._noun(mate), "othertitle": mate.title}  # fmt: skip
-        return re.sub(r"\{(\w+)\}", lambda m: parts[m[1]], pattern)
+        return re.sub(r"\{(\w+)\}", lambda m: parts[m[1]], self._mixed(section))
 
     def _roughen(self, example: Example) -> None:
         """Casing and marks as people type, and as speech is written down."""

@@ -72,9 +72,8 @@ class Weights:
     def __init__(self, width: int, stored: dict[str, str] | None = None) -> None:
         self.width = width
         self.rows: dict[str, int] = {}
+        self.table: tuple[list[Row], Row, Row] | None = None
         self._stored = {} if stored is None else stored
-        self._raised = sum(1 << (LANE * n + LANE - 1) for n in range(width))
-        self._lanes = Struct(f"<{width}I")
 
     def score(self, features: Sequence[str]) -> Row:
         """The sum of the features' rows."""
@@ -82,12 +81,29 @@ class Weights:
             for feature in features:
                 if feature not in self.rows:
                     self.rows[feature] = packed(self._stored.get(feature, ""))
-        return self.unpacked(sum(map(self.rows.get, features, repeat(0))))
+        return unpacked(sum(map(self.rows.get, features, repeat(0))), self.width)
 
-    def unpacked(self, row: int) -> Row:
-        """The weights in a packed row."""
-        lanes = self._lanes.unpack((row + self._raised).to_bytes(self._lanes.size, "little"))
-        return [lane - (1 << (LANE - 1)) for lane in lanes]
+    def steps(self) -> tuple[list[Row], Row, Row]:
+        """Of each label, what it scores after each; at the beginning; at the end."""
+        if self.table is None:
+            rows = [self.score([f"after={label}"]) for label in LABELS]
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            self.table = columns, self.score(["after=^"]), self.score(["before=$"])
+        return self.table
+
+
+@cache
+def _lanes(width: int, bits: int) -> tuple[int, Struct, int]:
+    """What makes every lane of a row positive, how lanes are read, and what was added to each."""
+    half = 1 << (bits - 1)
+    lanes = Struct(f"<{width}{'I' if bits == 32 else 'Q'}")
+    return sum(half << (bits * number) for number in range(width)), lanes, half
+
+
+def unpacked(row: int, width: int, bits: int = LANE) -> Row:
+    """The numbers in a packed row."""
+    raised, lanes, half = _lanes(width, bits)
+    return [n - half for n in lanes.unpack((row + raised).to_bytes(lanes.size, "little"))]
 
 
 def packed(told: str) -> int:
@@ -114,14 +130,11 @@ class Model:
 
     def cut(self, heard: Heard) -> list[Segment]:
         """The best cut of a message into labelled segments."""
-        return best_cut(heard, self.segments.score, self.steps.score)
+        return best_cut(heard, self.segments, self.steps)
 
     def tag(self, heard: Heard, segment: Segment) -> list[str]:
         """The tags of the segment's words."""
-        return best_tags(heard, segment, self.words.score, self.tag_steps.score)
-
-
-Scorer = Callable[[Sequence[str]], Row]
+        return best_tags(heard, segment, self.words, self.tag_steps)
 
 
 def spans_of(cuts: Sequence[int]) -> list[tuple[int, int]]:
@@ -136,24 +149,23 @@ def spans_of(cuts: Sequence[int]) -> list[tuple[int, int]]:
 
 def best_cut(
     heard: Heard,
-    score: Scorer,
-    step: Scorer,
+    weights: Weights,
+    steps: Weights,
     costs: Callable[[int, int], Row] | None = None,
 ) -> list[Segment]:
     """The cut with the highest score; `costs` are added to the scores of a stretch's labels."""
     cuts = [*heard.cuts, len(heard.tokens)]
-    rows_after = [step([f"after={label}"]) for label in LABELS]
-    follow = [list(column) for column in zip(*rows_after, strict=True)]
+    follow, start, end = steps.steps()
     # Of each cut, the best total that ends there, by label, and where and as what it began.
     best = [[_NEVER] * len(LABELS) for _ in cuts]
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
-    entry: dict[int, tuple[Row, Row]] = {0: (step(["after=^"]), [-1] * len(LABELS))}
+    entry: dict[int, tuple[Row, Row]] = {0: (start, [-1] * len(LABELS))}
     rows: dict[tuple[int, int], Row] = {}
     for first, last in spans_of(cuts):
         if first not in entry:
             entry[first] = _entered(best[first], follow)
         totals, came = entry[first]
-        row = score(heard.segment(cuts[first], cuts[last]))
+        row = weights.score(heard.segment(cuts[first], cuts[last]))
         rows[first, last] = row
         if costs is not None:
             row = list(map(add, row, costs(cuts[first], cuts[last])))
@@ -161,7 +173,7 @@ def best_cut(
         for number, total in enumerate(map(add, totals, row)):
             if total > into[number]:
                 into[number], behind[number] = total, (first, came[number])
-    ends = list(map(add, best[-1], step(["before=$"])))
+    ends = list(map(add, best[-1], end))
     number, last = ends.index(max(ends)), len(cuts) - 1
     found: list[Segment] = []
     while last > 0:
@@ -216,8 +228,8 @@ def word_features(heard: Heard, segment: Segment, place: int) -> list[str]:
 def best_tags(
     heard: Heard,
     segment: Segment,
-    score: Scorer,
-    step: Scorer,
+    weights: Weights,
+    steps: Weights,
     allowed: Callable[[int, int], bool] | None = None,
 ) -> list[str]:
     """The tags with the highest score; `allowed` says which tag a token may have, by number."""
@@ -225,16 +237,16 @@ def best_tags(
     kind = segment.label.split()[0]
     if len(follow) == 1:
         return ["O"] * (segment.end - segment.start)
-    steps = {n: step([f"{kind} after={TAGS[n]}"]) for n, _ in follow}
-    first = step([f"{kind} after=^"])
+    after = {n: steps.score([f"{kind} after={TAGS[n]}"]) for n, _ in follow}
+    first = steps.score([f"{kind} after=^"])
     best: dict[int, int] = {}
     trace: list[dict[int, int]] = []
     for place in range(segment.start, segment.end):
-        row = score(word_features(heard, segment, place))
+        row = weights.score(word_features(heard, segment, place))
         reached: dict[int, int] = {}
         came: dict[int, int] = {}
         for number, before in follow:
-            options = [(best[b] + steps[b][number], -b) for b in before if b in best]
+            options = [(best[b] + after[b][number], -b) for b in before if b in best]
             if place == segment.start and TAGS[number][0] != "I":
                 options = [(first[number], 1)]
             if options and (allowed is None or allowed(place, number)):
@@ -261,7 +273,7 @@ def save(model: Model, path: Path) -> None:
     for name in _PARTS:
         weights: Weights = getattr(model, name)
         for feature in sorted(weights.rows):
-            row = weights.unpacked(weights.rows[feature])
+            row = unpacked(weights.rows[feature], weights.width)
             told = " ".join(f"{n}:{weight}" for n, weight in enumerate(row) if weight)
             if told:
                 lines.append(f"{name}\t{feature}\t{told}")

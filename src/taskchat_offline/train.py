@@ -28,6 +28,7 @@ from taskchat_offline.learned import (
     best_cut,
     best_tags,
     save,
+    unpacked,
     word_features,
 )
 from taskchat_offline.matching import Task, Titles
@@ -38,8 +39,11 @@ SEED: Final = 20250
 EXAMPLES: Final = 20_000
 EPOCHS: Final = 4
 
-COST: Final = 40
+COST: Final = 12
 """By how much the right label must win; more when a wrong one would change a task."""
+
+SUM_LANE: Final = 64
+"""Bits of a sum over all times; a lane as wide as a weight's could run over."""
 
 SCALE: Final = 4
 """Weights are averages in quarters."""
@@ -64,33 +68,32 @@ class Lesson:
 
 
 class Average(Weights):
-    """Weights while they are learned: what they are, and what they were on average."""
+    """Weights while they are learned, and, packed likewise, what was added to them at what time."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self._sums: dict[str, Row] = {}
-        self._uses: dict[str, int] = {}
+        self._sums: dict[str, int] = {}
 
     def add(self, features: Sequence[str], number: int, by: int, now: int) -> None:
         """Change one column of the features' rows, at that time."""
+        self.table = None
         change = by << (LANE * number)
+        # The last lane counts how often the row was changed.
+        later = ((by * now) << (SUM_LANE * number)) + (1 << (SUM_LANE * self.width))
+        rows, sums = self.rows, self._sums
         for feature in features:
-            self.rows[feature] = self.rows.get(feature, 0) + change
-            sums = self._sums.get(feature)
-            if sums is None:
-                sums = self._sums[feature] = [0] * self.width
-                self._uses[feature] = 0
-            sums[number] += by * now
-            self._uses[feature] += 1
+            rows[feature] = rows.get(feature, 0) + change
+            sums[feature] = sums.get(feature, 0) + later
 
     def averaged(self, now: int, uses_min: int) -> Weights:
         """The averages up to now, without what was hardly ever used."""
         found = Weights(self.width)
         for feature, row in self.rows.items():
-            if self._uses[feature] >= uses_min:
-                pairs = zip(self.unpacked(row), self._sums[feature], strict=True)
+            *sums, uses = unpacked(self._sums[feature], self.width + 1, SUM_LANE)
+            if uses >= uses_min:
+                pairs = zip(unpacked(row, self.width), sums, strict=True)
                 mean = [_rounded((w * now - s) * SCALE, now) for w, s in pairs]
-                found.rows[feature] = sum(w << (LANE * n) for n, w in enumerate(mean))
+                found.rows[feature] = sum(w << (LANE * n) for n, w in enumerate(mean) if w)
         return found
 
 
@@ -176,9 +179,7 @@ def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
     def look(number: int, now: int) -> bool:
         lesson = lessons[number]
         truth = _truth(lesson)
-        guess = best_cut(
-            lesson.heard, rows.score, steps.score, costs=lambda a, b: _costs(truth, a, b)
-        )
+        guess = best_cut(lesson.heard, rows, steps, lambda a, b: _costs(truth, a, b))
         told = [(s.start, s.end, s.label) for s in guess]
         right = [(s.start, s.end, s.label) for s in lesson.segments]
         if told == right:
@@ -228,7 +229,7 @@ def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
 
     def look(number: int, now: int) -> bool:
         heard, segment, right = pairs[number]
-        guess = best_tags(heard, segment, rows.score, steps.score)
+        guess = best_tags(heard, segment, rows, steps)
         kind = segment.label.split()[0]
         before = ("^", "^")
         for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
