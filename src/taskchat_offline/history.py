@@ -47,6 +47,16 @@ class Turn:
     steps: list[Step] = field(default_factory=list)
     reply: str = ""
 
+    @property
+    def looks(self) -> list[Step]:
+        """The looks at the list."""
+        return [step for step in self.steps if step.name == "list_tasks"]
+
+    @property
+    def changes(self) -> list[Step]:
+        """The calls that change tasks."""
+        return [step for step in self.steps if step.name in CHANGING]
+
 
 def turns_of(items: str | Sequence[object]) -> list[Turn]:
     """The turns in a model's input, oldest first; what comes before the first one is left out."""
@@ -54,13 +64,11 @@ def turns_of(items: str | Sequence[object]) -> list[Turn]:
         return [Turn(items)]
     turns: list[Turn] = []
     for item in items:
-        if not isinstance(item, Mapping):
+        kind = item.get("type", "message") if isinstance(item, Mapping) else ""
+        if not isinstance(item, Mapping) or not (turns or item.get("role") == "user"):
             continue
-        kind = item.get("type")
         if kind in {None, "message"} and item.get("role") == "user":
             turns.append(Turn(_text(item.get("content"))))
-        elif not turns:
-            continue
         elif kind in {None, "message"} and item.get("role") == "assistant":
             turns[-1].reply = _text(item.get("content"))
         elif kind == "function_call":
@@ -123,7 +131,7 @@ def memory_of(earlier: Sequence[Turn]) -> Memory:
     """What "it", "the second one" and "the one I just added" mean after these turns."""
     memory = Memory()
     for back, turn in enumerate(reversed(earlier)):
-        done = [step for step in turn.steps if step.name in CHANGING and step.result is not None]
+        done = [step for step in turn.changes if step.result is not None]
         ids = tuple(dict.fromkeys(step.task_id for step in done if step.task_id is not None))
         added = [s.task_id for s in done if s.name == "add_task" and s.task_id is not None]
         lines = _lines_shown(turn.reply)

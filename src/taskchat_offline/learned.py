@@ -128,14 +128,6 @@ class Model:
         self.tag_steps = Weights(len(TAGS))
         self.margin_min = 0
 
-    def cut(self, heard: Heard) -> list[Segment]:
-        """The best cut of a message into labelled segments."""
-        return best_cut(heard, self.segments, self.steps)
-
-    def tag(self, heard: Heard, segment: Segment) -> list[str]:
-        """The tags of the segment's words."""
-        return best_tags(heard, segment, self.words, self.tag_steps)
-
 
 def spans_of(cuts: Sequence[int]) -> list[tuple[int, int]]:
     """Every stretch that may be a segment, as places among the cuts, the later ends last."""
@@ -220,11 +212,6 @@ def _can_follow(label: str) -> tuple[tuple[int, tuple[int, ...]], ...]:
     )
 
 
-def word_features(heard: Heard, segment: Segment, place: int) -> list[str]:
-    """What the tagger sees of a word in a segment."""
-    return heard.token(place, segment.start, segment.end, segment.label.split()[0])
-
-
 def best_tags(
     heard: Heard,
     segment: Segment,
@@ -242,7 +229,7 @@ def best_tags(
     best: dict[int, int] = {}
     trace: list[dict[int, int]] = []
     for place in range(segment.start, segment.end):
-        row = weights.score(word_features(heard, segment, place))
+        row = weights.score(heard.token(place, segment.start, segment.end, kind))
         reached: dict[int, int] = {}
         came: dict[int, int] = {}
         for number, before in follow:

@@ -198,10 +198,7 @@ def told_done(said: str, titles: Titles) -> list[Task]:
 def same_deed(said: str, titles: Titles) -> list[Task]:
     """Tasks whose titles hold nearly all of the said words and little else."""
     words = content(said)
-    near = [titles.tasks[place] for place in sorted(titles.fits(words))]
-    return [
-        task
-        for task in near
-        if task.plain == plain(said)
-        or min(share_held(words, task.words), share_held(task.words, words)) >= 0.8
+    near = [
+        titles.tasks[place] for place, held in sorted(titles.fits(words).items()) if held >= 0.8
     ]
+    return [task for task in near if share_held(task.words, words) >= 0.8]

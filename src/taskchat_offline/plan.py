@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from taskchat_offline import reply
-from taskchat_offline.history import CHANGING, Step, Turn, tasks_of, turns_of
+from taskchat_offline.history import Step, Turn, tasks_of, turns_of
 from taskchat_offline.matching import Task, fitting, with_status
 from taskchat_offline.policy import Draft, Show, ToolCall, acts_of, draft_of, state_after
 from taskchat_offline.reading import Act
@@ -32,14 +32,9 @@ class Next:
 
 
 def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
-    """What to do next.
+    """What to do next: calls to offered tools, `CALLS_MAX` at most, or a reply, never both.
 
-    Args:
-        items: A model's input: the conversation, the turn's calls and outputs included.
-        offered: Names of the tools that may be called.
-
-    Returns:
-        Calls to offered tools only, `CALLS_MAX` at most; or a reply, never both, never neither.
+    `items` are a model's input: the conversation, the turn's calls and outputs included.
     """
     turns = turns_of(items)
     if not turns:
@@ -47,15 +42,13 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
     turn, earlier = turns[-1], turns[:-1]
     state = state_after(earlier)
     acts = acts_of(turn, state)
-    lists = [step for step in turn.steps if step.name == "list_tasks"]
-    done = [step for step in turn.steps if step.name in CHANGING]
+    lists, done = turn.looks, turn.changes
     if not lists and not done and (state.question is not None or _needs_list(acts)):
-        if "list_tasks" not in offered:
-            if _needs_list(acts):
-                return Next(reply="I can't look at your tasks here, so I changed nothing.")
-        else:
+        if "list_tasks" in offered:
             status = "all" if state.question is not None else _status(acts)
             return Next(calls=(ToolCall("list_tasks", {"status": status}),))
+        if _needs_list(acts):
+            return Next(reply="I can't look at your tasks here, so I changed nothing.")
     if lists and lists[0].result is None and not done:
         return Next(reply=f"I couldn't read your list: {reply.clipped(lists[0].error, 300)}")
     tasks = tasks_of(lists[0]) if lists else []
@@ -101,18 +94,16 @@ def _closing(
         sentences.append(f"{len(draft.calls) - len(done)} more are left: ask me again for those.")
     sentences += [problem] if problem else []
     sentences += draft.notes
-    for show in draft.shows[:1]:
-        last = [step for step in turn.steps if step.name == "list_tasks"][-1:]
-        if last and last[0].result is None:
-            sentences.append(f"I couldn't read your list: {reply.clipped(last[0].error, 300)}")
-        elif last:
-            sentences.append(_shown(show, last[0]))
+    if draft.shows and turn.looks:
+        sentences.append(_shown(draft.shows[0], turn.looks[-1]))
     return "\n\n".join(s for s in sentences if s) or reply.saying("chat")
 
 
 def _shown(show: Show, step: Step) -> str:
+    if step.result is None:
+        return f"I couldn't read your list: {reply.clipped(step.error, 300)}"
     rows = with_status(tasks_of(step), show.status)
-    total = (step.result or {}).get("total")
+    total = step.result.get("total")
     narrowed = fitting(show.words, rows) if show.words else []
     return reply.listing(
         narrowed or rows,

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from taskchat_offline import reply
 from taskchat_offline.features import Context
-from taskchat_offline.history import CHANGING, Turn, memory_of, tasks_of
+from taskchat_offline.history import Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
 from taskchat_offline.matching import Task, Titles, best_fits, same_deed, told_done
 from taskchat_offline.reading import Act, read
@@ -102,11 +102,6 @@ class State:
     question: Question | None = None
     did: str = ""
 
-    @property
-    def context(self) -> Context:
-        """What the model is told of it."""
-        return Context(self.question.kind if self.question else "", self.did)
-
 
 def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
     """The state after these turns: each is worked out again, nothing is kept."""
@@ -114,9 +109,9 @@ def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
     if not earlier or depth >= BACK_MAX:
         return State(memory)
     last = earlier[-1]
-    names = [step.name for step in last.steps if step.name in CHANGING and step.result is not None]
-    if names:
-        return State(memory, None, names[-1])
+    done = [step.name for step in last.changes if step.result is not None]
+    if done:
+        return State(memory, None, done[-1])
     before = state_after(earlier[:-1], depth + 1)
     draft = draft_of(last, before, acts_of(last, before))
     if draft.spoken and not draft.shows:
@@ -126,15 +121,14 @@ def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
 
 def titles_of(turn: Turn) -> Titles:
     """The list as the turn saw it first; empty if it didn't look."""
-    lists = [step for step in turn.steps if step.name == "list_tasks"]
-    return Titles(tasks_of(lists[0]) if lists else [])
+    return Titles(tasks_of(turn.looks[0]) if turn.looks else [])
 
 
 def acts_of(turn: Turn, state: State) -> list[Act]:
     """What the turn's message asks for, read with what is known of the list by now."""
-    lists = [step for step in turn.steps if step.name == "list_tasks"]
-    whole = lists and lists[0].arguments.get("status", "all") == "all"
-    return read(turn.said, titles_of(turn) if whole else Titles([]), state.context, load())
+    whole = turn.looks and turn.looks[0].arguments.get("status", "all") == "all"
+    context = Context(state.question.kind if state.question else "", state.did)
+    return read(turn.said, titles_of(turn) if whole else Titles([]), context, load())
 
 
 def draft_of(turn: Turn, state: State, acts: Sequence[Act]) -> Draft:
@@ -218,8 +212,7 @@ class _Drafting:
         return True
 
     def _offer(self, title: str) -> None:
-        text = f"Shall I add {reply.named(reply.clipped(title))} to your list?"
-        self.out.ask(text, Question("whether", "add", title=title))
+        self.out.ask(reply.offer(title), Question("whether", "add", title=title))
 
     def _add(self, act: Act, later: Sequence[Act]) -> None:
         wanted = act.texts("T") or _behind_colon(act) or ([self._duty] if self._duty else [])
@@ -279,9 +272,8 @@ class _Drafting:
 
     def _waits(self, act: Act) -> bool:
         """Whether the act is about a task that this turn has yet to add."""
-        waits = self._pending and self._reference(act).naming in {"pronoun", "newest"}
-        self.out.awaiting = waits
-        return waits
+        self.out.awaiting = self._pending and self._reference(act).naming in {"pronoun", "newest"}
+        return self.out.awaiting
 
     def _change(self, act: Act) -> None:
         completing = act.label == "complete"
@@ -336,9 +328,7 @@ class _Drafting:
     def _ask(self, act: Act) -> None:
         match = self._resolved(act)
         found = match.tasks or match.unclear or tuple(told_done(act.text, self.titles))
-        named = act.first("R")
-        about = f"no task about {reply.named(reply.clipped(named))}" if named else "no such task"
-        self.out.notes.append(reply.state(found) or f"No, I see {about} on your list.")
+        self.out.notes.append(reply.state(found, act.first("R")))
         self.out.spoken = tuple(task.id for task in found)
 
     def _edit(self, act: Act) -> None:
@@ -361,7 +351,7 @@ class _Drafting:
             return
         call = edited(edit, tasks[0])
         if call is None:
-            self._ask_words(tasks[0])
+            self.out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks))
         elif not self._doubted(
             act, reply.whether("change", tasks), Question("whether", "change", tasks, edit=edit)
         ):
@@ -370,10 +360,6 @@ class _Drafting:
             else:
                 self.out.calls.append(call)
             self.memory = replace(self.memory, focus=(tasks[0].id,))
-
-    def _ask_words(self, task: Task) -> None:
-        text = f"What should {reply.named(task.title)} say instead?"
-        self.out.ask(text, Question("what", "change", (task,)))
 
     def _continue(self, act: Act) -> None:
         """“And the second one too” repeats what was done last, on another task."""
@@ -467,8 +453,7 @@ def _answer(question: Question, acts: Sequence[Act], said: str) -> Draft | None:
     else:
         out.calls += [call for task in tasks if (call := edited(edit, task)) is not None]
         if not out.calls:
-            text = f"What should {reply.named(tasks[0].title)} say instead?"
-            out.ask(text, Question("what", "change", tasks[:1]))
+            out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks[:1]))
     return out
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from taskchat_offline.features import Context, Heard
-from taskchat_offline.learned import ACTING, Model
+from taskchat_offline.learned import ACTING, Model, best_cut, best_tags
 from taskchat_offline.matching import Titles
 from taskchat_offline.text import Token, spoken_of, text_of, tokens_of
 
@@ -54,8 +54,8 @@ def read(said: str, titles: Titles, context: Context, model: Model) -> list[Act]
     """The parts of a message, in the order said."""
     heard = Heard(spoken_of(tokens_of(said)), titles, context)
     acts: list[Act] = []
-    for segment in model.cut(heard) if heard.tokens else ():
-        tags = model.tag(heard, segment)
+    for segment in best_cut(heard, model.segments, model.steps) if heard.tokens else ():
+        tags = best_tags(heard, segment, model.words, model.tag_steps)
         tokens = heard.tokens[segment.start : segment.end]
         slots = _slots(tokens, tags)
         acts.append(Act(segment.label, segment.margin, said, tuple(tokens), segment.lead, slots))

@@ -105,9 +105,20 @@ def clipped(text: str, chars_max: int = 80) -> str:
     return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + "…"
 
 
-def state(tasks: Sequence[Task]) -> str:
+def offer(title: str) -> str:
+    """Asks whether to add a task."""
+    return f"Shall I add {named(clipped(title))} to your list?"
+
+
+def words_for(task: Task) -> str:
+    """Asks for the new words of a task."""
+    return f"What should {named(task.title)} say instead?"
+
+
+def state(tasks: Sequence[Task], about: str) -> str:
     """The answer to "is it done?" and "did I add it?"."""
-    sentences = []
+    none = f"no task about {named(clipped(about))}" if about else "no such task"
+    sentences = [] if tasks else [f"No, I see {none} on your list."]
     for task in tasks[:NAMES_MAX]:
         status = "done" if task.completed else "still pending"
         note = f" Description: {task.description}." if task.description else ""

@@ -29,7 +29,6 @@ from taskchat_offline.learned import (
     best_tags,
     save,
     unpacked,
-    word_features,
 )
 from taskchat_offline.matching import Task, Titles
 from taskchat_offline.text import spoken_of, tokens_of
@@ -114,7 +113,7 @@ def lesson_of(example: Example) -> Lesson:
             tokens[first].key not in {"+", "#", "&"}
         ):  # fmt: skip
             first += 1
-        if first < len(tokens):
+        if first < len(tokens) or not starts:
             starts[first if starts else 0] = label
     ends = [*list(starts)[1:], len(tokens)]
     parts = zip(starts.items(), ends, strict=True)
@@ -234,7 +233,8 @@ def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
         before = ("^", "^")
         for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
             if good != bad:
-                features = word_features(heard, segment, segment.start + offset)
+                place = segment.start + offset
+                features = heard.token(place, segment.start, segment.end, kind)
                 rows.add(features, TAG_NUMBER[good], 1, now)
                 rows.add(features, TAG_NUMBER[bad], -1, now)
             if (before[0], good) != (before[1], bad):
