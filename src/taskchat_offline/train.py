@@ -12,31 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from taskchat_offline import learned
 from taskchat_offline.features import Context, Heard
 from taskchat_offline.generator import Example, Generator
-from taskchat_offline.learned import (
-    ACTING,
-    LABELS,
-    LANE,
-    SLOTS,
-    TAGS,
-    WEIGHTS_FILE,
-    Model,
-    Row,
-    Segment,
-    Weights,
-    best_cut,
-    best_tags,
-    save,
-    unpacked,
-)
 from taskchat_offline.matching import Task, Titles
 from taskchat_offline.text import spoken_of, tokens_of
+
+Pair = tuple[learned.Weights, learned.Weights]
 
 DATA: Final = Path(__file__).parent / "data"
 SEED: Final = 20250
 EXAMPLES: Final = 20_000
 EPOCHS: Final = 4
+
+WRITTEN: Final = 3
+"""How often what was written and labelled by hand is read in a round."""
 
 COST: Final = 12
 """By how much the right label must win; more when a wrong one would change a task."""
@@ -53,8 +43,8 @@ MARGIN_MIN: Final = 0
 SKIPPED: Final = 0.6
 """Share of those read rightly last time that are passed over: most of the time, for no loss."""
 
-NUMBER: Final = {label: number for number, label in enumerate(LABELS)}
-TAG_NUMBER: Final = {tag: number for number, tag in enumerate(TAGS)}
+NUMBER: Final = {label: number for number, label in enumerate(learned.LABELS)}
+TAG_NUMBER: Final = {tag: number for number, tag in enumerate(learned.TAGS)}
 
 
 @dataclass
@@ -62,11 +52,11 @@ class Lesson:
     """A message with the right cut and the right tags of each segment."""
 
     heard: Heard
-    segments: list[Segment]
+    segments: list[learned.Segment]
     tags: Sequence[list[str] | None]
 
 
-class Average(Weights):
+class Average(learned.Weights):
     """Weights while they are learned, and, packed likewise, what was added to them at what time."""
 
     def __init__(self, width: int) -> None:
@@ -76,7 +66,7 @@ class Average(Weights):
     def add(self, features: Sequence[str], number: int, by: int, now: int) -> None:
         """Change one column of the features' rows, at that time."""
         self.table = None
-        change = by << (LANE * number)
+        change = by << (learned.LANE * number)
         # The last lane counts how often the row was changed.
         later = ((by * now) << (SUM_LANE * number)) + (1 << (SUM_LANE * self.width))
         rows, sums = self.rows, self._sums
@@ -84,15 +74,15 @@ class Average(Weights):
             rows[feature] = rows.get(feature, 0) + change
             sums[feature] = sums.get(feature, 0) + later
 
-    def averaged(self, now: int, uses_min: int) -> Weights:
+    def averaged(self, now: int, uses_min: int) -> learned.Weights:
         """The averages up to now, without what was hardly ever used."""
-        found = Weights(self.width)
+        found = learned.Weights(self.width)
         for feature, row in self.rows.items():
-            *sums, uses = unpacked(self._sums[feature], self.width + 1, SUM_LANE)
+            *sums, uses = learned.unpacked(self._sums[feature], self.width + 1, SUM_LANE)
             if uses >= uses_min:
-                pairs = zip(unpacked(row, self.width), sums, strict=True)
+                pairs = zip(learned.unpacked(row, self.width), sums, strict=True)
                 mean = [_rounded((w * now - s) * SCALE, now) for w, s in pairs]
-                found.rows[feature] = sum(w << (LANE * n) for n, w in enumerate(mean) if w)
+                found.rows[feature] = sum(w << (learned.LANE * n) for n, w in enumerate(mean) if w)
         return found
 
 
@@ -118,13 +108,13 @@ def lesson_of(example: Example) -> Lesson:
     ends = [*list(starts)[1:], len(tokens)]
     parts = zip(starts.items(), ends, strict=True)
     sure = [not label.endswith("?") for label in starts.values()]
-    segments = [Segment(start, end, label.rstrip("?")) for (start, label), end in parts]
+    segments = [learned.Segment(start, end, label.rstrip("?")) for (start, label), end in parts]
     heard.cuts = sorted({*heard.cuts, *starts})
     tags = [_tags_in(heard, s, example) if n else None for n, s in zip(sure, segments, strict=True)]
     return Lesson(heard, segments, tags)
 
 
-def _tags_in(heard: Heard, segment: Segment, example: Example) -> list[str]:
+def _tags_in(heard: Heard, segment: learned.Segment, example: Example) -> list[str]:
     tags: list[str] = []
     before = None
     for token in heard.tokens[segment.start : segment.end]:
@@ -171,14 +161,14 @@ def _rounds(count: int, epochs: int, seed: int, look: Callable[[int, int], bool]
     return now
 
 
-def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
+def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> Pair:
     """Weights that cut messages and label the parts."""
-    rows, steps = Average(len(LABELS)), Average(len(LABELS))
+    rows, steps = Average(len(learned.LABELS)), Average(len(learned.LABELS))
 
     def look(number: int, now: int) -> bool:
         lesson = lessons[number]
         truth = _truth(lesson)
-        guess = best_cut(lesson.heard, rows, steps, lambda a, b: _costs(truth, a, b))
+        guess = learned.best_cut(lesson.heard, rows, steps, lambda a, b: _costs(truth, a, b))
         told = [(s.start, s.end, s.label) for s in guess]
         right = [(s.start, s.end, s.label) for s in lesson.segments]
         if told == right:
@@ -197,38 +187,38 @@ def learn_cutting(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
     return rows.averaged(now, 3), steps.averaged(now, 1)
 
 
-def _truth(lesson: Lesson) -> dict[int, Segment]:
+def _truth(lesson: Lesson) -> dict[int, learned.Segment]:
     return {place: s for s in lesson.segments for place in range(s.start, s.end)}
 
 
-_IS_ACTING: Final = [label in ACTING for label in LABELS]
+_IS_ACTING: Final = [label in learned.ACTING for label in learned.LABELS]
 
 
-def _costs(truth: dict[int, Segment], start: int, end: int) -> Row:
+def _costs(truth: dict[int, learned.Segment], start: int, end: int) -> learned.Row:
     """How wrong each label is for a stretch: most where it changes what should stay."""
     segment = truth[start]
     whole = segment.start == start and segment.end == end
-    acting = any(truth[place].label in ACTING for place in range(start, end))
+    acting = any(truth[place].label in learned.ACTING for place in range(start, end))
     right = NUMBER[segment.label]
     return [
         0 if whole and n == right else COST * (3 if _IS_ACTING[n] and not acting else 1)
-        for n in range(len(LABELS))
+        for n in range(len(learned.LABELS))
     ]
 
 
-def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weights]:
+def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> Pair:
     """Weights that tag the words of a segment."""
-    rows, steps = Average(len(TAGS)), Average(len(TAGS))
+    rows, steps = Average(len(learned.TAGS)), Average(len(learned.TAGS))
     pairs = [
         (lesson.heard, segment, tags)
         for lesson in lessons
         for segment, tags in zip(lesson.segments, lesson.tags, strict=True)
-        if tags and segment.label in SLOTS
+        if tags and segment.label in learned.SLOTS
     ]
 
     def look(number: int, now: int) -> bool:
         heard, segment, right = pairs[number]
-        guess = best_tags(heard, segment, rows, steps)
+        guess = learned.best_tags(heard, segment, rows, steps)
         kind = segment.label.split()[0]
         before = ("^", "^")
         for offset, (good, bad) in enumerate(zip(right, guess, strict=True)):
@@ -247,9 +237,9 @@ def learn_tagging(lessons: Sequence[Lesson], epochs: int) -> tuple[Weights, Weig
     return rows.averaged(now, 3), steps.averaged(now, 1)
 
 
-def trained(lessons: Sequence[Lesson], epochs: int) -> Model:
+def trained(lessons: Sequence[Lesson], epochs: int) -> learned.Model:
     """A model that has learned from the lessons."""
-    model = Model()
+    model = learned.Model()
     model.segments, model.steps = learn_cutting(lessons, epochs)
     model.words, model.tag_steps = learn_tagging(lessons, epochs)
     return model
@@ -258,16 +248,18 @@ def trained(lessons: Sequence[Lesson], epochs: int) -> Model:
 def main() -> None:
     """Train, and write the weights."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path, default=DATA / WEIGHTS_FILE)
+    parser.add_argument("--out", type=Path, default=DATA / learned.WEIGHTS_FILE)
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     given = parser.parse_args()
     generator = Generator(SEED)
     made = [lesson_of(generator.example()) for _ in range(given.examples)]
-    labelled = [lesson_of(example) for example in examples_in(DATA / "labelled.jsonl")]
-    model = trained([*made, *labelled[: given.examples]], given.epochs)
+    read = [lesson_of(example) for example in examples_in(DATA / "labelled.jsonl")]
+    written = [lesson_of(example) for example in examples_in(DATA / "written.jsonl")] * WRITTEN
+    lessons = [*made, *read[: given.examples], *written[: given.examples]]
+    model = trained(lessons, given.epochs)
     model.margin_min = MARGIN_MIN
-    save(model, given.out)
+    learned.save(model, given.out)
 
 
 if __name__ == "__main__":
