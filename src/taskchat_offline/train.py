@@ -118,7 +118,7 @@ def _tags_in(heard: Heard, segment: learned.Segment, example: Example) -> list[s
     tags: list[str] = []
     before = None
     for token in heard.tokens[segment.start : segment.end]:
-        spans = (span for span in example.slots if span[0] <= token.start and token.end <= span[1])
+        spans = (span for span in example.slots if span[0] <= token.start < span[1])
         span = next(spans, None)
         tags.append("O" if span is None else f"{'I' if span == before else 'B'}{span[2]}")
         before = span
