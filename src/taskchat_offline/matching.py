@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from taskchat_offline.text import tokens_of
@@ -95,55 +95,48 @@ class Titles:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)
-        self._exact: dict[str, list[int]] = {}
-        self._cut: dict[str, set[str]] = {}
-        self._grouped: dict[int, set[str]] = {}
+        self._places: dict[str, list[int]] = {}
+        self._near: dict[str, set[str]] = {}
         for place, task in enumerate(self.tasks):
             for word in task.words:
-                self._exact.setdefault(word, []).append(place)
-        for word in self._exact:
-            for number in _GROUPS.get(word, _NO_GROUP):
-                self._grouped.setdefault(number, set()).add(word)
-            if len(word) > 3:
-                for piece in cuts_of(word):
-                    self._cut.setdefault(piece, set()).add(word)
-        self._seen: dict[str, dict[int, float]] = {}
+                self._places.setdefault(word, []).append(place)
+        for word in self._places:
+            for piece in _pieces(word):
+                self._near.setdefault(piece, set()).add(word)
+        self.holding = cache(self._holding)
 
-    def holding(self, word: str) -> dict[int, float]:
+    def _holding(self, word: str) -> dict[int, float]:
         """Places of the tasks whose titles hold a stem, with how alike their word is."""
-        found = self._seen.get(word)
-        if found is None:
-            near = {word} | {
-                w for n in _GROUPS.get(word, _NO_GROUP) for w in self._grouped.get(n, ())
-            }
-            if len(word) > 3:
-                near |= {w for piece in cuts_of(word) for w in self._cut.get(piece, ())}
-            found = {}
-            for other in near:
-                likeness = alike(word, other)
-                for place in self._exact.get(other, ()) if likeness else ():
-                    found[place] = max(likeness, found.get(place, 0.0))
-            self._seen[word] = found
-        return found
+        near = {other for piece in _pieces(word) for other in self._near.get(piece, ())}
+        likeness = [(alike(word, other), place) for other in near for place in self._places[other]]
+        return {place: like for like, place in sorted(likeness) if like}
 
     def fits(self, said: Sequence[str]) -> dict[int, float]:
         """Of each task that shares a word, the share of the said stems that its title holds."""
-        weights = {word: _LIGHT_WEIGHT if word in _LIGHT else 1.0 for word in said}
-        total = sum(weights.values())
         found: dict[int, float] = {}
-        for word, weight in weights.items():
+        for word, weight in _weights(said).items():
             for place, likeness in self.holding(word).items():
-                found[place] = found.get(place, 0.0) + weight * likeness / total
+                found[place] = found.get(place, 0.0) + weight * likeness
         return found
+
+
+def _pieces(word: str) -> set[str]:
+    """What words have in common that are alike: a group, or what is left without a letter."""
+    return {*(cuts_of(word) if len(word) > 3 else {word}), *map(str, _GROUPS.get(word, ()))}
+
+
+def _weights(said: Sequence[str]) -> dict[str, float]:
+    weights = {word: _LIGHT_WEIGHT if word in _LIGHT else 1.0 for word in said}
+    total = sum(weights.values())
+    return {word: weight / total for word, weight in weights.items()}
 
 
 def share_held(said: Sequence[str], words: Sequence[str]) -> float:
     """The share of the said stems that the title stems hold, light verbs counting less."""
-    if not said or not words:
-        return 0.0
-    weights = {word: _LIGHT_WEIGHT if word in _LIGHT else 1.0 for word in said}
-    held = sum(w * max(alike(word, other) for other in words) for word, w in weights.items())
-    return held / sum(weights.values())
+    return sum(
+        weight * max((alike(word, other) for other in words), default=0.0)
+        for word, weight in _weights(said).items()
+    )
 
 
 def fit(said: str, title: str) -> float:
