@@ -131,9 +131,9 @@ def reading_of(said: Said, model: Model) -> Reading | None:
             costs=lambda a, b, extra=extra: extra,
         )
         if _covers(cut, wanted, heard, said):
-            return Reading(
-                heard, cut, [_known_tags(heard, segment, said, model) for segment in cut]
-            )
+            doing = [part for part in cut if part.label in ACTING]
+            tags = [_known_tags(heard, s, said, model, alone=len(doing) == 1) for s in cut]
+            return Reading(heard, cut, tags)
     return None
 
 
@@ -172,9 +172,13 @@ def _place(heard: Heard, segment: Segment, said: str, text: str) -> range | None
     return best
 
 
-def _known_tags(heard: Heard, segment: Segment, said: Said, model: Model) -> list[str] | None:
+def _known_tags(
+    heard: Heard, segment: Segment, said: Said, model: Model, *, alone: bool
+) -> list[str] | None:
     """The tags of a segment that fit its calls; None where none is sure."""
     label = segment.label
+    if label.startswith("list"):
+        return ["O"] * (segment.end - segment.start)
     kinds = {"add": "TD", "duty": "T", "retitle": "N", "describe": "D"}
     calls = [call for call in said.calls if label in _labels_of(call)]
     forced: dict[int, str] = {}
@@ -194,7 +198,11 @@ def _known_tags(heard: Heard, segment: Segment, said: Said, model: Model) -> lis
             else not (forced and TAGS[n][1:] in {"T", "D", "N", "F", "P"})
         ),
     )  # fmt: skip
-    return tags if tags and (adding or _right(heard, segment, said, tags, calls)) else None
+    return (
+        tags
+        if tags and (adding or _right(heard, segment, said, tags, calls, alone=alone))
+        else None
+    )
 
 
 def _right(
@@ -203,6 +211,7 @@ def _right(
     said: Said,
     tags: Sequence[str],
     calls: Sequence[Mapping[str, Any]],
+    alone: bool,
 ) -> bool:
     """Whether the tagged words name the tasks of the calls, and say what they shall say."""
     spans = {
@@ -212,10 +221,18 @@ def _right(
     named = [call.get("task", "") for call in calls]
     if spans["R"]:
         match = resolve(reference_of(said.text, spans["R"]), Titles(said.tasks), Memory())
-        if not match.tasks or not all(
-            any(_same(task.title, name) for name in named) for task in match.tasks
-        ):
+        found = [task.title for task in match.tasks]
+        if not found or not all(any(_same(one, name) for name in named) for one in found):
             return False
+        if alone and len(found) != len(named):
+            return False
+    elif segment.label != "report" and any(
+        heard.named[place] or heard.symbols[place] == "#" or "ordinal" in heard.classes[place]
+        for place in range(segment.start, segment.end)
+        if tags[place - segment.start] == "O"
+    ):
+        # Something was named, and it was not found.
+        return False
     if segment.label != "retitle":
         return True
     new, former, more = (text_of(said.text, spans[slot]) for slot in "NFP")
