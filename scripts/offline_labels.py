@@ -27,9 +27,12 @@ from taskchat_offline.learned import (
     load,
 )
 from taskchat_offline.matching import Task, Titles
+from taskchat_offline.plan import next_step
 from taskchat_offline.references import Memory, reference_of, resolve
 from taskchat_offline.rewording import new_title
 from taskchat_offline.text import spoken_of, text_of, tokens_of
+
+TOOLS: Final = frozenset({"add_task", "list_tasks", "complete_task", "delete_task", "update_task"})
 
 BOOSTS: Final = (0, 60, 200, 600)
 """By how much the labels that make the right calls are helped until they win."""
@@ -103,6 +106,19 @@ def _same(one: str, other: str) -> bool:
     return bare[0] == bare[1]
 
 
+def _asks_only(said: Said) -> bool:
+    """Whether a free reading changes nothing: it may be an order that no task fits."""
+    tasks = [{"id": t.id, "title": t.title, "completed": t.completed} for t in said.tasks]
+    look = {"type": "function_call", "call_id": "1", "name": "list_tasks", "arguments": "{}"}
+    output = {
+        "type": "function_call_output",
+        "call_id": "1",
+        "output": json.dumps({"tasks": tasks}),
+    }
+    items = [{"role": "user", "content": said.text}, look, output]
+    return not next_step(items, TOOLS).calls
+
+
 def _labels_of(call: Mapping[str, Any]) -> tuple[str, ...]:
     if call["tool"] == "update_task":
         fields = (("title", "retitle"), ("description", "describe"))
@@ -117,6 +133,9 @@ def reading_of(said: Said, model: Model) -> Reading | None:
     Which words said what is not known. A turn without such a reading teaches nothing.
     """
     heard = Heard(spoken_of(tokens_of(said.text)), Titles(said.tasks), said.context)
+    if not said.calls and _asks_only(said):
+        cut = best_cut(heard, model.segments, model.steps)
+        return Reading(heard, cut, [None] * len(cut))
     wanted = [_labels_of(call) for call in said.calls]
     helped = {label for labels in wanted for label in labels}
     answer = {"pick", "yes"} if (said.context.asked or said.context.did) and wanted else set()

@@ -193,7 +193,11 @@ class Generator:
             comma = ("," if self._chance(0.3) else "", "," if self._chance(0.3) else "")
             lead = f"{before} {comma[0]} " if before else ""
             trail = f" {comma[1]} {after}" if after else ""
-            self._put(example, f"{lead}{self._template(name)}{trail}", name)
+            text = self._chosen(self._template(name))
+            if text.split()[0] in CLASSES["imperative"] and self._chance(0.2):
+                # Any order can be made politely.
+                text = f"{self._chosen(self._mixed('wrappers'))} {text}"
+            self._put(example, f"{lead}{text}{trail}", name)
 
     def _join(self, example: Example, section: str) -> None:
         """Marks end the part before, words begin the next one, as "and" does."""
@@ -228,10 +232,7 @@ class Generator:
             return text
 
     def _fill(self, example: Example, template: str, label: str) -> None:
-        text = template
-        while "[" in text:
-            # The innermost choice first.
-            text = re.sub(r"\[([^\[\]]*)\]", lambda m: self._pick(m[1].split("|")), text, count=1)
+        text = self._chosen(template)
         former, new = self._fragment() if "{F}" in text else ("", "")
         for piece in re.split(r"(\{\w+\})", text):
             if not piece.startswith("{"):
@@ -239,6 +240,12 @@ class Generator:
                     example.put("\n" if word == "\\n" else word)
                 continue
             example.put(*self._filled(piece[1:-1], label, example.text, former, new))
+
+    def _chosen(self, text: str) -> str:
+        """The text with its choices made, the innermost first."""
+        while "[" in text:
+            text = re.sub(r"\[([^\[\]]*)\]", lambda m: self._pick(m[1].split("|")), text, count=1)
+        return text
 
     def _filled(self, slot: str, label: str, before: str, former: str, new: str) -> tuple[str, str]:
         """What fills a place in a template, and the slot that it is."""

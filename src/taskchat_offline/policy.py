@@ -8,7 +8,7 @@ from taskchat_offline import reply
 from taskchat_offline.features import Context
 from taskchat_offline.history import Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
-from taskchat_offline.matching import Task, Titles, best_fits, same_deed, told_done
+from taskchat_offline.matching import Task, Titles, best_fits, fit, same_deed, told_done
 from taskchat_offline.reading import Act, read
 from taskchat_offline.references import (
     Match,
@@ -20,10 +20,13 @@ from taskchat_offline.references import (
 )
 from taskchat_offline.rewording import new_title
 from taskchat_offline.text import text_of
-from taskchat_offline.words import CLASSES
+from taskchat_offline.words import CLASSES, CLASSES_OF
 
 BACK_MAX: Final = 3
 """Turns back to which a question is followed."""
+
+MEANT_MIN: Final = 0.4
+"""Share of a title that a duty must name to be the reason why it is added."""
 
 Verb = Literal["add", "complete", "delete", "change"]
 
@@ -31,6 +34,7 @@ _VERBS: Final[dict[str, Verb]] = {
     "add": "add", "duty": "add", "complete": "complete", "report": "complete",
     "delete": "delete", "retitle": "change", "describe": "change",
 }  # fmt: skip
+_LIGHT: Final = CLASSES["light"]
 _REPEATED: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
 
 
@@ -220,7 +224,9 @@ class _Drafting:
             if act.label == "add" and not self.out.calls:
                 self.out.ask("What should the task be?", Question("what", "add"))
             return
-        if act.label == "duty" and any(a.label == "add" and not a.texts("T") for a in later):
+        adds = [a.texts("T") for a in later if a.label == "add"] if act.label == "duty" else []
+        if any(not titles or fit(titles[0], wanted[0]) >= MEANT_MIN for titles in adds):
+            # "I've run out of stamps, can you add buy stamps": the duty is the reason.
             self._duty = wanted[0]
             return
         if act.margin < self.margin_min:
@@ -257,16 +263,17 @@ class _Drafting:
         reference = self._reference(act)
         memory = self.memory
         if reference.naming == "pronoun":
-            memory = replace(memory, focus=self._told or self._mentioned() or memory.focus)
+            memory = replace(memory, focus=self._told or self._mentioned(act) or memory.focus)
         return resolve(reference, self.titles, memory, prefer_open=prefer_open)
 
-    def _mentioned(self) -> tuple[int, ...]:
-        """The one task that the parts before speak of: "the trip is off, delete it"."""
-        for act in reversed(self._before):
-            found = best_fits(act.text, self.titles, fit_min=0.01)
+    def _mentioned(self, act: Act) -> tuple[int, ...]:
+        """The one task that the part or those before speak of: "the trip is off, delete it"."""
+        for part in (act, *reversed(self._before)):
+            keys = [key for key in part.keys if key not in CLASSES_OF and key not in _LIGHT]
+            found = best_fits(" ".join(keys), self.titles, fit_min=0.01) if keys else []
             if len(found) == 1:
                 return (found[0].id,)
-            if act.acting:
+            if part.acting and part is not act:
                 break
         return ()
 
@@ -463,7 +470,7 @@ def _chosen(question: Question, acts: Sequence[Act], said: str) -> tuple[Task, .
     ids = tuple(task.id for task in candidates)
     titles, memory = Titles(candidates), Memory(focus=ids, shown=ids)
     for act in acts:
-        if act.label in {"hello", "thanks", "bye", "hold", "chat"} and len(acts) > 1:
+        if act.label in {"hello", "thanks", "bye"} and len(acts) > 1:
             continue
         same = _VERBS.get(act.label) == question.verb
         if act.label.startswith("list") or (

@@ -7,6 +7,7 @@ from taskchat_offline.features import Context, Heard
 from taskchat_offline.learned import ACTING, Model, best_cut, best_tags
 from taskchat_offline.matching import Titles
 from taskchat_offline.text import Token, spoken_of, text_of, tokens_of
+from taskchat_offline.words import CLASSES_OF
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Act:
     def acting(self) -> bool:
         """Whether it may change tasks."""
         return self.label in ACTING
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its first word says to add something and nothing else."""
+        names = set(CLASSES_OF.get(self.tokens[0].key, ()))
+        return bool(names & {"add", "remind"}) and not names & {"delete", "update", "complete"}
 
     @property
     def text(self) -> str:

@@ -27,7 +27,7 @@ CLASSES: Final = _classes()
 
 HIDDEN: Final = frozenset(
     ["spelled", "noslip", "stop", "light", "glue", "small", "beforedeed", "beforething", "onlist",
-     "grouped", "except", "whichadded", "linking", "betweenplaces"]
+     "grouped", "imperative", "except", "whichadded", "linking", "betweenplaces"]
 )  # fmt: skip
 """Classes for matching and spelling; the model's features see the others."""
 
