@@ -133,7 +133,7 @@ def reading_of(said: Said, model: Model) -> Reading | None:
     Which words said what is not known. A turn without such a reading teaches nothing.
     """
     heard = Heard(spoken_of(tokens_of(said.text)), Titles(said.tasks), said.context)
-    if not said.calls and _asks_only(said):
+    if heard.tokens and not said.calls and _asks_only(said):
         cut = best_cut(heard, model.segments, model.steps)
         return Reading(heard, cut, [None] * len(cut))
     wanted = [_labels_of(call) for call in said.calls]
