@@ -14,7 +14,7 @@ WORDS_MAX: Final = 40
 FIT_MIN: Final = 0.6
 """Share of the said words that a title must hold; lower lets one shared word name a task."""
 
-_LIGHT: Final = CLASSES["light"] | {stem(word) for word in CLASSES["light"]}
+LIGHT: Final = CLASSES["light"] | {stem(word) for word in CLASSES["light"]}
 _LIGHT_WEIGHT: Final = 0.3
 
 
@@ -126,7 +126,7 @@ def _pieces(word: str) -> set[str]:
 
 
 def _weights(said: Sequence[str]) -> dict[str, float]:
-    weights = {word: _LIGHT_WEIGHT if word in _LIGHT else 1.0 for word in said}
+    weights = {word: _LIGHT_WEIGHT if word in LIGHT else 1.0 for word in said}
     total = sum(weights.values())
     return {word: weight / total for word, weight in weights.items()}
 

@@ -8,7 +8,7 @@ from taskchat_offline import reply
 from taskchat_offline.features import Context
 from taskchat_offline.history import Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
-from taskchat_offline.matching import Task, Titles, best_fits, fit, same_deed, told_done
+from taskchat_offline.matching import LIGHT, Task, Titles, best_fits, fit, same_deed, told_done
 from taskchat_offline.reading import Act, read
 from taskchat_offline.references import (
     Match,
@@ -20,7 +20,7 @@ from taskchat_offline.references import (
 )
 from taskchat_offline.rewording import new_title
 from taskchat_offline.text import text_of
-from taskchat_offline.words import CLASSES, CLASSES_OF
+from taskchat_offline.words import CLASSES, CLASSES_OF, stem
 
 BACK_MAX: Final = 3
 """Turns back to which a question is followed."""
@@ -34,7 +34,6 @@ _VERBS: Final[dict[str, Verb]] = {
     "add": "add", "duty": "add", "complete": "complete", "report": "complete",
     "delete": "delete", "retitle": "change", "describe": "change",
 }  # fmt: skip
-_LIGHT: Final = CLASSES["light"]
 _REPEATED: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
 
 
@@ -269,7 +268,7 @@ class _Drafting:
     def _mentioned(self, act: Act) -> tuple[int, ...]:
         """The one task that the part or those before speak of: "the trip is off, delete it"."""
         for part in (act, *reversed(self._before)):
-            keys = [key for key in part.keys if key not in CLASSES_OF and key not in _LIGHT]
+            keys = [k for k in part.keys if k not in CLASSES_OF and stem(k) not in LIGHT]
             found = best_fits(" ".join(keys), self.titles, fit_min=0.01) if keys else []
             if len(found) == 1:
                 return (found[0].id,)
@@ -342,7 +341,8 @@ class _Drafting:
         edit = _edit_of(act)
         last = self.out.calls[-1] if self.out.calls else None
         if last and last.name == "add_task" and edit.description and not act.slots.get("R"):
-            last.arguments["description"] = edit.description
+            if edit.description != last.arguments["title"]:
+                last.arguments["description"] = edit.description
             return
         if self._waits(act):
             return

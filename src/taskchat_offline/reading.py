@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from taskchat_offline.features import Context, Heard
 from taskchat_offline.learned import ACTING, Model, best_cut, best_tags
@@ -69,13 +70,23 @@ def read(said: str, titles: Titles, context: Context, model: Model) -> list[Act]
     return acts
 
 
+_PARTED: Final = frozenset(",;&-.)•\n").union({"and", "plus"})
+
+
 def _slots(tokens: Sequence[Token], tags: Sequence[str]) -> dict[str, list[list[Token]]]:
     found: dict[str, list[list[Token]]] = {}
-    before = "O"
-    for token, tag in zip(tokens, tags, strict=True):
-        if tag[0] == "B" or (tag[0] == "I" and before[1:] != tag[1:]):
-            found.setdefault(tag[1], []).append([token])
-        elif tag[0] == "I":
-            found[tag[1]][-1].append(token)
-        before = tag
+    last: dict[str, int] = {}
+    for place, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
+        slot = tag[1:]
+        if not slot:
+            continue
+        spans = found.setdefault(slot, [])
+        between = [t.key for t in tokens[last.get(slot, 0) + 1 : place]]
+        # Two titles have a mark or "and" between them; one that goes on has not.
+        goes_on = slot == "T" and len(between) < 3 and not _PARTED & set(between)
+        if spans and ((goes_on and between) or (tag[0] == "I" and not between)):
+            spans[-1] += tokens[last[slot] + 1 : place + 1]
+        else:
+            spans.append([token])
+        last[slot] = place
     return found

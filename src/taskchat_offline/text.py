@@ -86,6 +86,9 @@ def spoken_of(tokens: Sequence[Token]) -> list[Token]:
         if token.kind == "word" and token.key in _FILLERS:
             continue
         kept.append(token)
+        if [t.key for t in kept[-2:]] == ["full", "stop"]:
+            # Whoever dictates says the mark.
+            del kept[-2:]
         for size in (3, 2, 1):
             # "I've um I've": said again at once.
             before, again = kept[-2 * size : -size], kept[-size:]
