@@ -22,8 +22,8 @@ Pair = tuple[learned.Weights, learned.Weights]
 
 DATA: Final = Path(__file__).parent / "data"
 SEED: Final = 20250
-EXAMPLES: Final = 20_000
-EPOCHS: Final = 4
+EXAMPLES: Final = 8_000
+EPOCHS: Final = 3
 
 WRITTEN: Final = 3
 """How often what was written and labelled by hand is read in a round."""
