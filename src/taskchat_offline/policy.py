@@ -228,7 +228,9 @@ class _Drafting:
             # "I've run out of stamps, can you add buy stamps": the duty is the reason.
             self._duty = wanted[0]
             return
-        if act.margin < self.margin_min:
+        # "Don't tick it off, I need to oil it first": a duty beside what is held back.
+        held = act.label == "duty" and any(a.label == "hold" for a in self._before)
+        if held or act.margin < self.margin_min:
             self._duty = wanted[0]
             if not self.out.calls and not self.out.question:
                 self._offer(wanted[0])

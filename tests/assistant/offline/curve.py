@@ -14,7 +14,7 @@ from tests.assistant.offline.test_phrasings import outcome_of
 from taskchat.commands.evaluation.cases import Case, read_cases
 from taskchat_offline.learned import load
 
-THRESHOLDS: Final = (0, 10, 20, 30, 40, 60, 80, 120, 160, 240)
+THRESHOLDS: Final = (0, 20, 40, 60, 80, 120, 160, 240)
 
 
 async def _row(cases: list[Case], threshold: int) -> str:
