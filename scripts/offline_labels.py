@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,17 +144,16 @@ def reading_of(said: Said, model: Model) -> Reading | None:
     never = {label for label in LABELS if label not in idle | helped | answer}
     for boost in BOOSTS if heard.tokens else ():
         extra = [boost if n in helped else -BARRED if n in never else 0 for n in LABELS]
-        cut = best_cut(
-            heard,
-            model.segments,
-            model.steps,
-            costs=lambda a, b, extra=extra: extra,
-        )
+        cut = best_cut(heard, model.segments, model.steps, partial(_always, extra))
         if _covers(cut, wanted, heard, said):
             doing = [part for part in cut if part.label in ACTING]
             tags = [_known_tags(heard, s, said, model, alone=len(doing) == 1) for s in cut]
             return Reading(heard, cut, tags)
     return None
+
+
+def _always(row: list[int], start: int, end: int) -> list[int]:
+    return row
 
 
 def _covers(

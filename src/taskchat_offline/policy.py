@@ -241,15 +241,16 @@ class _Drafting:
                 self.out.notes.append(f"{reply.named(same[0].title)} is already on your list.")
                 continue
             described = act.first("D") if title is wanted[-1] else ""
-            self._put_add({"title": title} | ({"description": described} if described else {}))
+            self._put_add(title, described)
         self._duty = ""
 
-    def _put_add(self, arguments: dict[str, object]) -> None:
+    def _put_add(self, title: str, description: str) -> None:
         added = sum(call.name == "add_task" for call in self.out.calls)
-        self.out.calls.append(ToolCall("add_task", arguments))
+        described: dict[str, object] = {"description": description} if description else {}
+        self.out.calls.append(ToolCall("add_task", {"title": title, **described}))
         task_id = self._created[added].task_id if added < len(self._created) else None
         if task_id is not None:
-            self.titles = Titles([*self.titles.tasks, Task(task_id, str(arguments["title"]))])
+            self.titles = Titles([*self.titles.tasks, Task(task_id, title)])
             self.memory = replace(self.memory, newest=task_id, focus=(task_id,))
         self._pending = task_id is None
 

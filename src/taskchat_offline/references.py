@@ -204,19 +204,6 @@ def _newest(keys: Sequence[str]) -> Reference | None:
     return Reference("newest") if known and named else None
 
 
-def _newest(keys: Sequence[str]) -> Reference | None:
-    added = CLASSES["added"]
-    glue = (
-        _NOUNS
-        | _DEICTIC
-        | added
-        | {"i", "i've", "i'd", "just", "last", "most", "you", "to", "on", "list"}
-    )
-    if set(keys) & added and all(key in glue for key in keys) and set(keys) & (_NOUNS | {"last"}):
-        return Reference("newest")
-    return None
-
-
 def _places(keys: Sequence[str]) -> Reference | None:
     core = [key for key in keys if key not in _DEICTIC | _NOUNS | _ON_LIST]
     places: list[int] = []

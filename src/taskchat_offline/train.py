@@ -22,7 +22,7 @@ Pair = tuple[learned.Weights, learned.Weights]
 
 DATA: Final = Path(__file__).parent / "data"
 SEED: Final = 20250
-EXAMPLES: Final = 8_000
+EXAMPLES: Final = 7_500
 EPOCHS: Final = 3
 
 WRITTEN: Final = 3

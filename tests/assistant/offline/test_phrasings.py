@@ -104,10 +104,10 @@ class Desk:
 
 
 FILES = {
-    "phrasings.jsonl": 0.0,
-    "dev.jsonl": 0.0,
-    "people-3.jsonl": 0.0,
-    "forms.jsonl": 0.0,
+    "phrasings.jsonl": 0.95,
+    "dev.jsonl": 0.95,
+    "dev-2.jsonl": 0.92,
+    "people-3.jsonl": 0.92,
 }
 """Files that nothing was trained on, with the share of conversations that must come out right."""
 
