@@ -22,7 +22,7 @@ Pair = tuple[learned.Weights, learned.Weights]
 
 DATA: Final = Path(__file__).parent / "data"
 SEED: Final = 20250
-EXAMPLES: Final = 7_500
+EXAMPLES: Final = 8_000
 EPOCHS: Final = 3
 
 WRITTEN: Final = 3
@@ -37,7 +37,7 @@ SUM_LANE: Final = 64
 SCALE: Final = 4
 """Weights are averages in quarters."""
 
-MARGIN_MIN: Final = 0
+MARGIN_MIN: Final = 20
 """Chosen on conversations that nothing was trained on: `make offline-curve`."""
 
 SKIPPED: Final = 0.6
