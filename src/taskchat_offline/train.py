@@ -37,7 +37,7 @@ SUM_LANE: Final = 64
 SCALE: Final = 4
 """Weights are averages in quarters."""
 
-MARGIN_MIN: Final = 20
+MARGIN_MIN: Final = 0
 """Chosen on conversations that nothing was trained on: `make offline-curve`."""
 
 SKIPPED: Final = 0.6

@@ -11,7 +11,7 @@ import pytest
 from taskchat_offline.generator import Generator
 from taskchat_offline.train import lesson_of
 
-SMALL = "ffdca2bb8f20650bad0a3c55311878da03188b6eed6ce9a5b2e2e2105c62f9aa"
+SMALL = "7eaa9cb73ac4b5fadb005f785ef333853e746c9e2060ad12d1c8efd375f9baff"
 """The weights after 60 sentences and two rounds; whoever changes the data or training sets it."""
 
 
