@@ -67,7 +67,7 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
 def _needs_list(acts: Sequence[Act]) -> bool:
     return not all(
         act.label in _LISTLESS
-        and (act.lead >= LEAD_MIN if act.label != "add" else bool(act.texts("T")) and act.ordered)
+        and (act.lead >= LEAD_MIN if act.label != "add" else bool(act.titles) and act.ordered)
         for act in acts
     )
 

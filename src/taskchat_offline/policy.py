@@ -19,7 +19,6 @@ from taskchat_offline.references import (
     resolve,
 )
 from taskchat_offline.rewording import new_title
-from taskchat_offline.text import text_of
 from taskchat_offline.words import CLASSES, CLASSES_OF, stem
 
 BACK_MAX: Final = 3
@@ -218,7 +217,7 @@ class _Drafting:
         self.out.ask(reply.offer(title), Question("whether", "add", title=title))
 
     def _add(self, act: Act, later: Sequence[Act]) -> None:
-        wanted = act.texts("T") or _behind_colon(act) or ([self._duty] if self._duty else [])
+        wanted = act.titles or ([self._duty] if self._duty else [])
         if not wanted:
             if act.label == "add" and not self.out.calls:
                 self.out.ask("What should the task be?", Question("what", "add"))
@@ -377,12 +376,6 @@ class _Drafting:
         match = self._resolved(act, prefer_open=verb == "complete")
         if verb is not None and (match.tasks or match.unclear):
             self._put_change(verb, match, act)
-
-
-def _behind_colon(act: Act) -> list[str]:
-    keys = [token.key for token in act.tokens]
-    behind = text_of(act.said, act.tokens[keys.index(":") + 1 :]) if ":" in keys else ""
-    return [behind] if behind and act.label == "add" else []
 
 
 def _edit_of(act: Act) -> Edit:

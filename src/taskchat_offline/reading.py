@@ -52,6 +52,13 @@ class Act:
         return next(iter(self.texts(slot)), "")
 
     @property
+    def titles(self) -> list[str]:
+        """The titles in it; at least what stands behind a colon, "Add task: Three"."""
+        keys = [token.key for token in self.tokens]
+        behind = self.tokens[keys.index(":") + 1 :] if ":" in keys and self.label == "add" else ()
+        return self.texts("T") or [text for text in [text_of(self.said, behind)] if text]
+
+    @property
     def keys(self) -> list[str]:
         """The words that fill no slot, as they are compared."""
         filled = {id(t) for spans in self.slots.values() for span in spans for t in span}
