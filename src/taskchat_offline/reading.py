@@ -54,7 +54,7 @@ class Act:
     @property
     def titles(self) -> list[str]:
         """The titles in it; at least what stands behind a colon, "Add task: Three"."""
-        keys = [token.key for token in self.tokens]
+        keys = [token.key for token in self.tokens[:3]]
         behind = self.tokens[keys.index(":") + 1 :] if ":" in keys and self.label == "add" else ()
         return self.texts("T") or [text for text in [text_of(self.said, behind)] if text]
 
