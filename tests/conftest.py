@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from tests.apps import make_apps_quickly
+from tests.factories import UNLIMITED
 from tests.hashes import hash_quickly
 
 from taskchat.app import create_app
@@ -141,16 +142,8 @@ def settings(database_url: str) -> Settings:
         database_url=database_url,
         jwt_secret=JWT_SECRET,
         model=OFFLINE,
-        # Tests say more in a second than people in a minute; those of the limits set their own.
-        rate_user_per_minute=0,
-        rate_conversation_per_minute=0,
-        rate_channel_per_minute=0,
-        rate_tokens_per_minute=0,
-        rate_mcp_per_minute=0,
         accounts=True,
-        accounts_attempts_per_hour=0,
-        accounts_client_attempts_per_hour=0,
-        accounts_refreshes_per_hour=0,
+        **UNLIMITED,
     )
     # Nobody takes a turn up but who is told to: an app sweeps six times a lease, and those of the
     # session share a database with tests that let leases run out. Longer than a service may have.

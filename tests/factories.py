@@ -16,6 +16,24 @@ from taskchat.principal import Principal
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"
 
+RATES = tuple(
+    f"rate_{one}_per_minute" for one in ("user", "conversation", "channel", "tokens", "mcp")
+)
+
+UNLIMITED: dict[str, Any] = dict.fromkeys(
+    (
+        *RATES,
+        "accounts_attempts_per_hour",
+        "accounts_client_attempts_per_hour",
+        "accounts_refreshes_per_hour",
+    ),
+    0,
+)
+"""Tests say more in a second than people in a minute; those of the limits set their own."""
+
+LIMITED_FAR_OFF: dict[str, Any] = dict.fromkeys(RATES, 1_000_000)
+"""For what counts what a turn asks: limits that are off would save some of it."""
+
 
 @dataclass
 class Person:

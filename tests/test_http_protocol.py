@@ -191,6 +191,22 @@ async def test_what_follows_an_early_answer_is_read_for_a_while_only(
         writer.close()
 
 
+async def test_the_last_answer_reaches_a_client_that_is_still_sending(settings: Settings) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10000000\r\n\r\n"
+    async with serving(hello, settings) as served:
+        reader, writer = await served.connect()
+        writer.write(head + b"x" * 200_000)
+        assert (await answer_from(reader)).content == b"hello"
+        # A connection that was closed with these unread would be reset.
+        for _ in range(20):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+        assert await reader.read() == b""
+        assert not served.protocols[0].lost.is_set()
+        writer.close()
+        await served.protocols[0].lost.wait()
+
+
 async def test_what_follows_a_refusal_is_thrown_away_for_a_while_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

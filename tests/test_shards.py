@@ -17,20 +17,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from tests.conftest import AppMaker, MakeDatabase, RunningApp
-from tests.factories import Person
+from tests.factories import LIMITED_FAR_OFF, Person
 from tests.shards import looked_into, sharded
 
 from taskchat.postgres.connect import open_engine
 
-AS_IN_SERVICE = dict.fromkeys(
-    (
-        "rate_user_per_minute",
-        "rate_conversation_per_minute",
-        "rate_channel_per_minute",
-        "rate_tokens_per_minute",
-    ),
-    1_000_000,
-)
 NOBODY_ELSE = {"webhook_interval_s": 1_000_000, "chore_interval_s": 1_000_000}
 """What looks at the rows of all users stays away."""
 
@@ -115,7 +106,7 @@ async def looked_at(
     person = Person()
 
     async def served(*, asked: bool) -> Counter[str]:
-        settings = {**AS_IN_SERVICE, **NOBODY_ELSE, "database_url": SecretStr(url)}
+        settings = {**LIMITED_FAR_OFF, **NOBODY_ELSE, "database_url": SecretStr(url)}
         async with running_app(**settings) as running:
             if asked:
                 await asks(running, person)

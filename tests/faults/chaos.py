@@ -24,7 +24,16 @@ import asyncpg
 import httpx
 from tests.factories import Person
 from tests.faults.asked import Given, Shown
-from tests.faults.checker import DEATHS_MAX, Evidence, Request, Stream, Violation, check
+from tests.faults.checker import (
+    DEATHS_MAX,
+    Evidence,
+    Request,
+    Stream,
+    Violation,
+    check,
+    show,
+    verdict,
+)
 from tests.faults.cluster import Cluster, all_rows, query, terminate_backends
 from tests.faults.hearing import BROKEN, LEFT, Answer, Hearing
 from tests.faults.hooked import Post
@@ -1315,11 +1324,6 @@ def mutated(plan: Plan, *names: str) -> Plan:
     )
 
 
-def _shown(violations: Sequence[Violation], most: int) -> None:
-    for violation in violations[:most]:
-        print(f"  violation of {violation.invariant}: {violation.text}", file=sys.stderr)
-
-
 async def _main(arguments: argparse.Namespace) -> int:
     plan = Plan(
         seconds=60 * arguments.minutes,
@@ -1338,9 +1342,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         try:
             if arguments.mutant is None:
                 outcome = await chaos(plan, cluster, folder)
-                _shown(outcome.violations, 20)
-                print(json.dumps(outcome.summary, indent=2))
-                return 1 if outcome.violations else 0
+                return verdict(outcome.summary, outcome.violations)
             chosen = list(MUTANTS) if arguments.mutant == "all" else [arguments.mutant]
             caught = {}
             for mutant in chosen:
@@ -1348,7 +1350,7 @@ async def _main(arguments: argparse.Namespace) -> int:
                 logs = folder / mutant
                 logs.mkdir()
                 outcome = await chaos(mutated(plan, mutant), cluster, logs)
-                _shown(outcome.violations, 3)
+                show(outcome.violations, 3)
                 caught[mutant] = outcome.summary["violations_by_invariant"]
             print(json.dumps({"mutants": caught}, indent=2))
             return 0 if all(caught.values()) else 1

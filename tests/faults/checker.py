@@ -6,6 +6,7 @@ was given to read. Each function checks the invariant of its number and returns 
 
 import json
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -295,6 +296,19 @@ class Violation:
 
     invariant: int
     text: str
+
+
+def show(violations: Sequence[Violation], most: int = 20) -> None:
+    """Say on stderr what was violated."""
+    for violation in violations[:most]:
+        print(f"  violation of {violation.invariant}: {violation.text}", file=sys.stderr)
+
+
+def verdict(summary: Mapping[str, Any], violations: Sequence[Violation]) -> int:
+    """Say how a campaign went; returns the exit code of its command."""
+    show(violations)
+    print(json.dumps(summary, indent=2))
+    return 1 if violations else 0
 
 
 Found = Iterator[Violation]

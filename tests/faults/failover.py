@@ -5,7 +5,6 @@ Progress goes to stderr and a summary as JSON to stdout; the exit code is 1 when
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.chaos import crashes
-from tests.faults.checker import Violation
+from tests.faults.checker import Violation, verdict
 from tests.faults.cluster import Cluster, query
 from tests.faults.load import OFFLINE, Load
 from tests.faults.processes import Fleet
@@ -137,10 +136,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="failover-", ignore_cleanup_errors=True) as name:
         summary, violations = asyncio.run(_pair(plan, Path(name)))
-    for violation in violations[:20]:
-        print(f"  violation of {violation.invariant}: {violation.text}", file=sys.stderr)
-    print(json.dumps(summary, indent=2))
-    sys.exit(1 if violations else 0)
+    sys.exit(verdict(summary, violations))
 
 
 if __name__ == "__main__":

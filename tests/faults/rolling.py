@@ -7,7 +7,6 @@ exit code is 1 when anything is wrong.
 
 import argparse
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.chaos import crashes
-from tests.faults.checker import Violation
+from tests.faults.checker import Violation, verdict
 from tests.faults.cluster import Cluster, query
 from tests.faults.load import OFFLINE, Load, Told
 from tests.faults.processes import Fleet, Service
@@ -177,10 +176,7 @@ def main() -> None:
             summary, violations = asyncio.run(rolling(plan, cluster, folder))
         finally:
             cluster.close()
-    for violation in violations[:20]:
-        print(f"  violation of {violation.invariant}: {violation.text}", file=sys.stderr)
-    print(json.dumps(summary, indent=2))
-    sys.exit(1 if violations else 0)
+    sys.exit(verdict(summary, violations))
 
 
 if __name__ == "__main__":

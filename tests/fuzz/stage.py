@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 from fastapi import FastAPI
-from tests.factories import JWT_SECRET
+from tests.factories import JWT_SECRET, UNLIMITED
 
 from taskchat.app import create_app
 from taskchat.postgres.embedded import ephemeral_data_dir, start_postgres
@@ -43,23 +43,16 @@ class Stage:
 
 
 def settings_for(database_url: str) -> Settings:
-    """No rate is limited: what is drawn says more in a second than people in a minute."""
+    """No rate is limited, and nothing waits for a slow machine."""
     settings = Settings(
         _env_file=None,
         database_url=database_url,
         jwt_secret=JWT_SECRET,
         model=OFFLINE,
         log_level="error",
-        rate_user_per_minute=0,
-        rate_conversation_per_minute=0,
-        rate_channel_per_minute=0,
-        rate_tokens_per_minute=0,
-        rate_mcp_per_minute=0,
         script_allowed=True,
         accounts=True,
-        accounts_attempts_per_hour=0,
-        accounts_client_attempts_per_hour=0,
-        accounts_refreshes_per_hour=0,
+        **UNLIMITED,
     )
     # Whatever address was drawn, nobody is told anything there. And nothing here is about time: a
     # machine that does other things too is slow, and not without a database.

@@ -8,22 +8,12 @@ from benchmarks.scripted import GREETING, ScriptedModel
 from benchmarks.wire import wired
 from pydantic import SecretStr
 from tests.conftest import AppMaker
-from tests.factories import Person
+from tests.factories import LIMITED_FAR_OFF, Person
 from tests.live.served import served, socket
 
 from taskchat.assistant.models.asking import NamedModel
 
 ADD = "Add task: Buy groceries"
-AS_IN_SERVICE = dict.fromkeys(
-    (
-        "rate_user_per_minute",
-        "rate_conversation_per_minute",
-        "rate_channel_per_minute",
-        "rate_tokens_per_minute",
-    ),
-    1_000_000,
-)
-"""The tests' settings switch the limits off, which would save what they ask."""
 
 
 async def trips(
@@ -36,7 +26,7 @@ async def trips(
         running_app(
             chain=[NamedModel("scripted", ScriptedModel())],
             database_url=SecretStr(wire.url),
-            **AS_IN_SERVICE,
+            **LIMITED_FAR_OFF,
         ) as running,
     ):
         conversation = None

@@ -139,8 +139,9 @@ class Bringing:
                 last = task.id if last < task.id <= NUMBER_KEPT_MAX else last + 1
                 fresh.append((last, task))
         if fresh:
-            room = self._tasks_max + 1 - len(fresh)
-            if not await tasks_repository.have_room(connection, self._principal, tasks_max=room):
+            if not await tasks_repository.have_room(
+                connection, self._principal, tasks_max=self._tasks_max, more=len(fresh)
+            ):
                 raise TooManyTasks(
                     "With the tasks of this file there would be more than there may be; delete "
                     "some, and send it again, which doubles nothing."

@@ -162,6 +162,8 @@ class GuardedProtocol(HttpToolsProtocol):
             raise InvalidRequest("An HTTP/1.1 request names its host once; send one Host header.")
         cycle = self.cycle
         super().on_headers_complete()
+        if self.cycle is not cycle:
+            self.cycle.transport = cast(asyncio.Transport, _Unhurried(self))
         if version == "1.0" and self.cycle is not cycle:
             _end_with_the_connection(self.cycle)
         self._head_open, self._body_open, self._body_bytes = False, True, 0
@@ -176,6 +178,15 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     # --- uvicorn's calls ---
+
+    def close_after_answer(self) -> None:
+        """End the connection after its last answer, which a client that still sends must get."""
+        if not self._body_open or self.transport.is_closing():
+            self.transport.close()
+        elif not self._deaf:
+            self._deaf = True
+            self.pipeline.clear()
+            self._linger()
 
     def _should_upgrade(self) -> bool:
         """Ignore an older client's upgrade (RFC 9110, section 7.8)."""
@@ -336,9 +347,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._unset_keepalive_if_required()
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._arm(LINGER_S)
+
+
+class _Unhurried:
+    """A connection as an answer sees it: closed once the client has stopped sending."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol.transport, name)
+
+    def close(self) -> None:
+        self._protocol.close_after_answer()
 
 
 def _end_with_the_connection(cycle: RequestResponseCycle) -> None:

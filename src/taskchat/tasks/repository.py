@@ -54,16 +54,18 @@ async def insert_task(
     return _task(row)
 
 
-async def have_room(connection: Connection, principal: Principal, *, tasks_max: int) -> bool:
-    """Whether the user may have one more task; until the transaction ends, nobody else adds one.
+async def have_room(
+    connection: Connection, principal: Principal, *, tasks_max: int, more: int = 1
+) -> bool:
+    """Whether the user may have so many more tasks; until the transaction ends, nobody adds any.
 
     Raises:
         UserGone: the user's row was deleted.
     """
-    values = {"owner": principal.user_id, "most": max(tasks_max, 0)}
+    values = {"owner": principal.user_id, "most": tasks_max}
     if await connection.scalar(_COUNTED_ALONE, values) is None:
         raise UserGone(retry_after_s=1)
-    return int(await connection.scalar(_COUNTED, values) or 0) < tasks_max
+    return int(await connection.scalar(_COUNTED, values) or 0) + more <= tasks_max
 
 
 async def find_task(connection: Connection, principal: Principal, task_id: int) -> TaskOut | None:

@@ -29,14 +29,17 @@ PROTOCOL: Final = "ag-ui"
 """Under this name, what clients call their messages and conversations is kept."""
 
 
-async def under_way(
-    live: LiveDeps, principal: Principal, conversation_id: UUID, *, behind: int | None = None
-) -> TurnRef | None:
-    """The first turn of a conversation that is not over, or the next one behind a turn's number."""
+async def under_way(live: LiveDeps, principal: Principal, conversation_id: UUID) -> TurnRef | None:
+    """The first turn of a conversation that is not over."""
     async with live.database.transaction(principal) as connection:
-        found = await store.find.first_unfinished(
-            connection, principal, conversation_id, after=behind
-        )
+        found = await store.find.first_unfinished(connection, principal, conversation_id)
+    return found[0] if found else None
+
+
+async def behind(live: LiveDeps, turn: TurnRef) -> TurnRef | None:
+    """The turn behind one that was told to its end."""
+    async with live.database.transaction(turn.principal) as connection:
+        found = await store.find.next_after(connection, turn)
     return found[0] if found else None
 
 

@@ -27,7 +27,7 @@ from starlette.responses import Response
 
 from taskchat.errors import ShuttingDown
 from taskchat.principal import Principal
-from taskchat.transports.ag_ui.history import history, snapshots, state, under_way
+from taskchat.transports.ag_ui.history import behind, history, snapshots, state, under_way
 from taskchat.transports.ag_ui.telling import Telling
 from taskchat.transports.dependencies import LiveDeps
 from taskchat.transports.reading import turn_events
@@ -100,7 +100,7 @@ class Run:
             has_acted = has_acted or telling.has_acted
             if self.is_new or telling.asked is not None or isinstance(end, RunErrorEvent):
                 break
-            turn = await self._under_way(behind=turn.number)
+            turn = await behind(self.live, turn)
             telling = self._telling(says_message=True)
         if end is None and self.turn is not None:
             end = await self._end_of(self.turn)
@@ -135,10 +135,10 @@ class Run:
     def _telling(self, *, says_message: bool = False) -> Telling:
         return Telling(self.thread_id, self.run_id, self.known, says_message=says_message)
 
-    async def _under_way(self, *, behind: int | None = None) -> TurnRef | None:
+    async def _under_way(self) -> TurnRef | None:
         if self.conversation_id is None:
             return None
-        return await under_way(self.live, self.principal, self.conversation_id, behind=behind)
+        return await under_way(self.live, self.principal, self.conversation_id)
 
     async def _history(self, turn: TurnRef | None) -> list[Message]:
         if self.conversation_id is None:

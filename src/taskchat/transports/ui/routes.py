@@ -17,7 +17,7 @@ from taskchat.external_ids.repository import find_conversation
 from taskchat.http.ids import PlainUUID
 from taskchat.http.pages import LIMIT_MAX, Page, decode_cursor, encode_cursor
 from taskchat.http.requests import AcceptsJson, RequestId, body_schema, read_body
-from taskchat.postgres.database import Connection, Database
+from taskchat.postgres.database import Database
 from taskchat.principal import Channel, Principal
 from taskchat.transports.answering import CurrentCircumstances, CurrentKey, take
 from taskchat.transports.dependencies import CurrentLive, LiveDeps
@@ -188,7 +188,9 @@ async def resume(
         conversation_id = await find_conversation(connection, principal, PROTOCOL, chat_id)
         if conversation_id is None:
             return Response(status_code=204)
-        first = await _running(connection, principal, conversation_id)
+        first = _unless_asked(
+            await store.find.first_unfinished(connection, principal, conversation_id)
+        )
         if turn_id is not None:
             known = await store.find.by_id(connection, principal, turn_id)
             if known is not None and known.turn.conversation_id == conversation_id:
@@ -198,11 +200,8 @@ async def resume(
     return ui_stream(_from(live, first))
 
 
-async def _running(
-    connection: Connection, principal: Principal, conversation_id: UUID, after: int | None = None
-) -> TurnRef | None:
-    """The first turn that is not over, or the next one, unless everything waits for the user."""
-    found = await store.find.first_unfinished(connection, principal, conversation_id, after=after)
+def _unless_asked(found: tuple[TurnRef, str] | None) -> TurnRef | None:
+    """A turn, but if it waits for the user, and with it all behind it."""
     if found is None or found[1] == "awaiting_feedback":
         return None
     return found[0]
@@ -217,9 +216,7 @@ async def _from(live: LiveDeps, turn: TurnRef) -> AsyncGenerator[bytes, None]:
             async for line in lines:
                 yield line
         async with live.database.transaction(turn.principal) as connection:
-            following = await _running(
-                connection, turn.principal, turn.conversation_id, turn.number
-            )
+            following = _unless_asked(await store.find.next_after(connection, turn))
 
 
 @router.get("/{chat_id}/messages", dependencies=[AcceptsJson])

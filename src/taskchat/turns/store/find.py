@@ -157,22 +157,32 @@ async def by_ids(
 
 
 async def first_unfinished(
-    connection: Connection, principal: Principal, conversation_id: UUID, *, after: int | None = None
+    connection: Connection, principal: Principal, conversation_id: UUID
 ) -> tuple[TurnRef, str] | None:
-    """The first turn of a conversation that is not over, and its status, if there is one.
+    """The first turn of a conversation that is not over, and its status, if there is one."""
+    values = {"owner": principal.user_id, "conversation": conversation_id}
+    rows = await connection.execute(_FIRST_UNFINISHED, values)
+    return _with_status(principal, conversation_id, rows.one_or_none())
 
-    Args:
-        connection: Where to look.
-        principal: The conversation's owner.
-        conversation_id: The conversation.
-        after: The number of a turn that was followed to its end: the next one, which may be over by
-            now, unless it was cancelled.
+
+async def next_after(connection: Connection, turn: TurnRef) -> tuple[TurnRef, str] | None:
+    """The turn behind one that was followed to its end, and its status, if there is one.
+
+    It may be over by now: whoever waited behind another is done in a moment. One that was cancelled
+    is passed over.
     """
-    values: dict[str, Any] = {"owner": principal.user_id, "conversation": conversation_id}
-    statement = _FIRST_UNFINISHED
-    if after is not None:
-        statement, values["after"] = _NEXT, after
-    row = (await connection.execute(statement, values)).one_or_none()
+    values = {
+        "owner": turn.principal.user_id,
+        "conversation": turn.conversation_id,
+        "after": turn.number,
+    }
+    rows = await connection.execute(_NEXT, values)
+    return _with_status(turn.principal, turn.conversation_id, rows.one_or_none())
+
+
+def _with_status(
+    principal: Principal, conversation_id: UUID, row: AnyRow | None
+) -> tuple[TurnRef, str] | None:
     if row is None:
         return None
     return TurnRef(principal, row.id, conversation_id, row.number), row.status
