@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -86,15 +87,15 @@ async def test_a_turn_that_runs_into_a_failover_is_finished_after_it(
 @pytest.fixture
 async def small_disk(stage: Stage) -> AsyncIterator[Path]:
     """A disk of a few megabytes that holds the messages while the test lasts."""
-    folder = stage.cluster.socket_folder.parent / "small"
-    folder.mkdir()
+    # Its user enters no folder of pytest's.
+    folder = Path(tempfile.mkdtemp(dir=stage.cluster.socket_folder.parent))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)],
         capture_output=True,
         check=False,
     )
     if os.geteuid() != 0 or mounted.returncode != 0:
-        folder.rmdir()
+        os.rmdir(folder)
         pytest.skip("a small disk can only be made by root where mounting is allowed")
     try:
         shutil.chown(folder, "pgserver")
@@ -107,7 +108,7 @@ async def small_disk(stage: Stage) -> AsyncIterator[Path]:
             await query(stage.url, "DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=False)
-        folder.rmdir()
+        os.rmdir(folder)
 
 
 async def test_a_full_disk_is_a_database_error_until_there_is_room_again(

@@ -27,6 +27,15 @@ async def short(running_app: AppMaker) -> AsyncIterator[tuple[RunningApp, str]]:
             yield running, url
 
 
+@pytest.fixture(scope="module")
+async def small(running_app: AppMaker) -> AsyncIterator[tuple[RunningApp, str]]:
+    """A service that waits for long, but takes little, and its address."""
+    sizes = dict.fromkeys(("body_bytes_max", "ui_body_bytes_max", "import_bytes_max"), 20_000)
+    async with in_a_task_of_its_own(running_app(body_timeout_s=PATIENCE_S, **sizes)) as running:
+        async with in_a_task_of_its_own(served(running)) as url:
+            yield running, url
+
+
 async def sent(url: str, raw: bytes, *, more: bytes = b"") -> Answer:
     """The answer to these bytes, and to as many more as it takes."""
     host, port = url.removeprefix("http://").split(":")
@@ -77,11 +86,8 @@ async def test_every_way_in_refuses_what_hides_its_end_or_has_too_many_headers(
         check_refusal(await sent(url, head_of(way, person, *many)), 431, way.path)
 
 
-async def test_every_way_in_that_takes_a_body_ends_one_that_does_not(
-    short: tuple[RunningApp, str], superuser: AsyncEngine
-) -> None:
-    running, url = short
-    person = Person()
+def with_a_body(running: RunningApp) -> list[Way]:
+    """The ways in that read a body."""
     ways = [
         way
         for way in ways_of(running.app, running.turns.settings)
@@ -89,10 +95,28 @@ async def test_every_way_in_that_takes_a_body_ends_one_that_does_not(
         if way.has_body and not (way.path.startswith("/api/auth/") and way.is_secured)
     ]
     assert len(ways) >= 20
-    chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
-    for way in ways:
+    return ways
+
+
+async def test_every_way_in_that_takes_a_body_ends_one_that_does_not(
+    small: tuple[RunningApp, str], superuser: AsyncEngine
+) -> None:
+    running, url = small
+    person = Person()
+    chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
+    for way in with_a_body(running):
         endless = await sent(url, head_of(way, person, "Transfer-Encoding: chunked"), more=chunk)
         check_refusal(endless, 413, way.path)
+    rows = await rows_of(superuser, person)
+    assert {table for table, kept in rows.items() if kept} <= {"users"}
+
+
+async def test_every_way_in_that_takes_a_body_waits_for_it_no_longer_than_it_may(
+    short: tuple[RunningApp, str], superuser: AsyncEngine
+) -> None:
+    running, url = short
+    person = Person()
+    ways = with_a_body(running)
     halves = await asyncio.gather(
         *(sent(url, head_of(way, person, "Content-Length: 100") + b'{"') for way in ways)
     )
