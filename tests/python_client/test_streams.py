@@ -169,7 +169,8 @@ async def test_patience_is_renewed_by_every_event(monkeypatch: pytest.MonkeyPatc
     now = 0.0
     with pytest.raises(taskchat_client.ConnectionLost):
         await lose(renewed=False)
-    assert 5 < now <= 10
+    # Its waits double and vary by half: the last one that fits ends somewhere in here.
+    assert 3 < now <= 10
 
 
 async def test_a_turn_whose_events_are_gone_is_told_by_its_end(client_of: ClientMaker) -> None:

@@ -92,6 +92,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._disarm()
         super().connection_lost(exc)
+        # Each holds the other, and only the collector would free them.
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, then check how much of an unfinished request there is."""
