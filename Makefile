@@ -119,6 +119,9 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 hostile: environment ## every spelling of every hostile row to every way in, and ten thousand requests at random; `make test` sends the first of them
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py tests/hostile $(ARGS)
 
+migrations: environment ## kill migrations at every statement, beside a writer; `make test` at some
+	MIGRATION_STATEMENTS_APART=1 $(BIN)/python -m pytest tests/test_migrations.py -k killed $(ARGS)
+
 fuzz: environment ## requests, frames and orders of calls at random, and schemathesis; ARGS="--minutes 10 --seed 1 --only requests"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
