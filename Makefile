@@ -34,14 +34,10 @@ check: environment ## formatter, linter, types, import rules, contracts
 	$(BIN)/python $(BIN)/lint-imports
 	$(BIN)/taskchat contracts --check
 
-# Pytest rewrites assertions and keeps what it wrote: once here, beside mypy, not in each of its processes.
-rewritten: environment
-	@$(BIN)/python -m pytest --collect-only -qq > /dev/null 2>&1 &
-
 # Of the hundreds of processes that tests start, each would compile the whole package again.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: rewritten check ## everything: check, then the tests
-	$(BIN)/python -m pytest -n 4 --dist=worksteal $(ARGS)
+test: environment ## everything: check, beside the tests
+	$(BIN)/python -m pytest -p tests.checking -n 4 --dist=worksteal $(ARGS)
 
 coverage: environment ## the tests once more, and which branches they leave out; takes twice as long
 	$(BIN)/python -m pytest -n 4 --dist=worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)
@@ -118,6 +114,9 @@ deploy-check: environment ## check what is in deploy/ by the tools that are here
 
 hostile: environment ## every spelling of every hostile row to every way in, and ten thousand requests at random; `make test` sends the first of them
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest tests/test_hostile_inputs.py tests/hostile $(ARGS)
+
+access: environment ## every state of the chat page by axe, in each window in either scheme; needs Chromium
+	ACCESS_CROSSED=1 $(BIN)/python -m pytest tests/browser/test_access.py -k axe $(ARGS)
 
 migrations: environment ## kill migrations at every statement, beside a writer; `make test` at some
 	MIGRATION_STATEMENTS_APART=1 $(BIN)/python -m pytest tests/test_migrations.py -k killed $(ARGS)
