@@ -985,10 +985,13 @@ class Chaos:
 
     async def _leave_waiting(self, people: Sequence[Person]) -> None:
         """Say what nobody will answer when asked about it."""
-        for person in people:
+
+        async def leave(person: Person) -> None:
             message = self._message_id(person)
             what = (person, message, f"[{message}] add:2 delete:2", None)
             await self._send("say", *what, key=message, timeout_s=20)
+
+        await asyncio.gather(*map(leave, people))
 
     async def _settled(self, people: Sequence[Person]) -> None:
         """Give every turn the time within which it must end, or wait for its user.

@@ -17,22 +17,23 @@ STORM = Plan(
     seconds=0,
     seed=7,
     clients=30,
-    pause_s=2,
+    pause_s=1.5,
+    steering=0.2,
     goals={
-        "ends": 60,
+        "ends": 40,
         "takeovers": 5,
-        "faults": 10,
+        "faults": 8,
         "fault_kinds": 5,
-        "streams_whole": 20,
+        "streams_whole": 10,
         "reconnects": 3,
-        "steered": 10,
-        "answered": 5,
-        "occurrences": 10,
+        "steered": 5,
+        "answered": 2,
+        "occurrences": 4,
     },
 )
 """It ends when so much has happened, however long that takes."""
 
-GLANCE = Plan(seconds=0, seed=7, clients=20, processes=2)
+GLANCE = Plan(seconds=0, seed=7, clients=20, processes=2, goals={"ends": 25})
 """What these mutants break shows at once."""
 
 
