@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from typing import Literal
 
 import pytest
@@ -22,6 +23,10 @@ VIEWS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
     ("desktop", DESKTOP, "dark"),
     ("desktop", DESKTOP, "light"),
 )
+
+CROSSED = "ACCESS_CROSSED" in os.environ
+"""Whether each window is looked at in either scheme, by `make access`; else each in one of them, by
+all rules, and so either scheme in one window."""
 
 LOOK = """
 async (only) => {
@@ -79,6 +84,10 @@ async def test_axe_finds_nothing_in_any_state_and_nothing_is_cut_at_400_percent(
     async for state, window in walk(guest, model):
         page = window.page
         for name, viewport, scheme in VIEWS:
+            # What a scheme changes is colours.
+            only = None if (name == "desktop") == (scheme == "light") else "color-contrast"
+            if only and name != "zoomed" and not CROSSED:
+                continue
             await page.set_viewport_size(viewport)
             # Half-way from one colour to the other is neither.
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -86,10 +95,8 @@ async def test_axe_finds_nothing_in_any_state_and_nothing_is_cut_at_400_percent(
             if name == "zoomed":
                 found[f"{state}, {name}"] = await page.evaluate(CUT)
                 continue
-            # What a scheme changes is colours.
-            only = None if (name == "desktop") == (scheme == "light") else "color-contrast"
             found[f"{state}, {name}, {scheme}"] = await page.evaluate(LOOK, only)
-    assert len(found) >= 5
+    assert len(found) >= 3
     findings = {state: findings for state, findings in found.items() if findings}
     assert not findings, json.dumps(findings, indent=1, ensure_ascii=False)
 
