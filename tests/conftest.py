@@ -69,6 +69,12 @@ def _no_configuration() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _logs(_no_configuration: None) -> None:
     """As in a service: events on stderr, no pictures of frames."""
     configure_logs(Settings(_env_file=None, log_format="json"))
