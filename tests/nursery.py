@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import signal
@@ -181,9 +182,12 @@ def main() -> None:
     from tests.hashes import hash_quickly
 
     from taskchat.postgres.migrations import head
+    from taskchat.serving import workers
 
     head()
     hash_quickly()
+    # Workers are forks, too; a test of `tests/e2e/test_stopping.py` has some that begin anew.
+    workers.__dict__["_spawn"] = multiprocessing.get_context("fork")
     gc.collect()
     gc.freeze()
     ours = socket.socket(fileno=os.dup(0))

@@ -144,7 +144,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path, database_url: str) -> No
             for child in parent.children():
                 # One that is just ending has no command any more.
                 with contextlib.suppress(psutil.Error):
-                    if "--multiprocessing-fork" in child.cmdline():
+                    if "resource_tracker" not in " ".join(child.cmdline()):
                         found.add(child.pid)
             return found
 
