@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -52,6 +53,25 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process begins with its share of what takes long, or one would end alone with it.
+
+    They get as many pieces as there are of them, equally long, in this order.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = iter([item for item in items if not item.get_closest_marker("long")])
+    ordered: list[pytest.Item] = []
+    for process in range(processes):
+        length = (len(items) - len(ordered)) // (processes - process)
+        # Neighbours stay together: they share what is made for them.
+        share = slice(len(long) * process // processes, len(long) * (process + 1) // processes)
+        piece = long[share]
+        ordered += [*piece, *itertools.islice(others, max(length - len(piece), 0))]
+    items[:] = [*ordered, *others]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -505,6 +505,7 @@ async def _write(engine: AsyncEngine, written: list[int]) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_a_migration_killed_at_any_statement_goes_on_beside_writers_and_counts_each_turn_once(
     empty_database: MakeDatabase, superuser: AsyncEngine
 ) -> None:

@@ -12,6 +12,8 @@ from tests.browser.slow_model import SlowModel, done, half, opinion
 from tests.browser.states import DESKTOP, PHONE, SCENES, WALKS, Walk
 from tests.clients import node
 
+pytestmark = pytest.mark.long
+
 ZOOMED: ViewportSize = {"width": 320, "height": 256}
 """A window of 1280 by 1024 at 400 %, as WCAG 1.4.10 has it."""
 

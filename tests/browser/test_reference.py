@@ -45,6 +45,7 @@ async def opened(browser: Browser, offline_app: RunningApp) -> AsyncIterator[Ope
         await context.close()
 
 
+@pytest.mark.long
 async def test_the_reference_shows_every_route_and_examples_on_a_phone_and_in_the_dark(
     opened: Opened, offline_app: RunningApp
 ) -> None:
@@ -69,6 +70,7 @@ async def test_the_reference_shows_every_route_and_examples_on_a_phone_and_in_th
     assert not opened.hosts()
 
 
+@pytest.mark.long
 async def test_a_route_is_tried_with_a_token(opened: Opened) -> None:
     person = Person()
     await opened.open()

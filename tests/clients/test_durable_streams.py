@@ -20,6 +20,7 @@ READ_SIDE = Path(__file__).parent.parent / "durable_streams" / "read_side.txt"
 SUITE = "durable-streams.spec.mjs"
 
 
+@pytest.mark.long
 async def test_the_reading_tests_of_the_conformance_suite_pass(
     running_app: AppMaker, superuser: AsyncEngine, run_node: RunNode, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def test_the_types_are_those_of_the_contract(node_modules: Path) -> None:
     )
 
 
+@pytest.mark.long
 async def test_the_compiler_takes_what_is_right_and_refuses_what_is_wrong(folder: Path) -> None:
     await run(
         *(node.node(), "node_modules/typescript/bin/tsc", "--project", "."),

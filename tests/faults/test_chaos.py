@@ -43,6 +43,7 @@ def folder_for(folder: Path, name: str) -> Path:
     return made
 
 
+@pytest.mark.long
 async def test_a_storm_of_faults_violates_no_invariant(cluster: Cluster, folder: Path) -> None:
     outcome = await chaos(STORM, cluster, folder_for(folder, "storm"))
     assert outcome.violations == [], outcome.summary
@@ -105,6 +106,7 @@ def test_a_storm_that_could_never_end_does_not_begin(
     assert arguments[1] in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "mutants",
     [{"no_key": {1, 2, 8}, "last_first": {15}}, {"no_queue": {4, 5}}],

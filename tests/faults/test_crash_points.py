@@ -657,6 +657,7 @@ async def test_sigterm_hands_over_what_it_cannot_finish_and_another_takes_it_at_
 # --- and what does not end well, or is many at once ---
 
 
+@pytest.mark.long
 async def test_three_deaths_end_a_turn_as_failed_with_what_was_done(stage: Stage) -> None:
     url = await stage.cluster.make_database("deaths")
     id_ = stage.message_id()
@@ -692,6 +693,7 @@ async def test_three_deaths_end_a_turn_as_failed_with_what_was_done(stage: Stage
     await here.close()
 
 
+@pytest.mark.long
 async def test_a_hundred_messages_at_once_over_three_processes_become_a_hundred_turns_in_order(
     stage: Stage,
 ) -> None:

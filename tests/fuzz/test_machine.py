@@ -2,11 +2,13 @@
 
 import asyncio
 
+import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from tests.conftest import AppMaker
 from tests.fuzz.machine import machine, plan
 
 
+@pytest.mark.long
 async def test_whatever_a_client_does_the_api_shows_what_was_done_and_to_nobody_else(
     running_app: AppMaker,
 ) -> None:

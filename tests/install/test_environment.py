@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from tests.install.locks import ADDED, SERVING, NewerIndex
 
+pytestmark = pytest.mark.long
+
 NAME = """My "Projects" & 'größe' $HOME #1 %s;"""
 """Characters that a shell, make, a format or a script's first line would take for others."""
 

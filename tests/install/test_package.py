@@ -10,6 +10,8 @@ import httpx
 import pytest
 from tests.e2e.processes import environment, fresh_running, ready
 
+pytestmark = pytest.mark.long
+
 BUILD_S = 120
 """Much longer than a slow machine takes to build and unpack a few files."""
 

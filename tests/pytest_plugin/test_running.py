@@ -45,6 +45,7 @@ def is_there(path: str) -> bool:
     return os.path.exists(path)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="the embedded Postgres needs another system")
 async def test_processes_of_a_run_share_a_service_and_leave_nothing_behind(tmp_path: Path) -> None:
     folder = folder_with(

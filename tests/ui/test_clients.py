@@ -21,6 +21,8 @@ from tests.conftest import AppMaker, in_a_task_of_its_own
 from tests.factories import Person
 from tests.live.served import served
 
+pytestmark = pytest.mark.long
+
 __all__ = ["browser", "node_modules", "run_node"]
 
 EXAMPLE = "examples/ai-sdk-react/app.jsx"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 
+import pytest
 from tests.conftest import MakeDatabase
 from tests.factories import Person
 from tests.webhooks.conftest import Place
@@ -55,6 +56,7 @@ async def test_killed_between_sending_and_noting_the_same_id_is_sent_again(
     assert receiver.got[0].body == receiver.got[1].body
 
 
+@pytest.mark.long
 async def test_through_a_few_kills_nothing_is_lost_or_out_of_order(
     migrated_database: MakeDatabase,
 ) -> None:
