@@ -124,6 +124,12 @@ migrations: environment ## kill migrations at every statement, beside a writer; 
 fuzz: environment ## requests, frames and orders of calls at random, and schemathesis; ARGS="--minutes 10 --seed 1 --only requests"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+train: environment ## train the offline model anew, from src/taskchat_offline/data/; the same bytes for the same data
+	$(BIN)/python -m taskchat_offline.train $(ARGS)
+
+offline-curve: environment ## how often the offline model is right and wrong, at each threshold, over files that it was not trained on
+	@$(BIN)/python -m tests.assistant.offline.curve $(or $(ARGS),$(addprefix tests/assistant/offline/data/,unseen.jsonl phrasings.jsonl))
+
 pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
 	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)
 

@@ -1,1 +1,1 @@
-"""The built-in `offline` model: plain English to task tools, with no network and no state."""
+"""A small learned model of what people say to a to-do list. Knows no other package of ours."""

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskchat_offline.likeness import plain
-from taskchat_offline.matching import Memory, Task, best_fits
+from taskchat_offline.matching import Task
+from taskchat_offline.references import Memory
 
 TURNS_BACK_MAX = 3
 """A list shown longer ago no longer gives "the second one" its meaning."""
@@ -27,11 +27,8 @@ class Step:
     @property
     def task_id(self) -> int | None:
         """The task that the call was about."""
-        for source in (self.result or {}, self.arguments):
-            value = source.get("task_id")
-            if isinstance(value, int):
-                return value
-        return None
+        value = (self.result or {}).get("task_id", self.arguments.get("task_id"))
+        return value if isinstance(value, int) else None
 
 
 @dataclass(slots=True)
@@ -42,6 +39,16 @@ class Turn:
     steps: list[Step] = field(default_factory=list)
     reply: str = ""
 
+    @property
+    def looks(self) -> list[Step]:
+        """The looks at the list."""
+        return [step for step in self.steps if step.name == "list_tasks"]
+
+    @property
+    def changes(self) -> list[Step]:
+        """The calls that change tasks."""
+        return [step for step in self.steps if step.name in CHANGING]
+
 
 def turns_of(items: str | Sequence[object]) -> list[Turn]:
     """The turns in a model's input, oldest first; what comes before the first one is left out."""
@@ -49,13 +56,11 @@ def turns_of(items: str | Sequence[object]) -> list[Turn]:
         return [Turn(items)]
     turns: list[Turn] = []
     for item in items:
-        if not isinstance(item, Mapping):
+        kind = item.get("type", "message") if isinstance(item, Mapping) else ""
+        if not isinstance(item, Mapping) or not (turns or item.get("role") == "user"):
             continue
-        kind = item.get("type")
         if kind in {None, "message"} and item.get("role") == "user":
             turns.append(Turn(_text(item.get("content"))))
-        elif not turns:
-            continue
         elif kind in {None, "message"} and item.get("role") == "assistant":
             turns[-1].reply = _text(item.get("content"))
         elif kind == "function_call":
@@ -68,32 +73,27 @@ def turns_of(items: str | Sequence[object]) -> list[Turn]:
 
 
 def _record(steps: Sequence[Step], call_id: str, output: object) -> None:
-    step = next((step for step in steps if step.call_id == call_id), None)
-    if step is None:
-        return
     text = _text(output)
     result = _json(text)
-    if {"task_id", "tasks"} & set(result):
-        step.result = result
-    else:
-        step.error = text.strip() or "The tool gave no answer."
+    for step in steps:
+        if step.call_id == call_id:
+            known = bool({"task_id", "tasks"} & set(result))
+            step.result = result if known else None
+            step.error = "" if known else text.strip() or "The tool gave no answer."
+            return
 
 
 def _text(content: object) -> str:
+    # The SDK hands on an MCP result as the JSON text of {"type": "text", "text": ...}.
+    if isinstance(content, str) and content.startswith(('{"type":', "[{")):
+        parsed = _parsed(content)
+        inner = parsed[0] if isinstance(parsed, list) and parsed else parsed
+        return _text(parsed) if isinstance(inner, Mapping) and "text" in inner else content
     if isinstance(content, str):
-        # The SDK hands on an MCP result as the JSON text of {"type": "text", "text": ...}.
-        if content.startswith(('{"type":', "[{")):
-            parsed = _parsed(content)
-            if isinstance(parsed, Mapping) and "text" in parsed:
-                return _text(parsed["text"])
-            if isinstance(parsed, list) and parsed and isinstance(parsed[0], Mapping):
-                return _text(parsed)
         return content
     if isinstance(content, Mapping):
         return _text(content["text"]) if "text" in content else json.dumps(dict(content))
-    if isinstance(content, Sequence):
-        return "".join(_text(part) for part in content)
-    return ""
+    return "".join(_text(part) for part in content) if isinstance(content, Sequence) else ""
 
 
 def _parsed(text: str) -> object:
@@ -111,44 +111,28 @@ def _json(text: object) -> dict[str, object]:
 def tasks_of(step: Step) -> list[Task]:
     """The tasks in the answer of a `list_tasks` call."""
     rows = (step.result or {}).get("tasks")
-    tasks: list[Task] = []
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, Mapping) and isinstance(row.get("id"), int):
-            tasks.append(
-                Task(
-                    id=int(row["id"]),
-                    title=str(row.get("title", "")),
-                    description=str(row.get("description") or ""),
-                    completed=bool(row.get("completed")),
-                )
-            )
-    return tasks
+    return [
+        Task(int(row["id"]), str(row.get("title", "")), str(row.get("description") or ""),
+             bool(row.get("completed")))
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, Mapping) and isinstance(row.get("id"), int)
+    ]  # fmt: skip
 
 
-def memory_of(earlier: Sequence[Turn], tasks: Sequence[Task]) -> Memory:
+def memory_of(earlier: Sequence[Turn]) -> Memory:
     """What "it", "the second one" and "the one I just added" mean after these turns."""
-    focus: tuple[int, ...] = ()
-    shown: tuple[int, ...] = ()
-    newest: int | None = None
+    memory = Memory()
     for back, turn in enumerate(reversed(earlier)):
-        added = [s.task_id for s in turn.steps if s.name == "add_task" and s.result is not None]
-        if newest is None:
-            newest = next((task_id for task_id in reversed(added) if task_id is not None), None)
+        done = [step for step in turn.changes if step.result is not None]
+        ids = tuple(dict.fromkeys(step.task_id for step in done if step.task_id is not None))
+        added = [s.task_id for s in done if s.name == "add_task" and s.task_id is not None]
         lines = _lines_shown(turn.reply)
-        if not focus:
-            focus = _changed(turn) or lines or _quoted(turn.reply, tasks)
-            if not focus and back < TURNS_BACK_MAX:
-                focus = _spoken_of(turn.said, tasks)
-        if not shown and back < TURNS_BACK_MAX:
-            shown = lines
-        if newest is not None and focus and shown:
-            break
-    return Memory(focus, shown, newest)
-
-
-def _changed(turn: Turn) -> tuple[int, ...]:
-    ids = [step.task_id for step in turn.steps if step.name in CHANGING and step.result is not None]
-    return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
+        memory = Memory(
+            memory.focus or ids or lines,
+            memory.shown or (lines if back < TURNS_BACK_MAX else ()),
+            memory.newest if memory.newest is not None or not added else added[-1],
+        )
+    return memory
 
 
 def _lines_shown(reply: str) -> tuple[int, ...]:
@@ -159,15 +143,3 @@ def _lines_shown(reply: str) -> tuple[int, ...]:
         if mark and number.isdecimal() and len(number) < 10:
             ids.append(int(number))
     return tuple(ids)
-
-
-def _spoken_of(said: str, tasks: Sequence[Task]) -> tuple[int, ...]:
-    """The one task that the user's own words fit best: "should I delete the yoga task?"."""
-    found = best_fits(said, tasks, fit_min=0.01)
-    return (found[0].id,) if len(found) == 1 else ()
-
-
-def _quoted(reply: str, tasks: Sequence[Task]) -> tuple[int, ...]:
-    """The ids of tasks whose titles a reply names in curly quotes."""
-    named = {plain(piece.partition("”")[0]) for piece in reply.split("“")[1:51]}
-    return tuple(task.id for task in tasks if task.plain in named)

@@ -1,18 +1,75 @@
-"""Which tasks a reference names. Never guesses between two that fit alike."""
+"""How alike words and titles are, and which tasks some words name. Knows no sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Final
 
-from taskchat_offline.intents import Reference
-from taskchat_offline.likeness import content, fit, plain, share_held
+from taskchat_offline.text import tokens_of
+from taskchat_offline.words import CLASSES, STOP, cuts_of, lines_of, stem
 
-FIT_MIN = 0.6
+WORDS_MAX: Final = 40
+"""Words of a reference that are compared."""
+
+FIT_MIN: Final = 0.6
 """Share of the said words that a title must hold; lower lets one shared word name a task."""
 
+LIGHT: Final = CLASSES["light"] | {stem(word) for word in CLASSES["light"]}
+_LIGHT_WEIGHT: Final = 0.3
+_NOTE_WEIGHT: Final = 0.65
+"""A description names a task if no title does."""
 
-TASKS_FUZZY_MAX = 200
-"""Tasks up to which misspelt words are looked for; a longer list is compared by stems only."""
+
+def _groups() -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {}
+    for number, line in enumerate(lines_of("synonyms.txt")):
+        for word in line.split():
+            found.setdefault(stem(word), set()).add(number)
+    return {word: frozenset(numbers) for word, numbers in found.items()}
+
+
+_GROUPS: Final = _groups()
+_NO_GROUP: Final[frozenset[int]] = frozenset()
+
+
+def plain(title: str) -> str:
+    """A title without case, punctuation, articles and the word "task" at either end."""
+    tokens = tokens_of(title)
+    words = [token.key for token in tokens if token.kind == "word"] or [t.text for t in tokens]
+    while len(words) > 1 and words[0] in {"a", "an", "the", "my", "task"}:
+        words = words[1:]
+    while len(words) > 1 and words[-1] in {"task", "one"}:
+        words = words[:-1]
+    return " ".join(words)
+
+
+def content(text: str) -> list[str]:
+    """Stems of the words that tell tasks apart; all words when none does."""
+    words: list[str] = []
+    for token in tokens_of(text):
+        if token.kind == "quote":
+            words += [inner.key for inner in tokens_of(token.text) if inner.kind == "word"]
+        elif token.kind == "word":
+            words.append(token.key)
+    return stems(words)
+
+
+def stems(words: Sequence[str]) -> list[str]:
+    """Stems of those words that tell tasks apart; of all when none does."""
+    words = words[:WORDS_MAX]
+    telling = [word for word in words if word not in STOP and stem(word) not in STOP] or words
+    return list(dict.fromkeys(stem(word) for word in telling))
+
+
+def alike(one: str, other: str) -> float:
+    """1 for the same word, less for a synonym or a misspelling, 0 for another word."""
+    if one == other:
+        return 1.0
+    if _GROUPS.get(one, _NO_GROUP) & _GROUPS.get(other, _NO_GROUP):
+        return 0.9
+    if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 1 or one[0] != other[0]:
+        return 0.0
+    return 0.75 if cuts_of(one) & cuts_of(other) else 0.0
 
 
 @dataclass(frozen=True)
@@ -35,208 +92,87 @@ class Task:
         return plain(self.title)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What earlier turns were about: ids, latest first where order matters.
+class Titles:
+    """The words of all tasks, looked up by a said word; a look-up costs the same for any list."""
 
-    `focus` are the tasks spoken of last, `shown` the last list the user saw, `newest` the task
-    added last in this conversation; `acted` are the tasks that the turn itself changed so far.
-    """
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tuple(tasks)
+        # Of each word, the tasks that hold it, and how much it counts there.
+        self._places: dict[str, list[tuple[int, float]]] = {}
+        self._near: dict[str, set[str]] = {}
+        for place, task in enumerate(self.tasks):
+            noted = content(task.description) if task.description else ()
+            weights = {**dict.fromkeys(noted, _NOTE_WEIGHT), **dict.fromkeys(task.words, 1.0)}
+            for word, weight in weights.items():
+                self._places.setdefault(word, []).append((place, weight))
+        for word in self._places:
+            for piece in _pieces(word):
+                self._near.setdefault(piece, set()).add(word)
+        self.holding = cache(self._holding)
 
-    focus: tuple[int, ...] = ()
-    shown: tuple[int, ...] = ()
-    newest: int | None = None
-    acted: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The tasks named; or those it could be (`unclear`); or the names that fit none."""
-
-    tasks: tuple[Task, ...] = ()
-    unclear: tuple[Task, ...] = ()
-    missing: tuple[str, ...] = ()
-    pointless: bool = field(default=False)
-
-
-def resolve(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool = False
-) -> Match:
-    """The tasks that the reference names.
-
-    Args:
-        reference: How the user named them.
-        tasks: All tasks of the user, in creation order.
-        memory: What earlier turns were about.
-        prefer_open: Completing: a finished task does not compete with an open one.
-
-    Returns:
-        Tasks in the order named; a `Match` with `unclear` or `missing` changes nothing.
-    """
-    if not tasks and reference.naming not in {"ids", "words"}:
-        return Match(pointless=True)
-    match reference.naming:
-        case "ids":
-            return _by_ids(reference, tasks)
-        case "places":
-            return _by_places(reference, tasks, memory)
-        case "every":
-            return _group(reference, tasks, memory, prefer_open=prefer_open)
-        case "newest":
-            return _newest(tasks, memory)
-        case "pronoun":
-            return _pronoun(reference, tasks, memory, prefer_open=prefer_open)
-        case "other":
-            named = memory.acted or memory.focus
-            others = [task for task in tasks if task.id not in named]
-            return Match(tuple(others)) if len(others) == 1 else Match(unclear=tuple(others))
-        case "vague":
-            return Match(unclear=tuple(tasks))
-        case "words":
-            return _by_words(reference, tasks, memory, prefer_open=prefer_open)
-
-
-def _by_ids(reference: Reference, tasks: Sequence[Task]) -> Match:
-    known = {task.id: task for task in tasks}
-    found = tuple(known[number] for number in reference.numbers if number in known)
-    missing = tuple(f"task {number}" for number in reference.numbers if number not in known)
-    return Match(found, missing=missing)
-
-
-def _by_places(reference: Reference, tasks: Sequence[Task], memory: Memory) -> Match:
-    known = {task.id: task for task in tasks}
-    shown = [known[task_id] for task_id in memory.shown if task_id in known]
-    rows = shown if shown and reference.status == "all" else list(tasks)
-    rows = with_status(rows, reference.status)
-    found: list[Task] = []
-    missing: list[str] = []
-    for place in reference.numbers:
-        index = place - 1 if place > 0 else place
-        if place == 0:
-            # "The middle one" is a place only in a list that has one.
-            index = len(rows) // 2 if len(rows) % 2 else len(rows)
-        if -len(rows) <= index < len(rows):
-            found.append(rows[index])
-        else:
-            missing.append(f"number {place}" if place > 0 else "that one")
-    return Match(tuple(found), missing=tuple(missing))
-
-
-def _group(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool
-) -> Match:
-    rows = with_status(tasks, reference.status)
-    if reference.words:
-        rows = fitting(reference.words, rows)
-        if not rows:
-            return Match(missing=(reference.words,))
-    if reference.excluded is not None:
-        spared = resolve(reference.excluded, tasks, memory)
-        if spared.unclear or spared.missing:
-            return spared
-        rows = [task for task in rows if task not in spared.tasks]
-    if prefer_open and reference.plural:
-        rows = [task for task in rows if not task.completed]
-    if not rows:
-        return Match(pointless=True)
-    if not reference.plural and len(rows) > 1:
-        return Match(unclear=tuple(rows))
-    return Match(tuple(rows))
-
-
-def _newest(tasks: Sequence[Task], memory: Memory) -> Match:
-    chosen = [task for task in tasks if task.id == memory.newest] or list(tasks[-1:])
-    return Match(tuple(chosen)) if chosen else Match(pointless=True)
-
-
-def _pronoun(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool
-) -> Match:
-    known = {task.id: task for task in tasks}
-    focus = tuple(known[task_id] for task_id in memory.focus if task_id in known)
-    if reference.context:
-        told = best_fits(reference.context, tasks, fit_min=0.01)
-        if prefer_open and len(told) > 1:
-            told = [task for task in told if not task.completed] or told
-        shared = [task for task in told if task in focus]
-        if len(told) == 1:
-            return Match(tuple(told))
-        if len(shared) == 1:
-            return Match(tuple(shared))
-        if told:
-            return Match(unclear=tuple(told))
-    if reference.numbers and len(focus) != reference.numbers[0] and len(tasks) == 2:
-        focus = tuple(tasks)
-    if reference.plural and reference.words == "all" and not focus:
-        return Match(tuple(task for task in tasks if not (prefer_open and task.completed)))
-    if reference.plural:
-        return Match(focus) if focus else Match(unclear=tuple(tasks))
-    if len(focus) > 1 and prefer_open:
-        focus = tuple(task for task in focus if not task.completed) or focus
-    if len(focus) == 1:
-        return Match(focus)
-    if not focus and len(tasks) == 1:
-        return Match(tuple(tasks))
-    return Match(unclear=focus or tuple(tasks))
-
-
-def _by_words(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool
-) -> Match:
-    wanted = plain(reference.words)
-    same = [task for task in tasks if task.plain == wanted]
-    found = same or best_fits(reference.words, tasks, fit_min=FIT_MIN)
-    if prefer_open and len(found) > 1:
-        found = [task for task in found if not task.completed] or found
-    if len(found) == 1 and (same or not reference.parts):
-        return Match((found[0],))
-    if len(reference.parts) == 1:
-        return resolve(reference.parts[0], tasks, memory, prefer_open=prefer_open)
-    if reference.parts:
-        several = _by_parts(reference, tasks, memory, prefer_open=prefer_open)
-        if not several.missing and not several.unclear:
-            return several
-        if len(found) == 1 and fit(reference.words, found[0].title) >= 0.99:
-            return Match((found[0],))
-        if several.tasks or several.unclear:
-            return several
-    if not found:
-        # All of a title was said, and more: "buy a tent, we own one by now".
-        said = content(reference.words)
-        found = [
-            task
-            for task in tasks
-            if len(task.words) > 1 and share_held(task.words, said, fuzzy=False) >= 0.99
+    def _holding(self, word: str) -> dict[int, float]:
+        """Places of the tasks that hold a stem, with how much that says."""
+        near = {other for piece in _pieces(word) for other in self._near.get(piece, ())}
+        likeness = [
+            (alike(word, other) * weight, place)
+            for other in near
+            for place, weight in self._places[other]
         ]
-        found = found if len(found) == 1 else []
-    if len(found) == 1:
-        return Match((found[0],))
-    return Match(unclear=tuple(found)) if found else Match(missing=(reference.words,))
+        return {place: like for like, place in sorted(likeness) if like}
+
+    def fits(self, said: Sequence[str]) -> dict[int, float]:
+        """Of each task that shares a word, the share of the said stems that its title holds."""
+        found: dict[int, float] = {}
+        for word, weight in _weights(said).items():
+            for place, likeness in self.holding(word).items():
+                found[place] = found.get(place, 0.0) + weight * likeness
+        return found
 
 
-def _by_parts(
-    reference: Reference, tasks: Sequence[Task], memory: Memory, *, prefer_open: bool
-) -> Match:
-    found: list[Task] = []
-    unclear: tuple[Task, ...] = ()
-    missing: list[str] = []
-    for part in reference.parts:
-        piece = resolve(part, tasks, memory, prefer_open=prefer_open)
-        found += [task for task in piece.tasks if task not in found]
-        unclear = unclear or piece.unclear
-        missing += piece.missing
-    return Match(tuple(found), unclear, tuple(missing))
+def _pieces(word: str) -> set[str]:
+    """What words have in common that are alike: a group, or what is left without a letter."""
+    return {*(cuts_of(word) if len(word) > 3 else {word}), *map(str, _GROUPS.get(word, ()))}
 
 
-def holding(words: str, tasks: Sequence[Task], memory: Memory) -> Match:
-    """The task whose title holds these very words; the one spoken of last among several."""
-    wanted = f" {plain(words)} "
-    found = [task for task in tasks if wanted in f" {task.plain} "]
-    if len(found) > 1:
-        found = [task for task in found if task.id in memory.focus] or found
-    if len(found) == 1:
-        return Match((found[0],))
-    return Match(unclear=tuple(found)) if found else Match(missing=(words,))
+def _weights(said: Sequence[str]) -> dict[str, float]:
+    weights = {word: _LIGHT_WEIGHT if word in LIGHT else 1.0 for word in said}
+    total = sum(weights.values())
+    return {word: weight / total for word, weight in weights.items()}
+
+
+def share_held(said: Sequence[str], words: Sequence[str]) -> float:
+    """The share of the said stems that the title stems hold, light verbs counting less."""
+    return sum(
+        weight * max((alike(word, other) for other in words), default=0.0)
+        for word, weight in _weights(said).items()
+    )
+
+
+def fit(said: str, title: str) -> float:
+    """The share of the said words that the title holds."""
+    return share_held(content(said), content(title))
+
+
+def best_fits(said: str, titles: Titles, *, fit_min: float = FIT_MIN) -> list[Task]:
+    """The tasks that fit best, when they fit at all; several when they fit alike."""
+    words = content(said)
+    scored = titles.fits(words)
+    top = max(scored.values(), default=0.0)
+    if top < fit_min:
+        return []
+    best = [titles.tasks[place] for place, score in sorted(scored.items()) if score >= top - 0.01]
+    if len(best) > 1:
+        # The title that says little else fits better than one that says much.
+        held = [share_held(task.words, words) for task in best]
+        same = [t for t, share in zip(best, held, strict=True) if share >= 0.99]
+        best = same if len(same) == 1 else best
+    return best
+
+
+def fitting(said: str, tasks: Sequence[Task]) -> list[Task]:
+    """Every task whose title or description holds the said words."""
+    words = content(said)
+    return [t for t in tasks if share_held(words, content(f"{t.title} {t.description}")) >= FIT_MIN]
 
 
 def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
@@ -244,25 +180,27 @@ def with_status(tasks: Sequence[Task], status: str) -> list[Task]:
     return [task for task in tasks if status == "all" or task.completed == (status == "completed")]
 
 
-def best_fits(said: str, tasks: Sequence[Task], *, fit_min: float) -> list[Task]:
-    """The tasks that fit best, when they fit at all; several when they fit alike."""
+def told_done(said: str, titles: Titles) -> list[Task]:
+    """The tasks that a statement in the past ("I paid the rent") reports as done.
+
+    Most of the title must be in it, and most of it in the title: "I bought a car" is no news
+    about "Wash the car".
+    """
     words = content(said)
-    fuzzy = len(tasks) <= TASKS_FUZZY_MAX
-    scored = [(share_held(words, task.words, fuzzy=fuzzy), task) for task in tasks]
-    top = max((score for score, _ in scored), default=0.0)
-    if top < fit_min:
-        return []
-    best = [task for score, task in scored if score >= top - 0.01]
-    same = [task for task in best if set(task.words) == set(words)]
-    return same if len(same) == 1 else best
+    found: list[tuple[float, Task]] = []
+    for place, held in sorted(titles.fits(words).items()):
+        task = titles.tasks[place]
+        covered = share_held(task.words, words)
+        if covered >= 0.99 or (covered >= 0.5 and held >= 0.5 and covered + held >= 1.2):
+            found.append((covered + held, task))
+    top = max((score for score, _ in found), default=0.0)
+    return [task for score, task in found if score >= top - 0.05]
 
 
-def fitting(said: str, tasks: Sequence[Task]) -> list[Task]:
-    """Every task whose title or description holds the said words."""
+def same_deed(said: str, titles: Titles) -> list[Task]:
+    """Tasks whose titles hold nearly all of the said words and little else."""
     words = content(said)
-    fuzzy = len(tasks) <= TASKS_FUZZY_MAX
-    return [
-        task
-        for task in tasks
-        if share_held(words, content(f"{task.title} {task.description}"), fuzzy=fuzzy) >= FIT_MIN
+    near = [
+        titles.tasks[place] for place, held in sorted(titles.fits(words).items()) if held >= 0.8
     ]
+    return [task for task in near if share_held(task.words, words) >= 0.8]

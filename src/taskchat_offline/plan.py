@@ -1,21 +1,26 @@
 """From the conversation so far to the next step. Every turn ends: no call is made twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Final
 
 from taskchat_offline import reply
-from taskchat_offline.answering import intents_of
-from taskchat_offline.drafting import Draft, ToolCall
-from taskchat_offline.history import CHANGING, Step, Turn, memory_of, tasks_of, turns_of
-from taskchat_offline.intents import Add, Ask, Change, Edit, Intent, Offer, Reword, Say, Show
+from taskchat_offline.history import Step, Turn, tasks_of, turns_of
 from taskchat_offline.matching import Task, fitting, with_status
-from taskchat_offline.second import drafted, may_be_doubted
+from taskchat_offline.policy import Draft, Show, ToolCall, acts_of, draft_of, state_after
+from taskchat_offline.reading import Act
 
-CALLS_MAX = 50
+CALLS_MAX: Final = 50
 """Calls in one response."""
 
-CALLS_TURN_MAX = 200
+CALLS_TURN_MAX: Final = 200
 """Changing calls in one turn; four responses, well inside the service's limit on model calls."""
+
+LEAD_MIN: Final = 40
+"""Below this, what seems to need no look at the list is read again with the list in view."""
+
+_LISTLESS: Final = frozenset({"add", "hello", "thanks", "bye", "help", "calloff"})
+"""What can be done without a look at the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,60 +32,59 @@ class Next:
 
 
 def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
-    """What to do next.
+    """What to do next: calls to offered tools, `CALLS_MAX` at most, or a reply, never both.
 
-    Args:
-        items: A model's input: the conversation, the turn's calls and outputs included.
-        offered: Names of the tools that may be called.
-
-    Returns:
-        Calls to offered tools only, `CALLS_MAX` at most; or a reply, never both, never neither.
+    `items` are a model's input: the conversation, the turn's calls and outputs included.
     """
     turns = turns_of(items)
     if not turns:
         return Next(reply=reply.HELP)
     turn, earlier = turns[-1], turns[:-1]
-    intents = intents_of(turn, earlier, depth=0)
-    lists = [step for step in turn.steps if step.name == "list_tasks"]
-    done = [step for step in turn.steps if step.name in CHANGING]
-    doubted = may_be_doubted(turn.said, intents) and "list_tasks" in offered
-    if (_needs_list(intents) or doubted) and not lists and not done:
-        if "list_tasks" not in offered:
+    state = state_after(earlier)
+    acts = acts_of(turn, state)
+    lists, done = turn.looks, turn.changes
+    if not lists and not done and (state.question is not None or _needs_list(acts)):
+        if "list_tasks" in offered:
+            status = "all" if state.question is not None else _status(acts)
+            return Next(calls=(ToolCall("list_tasks", {"status": status}),))
+        if _needs_list(acts):
             return Next(reply="I can't look at your tasks here, so I changed nothing.")
-        return Next(calls=(_listing(_status(intents)),))
     if lists and lists[0].result is None and not done:
-        return Next(reply=f"I couldn't read your list: {reply.clipped_error(lists[0].error)}")
+        return Next(reply=f"I couldn't read your list: {reply.clipped(lists[0].error, 300)}")
     tasks = tasks_of(lists[0]) if lists else []
-    draft = drafted(turn, intents, tasks, memory_of(earlier, tasks)).draft
+    draft = draft_of(turn, state, acts)
     todo = draft.calls[len(done) : len(done) + CALLS_MAX]
     if todo and len(done) < CALLS_TURN_MAX:
         barred = sorted({call.name for call in todo} - offered)
         if barred:
             return Next(reply=_closing(turn, draft, done, tasks, f"I can't use {barred[0]} here."))
         return Next(calls=tuple(todo))
-    if draft.shows and done and turn.steps[-1].name != "list_tasks" and "list_tasks" in offered:
-        return Next(calls=(_listing(draft.shows[0].status),))
+    if draft.shows and "list_tasks" in offered and _must_look(turn, draft.shows[0], done):
+        return Next(calls=(ToolCall("list_tasks", {"status": draft.shows[0].status}),))
     return Next(reply=_closing(turn, draft, done, tasks, ""))
 
 
-def _listing(status: str) -> ToolCall:
-    return ToolCall("list_tasks", {"status": status})
-
-
-def _needs_list(intents: Sequence[Intent]) -> bool:
-    return any(
-        isinstance(intent, Change | Edit | Reword | Ask | Show)
-        or (isinstance(intent, Add) and intent.soft)
-        or (isinstance(intent, Offer) and intent.verb == "delete")
-        for intent in intents
-        if not (isinstance(intent, Show) and any(isinstance(i, Add) for i in intents))
+def _needs_list(acts: Sequence[Act]) -> bool:
+    return not all(
+        act.label in _LISTLESS
+        and (act.lead >= LEAD_MIN if act.label != "add" else bool(act.titles) and act.ordered)
+        for act in acts
     )
 
 
-def _status(intents: Sequence[Intent]) -> str:
-    telling = [intent for intent in intents if not isinstance(intent, Say)]
-    only = telling[0] if len(telling) == 1 else None
-    return only.status if isinstance(only, Show) else "all"
+def _status(acts: Sequence[Act]) -> str:
+    telling = [act for act in acts if act.label not in {"hello", "thanks", "bye", "chat"}]
+    if len(telling) == 1 and telling[0].label.startswith("list "):
+        return telling[0].label.removeprefix("list ")
+    return "all"
+
+
+def _must_look(turn: Turn, show: Show, done: Sequence[Step]) -> bool:
+    last = turn.steps[-1] if turn.steps else None
+    if last is None or (done and last.name != "list_tasks"):
+        return True
+    seen = last.arguments.get("status", "all")
+    return last.name == "list_tasks" and last.result is not None and seen != show.status
 
 
 def _closing(
@@ -91,20 +95,21 @@ def _closing(
         sentences.append(f"{len(draft.calls) - len(done)} more are left: ask me again for those.")
     sentences += [problem] if problem else []
     sentences += draft.notes
-    for show in draft.shows[:1]:
-        last = [step for step in turn.steps if step.name == "list_tasks"][-1:]
-        if last and last[0].result is None:
-            sentences.append(f"I couldn't read your list: {reply.clipped_error(last[0].error)}")
-        elif last:
-            sentences.append(_shown(show, last[0]))
-    return "\n\n".join(s for s in sentences if s) or reply.saying(Say("unknown"))
+    if draft.shows and turn.looks:
+        sentences.append(_shown(draft.shows[0], turn.looks[-1]))
+    return "\n\n".join(s for s in sentences if s) or reply.saying("chat")
 
 
 def _shown(show: Show, step: Step) -> str:
+    if step.result is None:
+        return f"I couldn't read your list: {reply.clipped(step.error, 300)}"
     rows = with_status(tasks_of(step), show.status)
-    total = (step.result or {}).get("total")
-    if show.words:
-        narrowed = fitting(show.words, rows)
-        show = show if narrowed else replace(show, words="")
-        rows = narrowed or rows
-    return reply.listing(show, rows, total if isinstance(total, int) else len(rows))
+    total = step.result.get("total")
+    narrowed = fitting(show.words, rows) if show.words else []
+    return reply.listing(
+        narrowed or rows,
+        total if isinstance(total, int) else len(rows),
+        status=show.status,
+        words=show.words if narrowed else "",
+        counted=show.counted,
+    )

@@ -1,90 +1,141 @@
-"""From words to a `Reference`. Only reads how tasks are named, never which tasks there are."""
+"""How tasks are named, and which tasks that names. Never guesses between two that fit alike."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from taskchat_offline.intents import PRONOUN, Reference, Status
-from taskchat_offline.lexicon import (
-    DETERMINERS,
-    DONE,
-    LISTS,
-    MANY_TASKS,
-    NOT,
-    NUMBER_WORDS,
-    OPEN,
-    ORDINALS,
-    PARTICIPLES,
-    PAST,
-    PRONOUNS,
-    TASK_NOUNS,
-    word_set,
+from taskchat_offline.matching import (
+    FIT_MIN,
+    Task,
+    Titles,
+    best_fits,
+    content,
+    fitting,
+    plain,
+    share_held,
+    with_status,
 )
-from taskchat_offline.normalise import Token, text_of
-from taskchat_offline.trimming import is_punctuation, trimmed
+from taskchat_offline.text import Token, text_of
+from taskchat_offline.words import CLASSES, numbers_of
 
-PARTS_MAX = 30
+Naming = Literal["words", "ids", "places", "pronoun", "every", "newest", "other", "vague"]
+"""How a task was named: by words, number, place in the list, "it", a whole group, ..."""
+
+PARTS_MAX: Final = 30
 """Names in one request."""
 
-RANGE_MAX = 50
+RANGE_MAX: Final = 50
 """Ids one range may name; as many calls as one response may hold."""
 
-_EXCEPT = (("except", "for"), ("except",), ("but", "not"), ("apart", "from"), ("other", "than"),
-           ("besides",), ("excluding",), ("but",), ("without",))  # fmt: skip
-_ALL = word_set("all everything every each whole entire lot whatever anything")
-_SUBJECTS = word_set(
-    "i i've we we've i'd have had that which who is are was were been be just already now "
-    "everything so far being marked listed 've i'm with"
-)
-_ADDED = word_set("added created made entered put mentioned gave said asked wrote")
-_LATEST = word_set("newest latest recent recently most previous")
-_RANGE = re.compile(r"(\d{1,6})[-–](\d{1,6})")
+_COUNTED: Final = numbers_of("numbers.txt")
+_PLACES: Final = numbers_of("places.txt")
+_NOUNS, _DEICTIC = CLASSES["nouns"], CLASSES["deictic"]
+_POINTING, _PLURAL, _WHOLE = CLASSES["pointing"], CLASSES["plural"], CLASSES["whole"]
+_DONE, _OPEN, _NUMBERING = CLASSES["statedone"], CLASSES["stateopen"], CLASSES["numbering"]
+_MANY: Final = frozenset(noun for noun in _NOUNS if noun.endswith("s")) | {"stuff", "entries"}
+_ON_LIST, _GROUPED = CLASSES["onlist"], CLASSES["grouped"]
+_EXCEPT: Final = tuple(tuple(words.split("_")) for words in sorted(CLASSES["except"]))
+_RANGE: Final = re.compile(r"(\d{1,6})[-–](\d{1,6})")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Tasks as the user named them.
+
+    `numbers` are ids, or places from 1 (from the end when negative). `status` narrows places and
+    groups, `plural` tells "the finished ones" from "the finished one". `parts` are the pieces when
+    the words can also be read as several names, `excluded` is what is left out of a group.
+    """
+
+    naming: Naming
+    words: str = ""
+    numbers: tuple[int, ...] = ()
+    status: str = "all"
+    plural: bool = False
+    parts: tuple["Reference", ...] = ()
+    excluded: "Reference | None" = None
+
+
+PRONOUN: Final = Reference("pronoun")
+"""The task spoken of, when nothing else is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier turns were about, as ids, latest first where order matters.
+
+    `focus` are the tasks spoken of last, `shown` the last list the user saw, `newest` the task
+    added last in this conversation; `acted` are those that the turn itself changed so far.
+    """
+
+    focus: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
+    newest: int | None = None
+    acted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The tasks named; or those it could be (`unclear`); or the names that fit none."""
+
+    tasks: tuple[Task, ...] = ()
+    unclear: tuple[Task, ...] = ()
+    missing: tuple[str, ...] = ()
+    pointless: bool = False
 
 
 def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> Reference:
     """How the tokens name tasks; `whole` when they may also be several names."""
-    while len(tokens) > 2 and (tokens[0].key, tokens[1].key) in {("for", "me"), ("from", "me")}:
-        tokens = tokens[2:]
-    rest = trimmed([token for token in tokens if token.kind != "mark" or is_punctuation(token)])
-    if (excepting := _excepting(text, rest)) is not None:
+    rest = [t for t in tokens if t.kind != "mark" or t.key in {",", "&", "#", "\n", ";"}]
+    while rest and rest[0].kind == "mark" and rest[0].key != "#":
+        rest = rest[1:]
+    while rest and rest[-1].kind == "mark":
+        rest = rest[:-1]
+    excepting = _excepting(text, rest)
+    if excepting is not None:
         return excepting
-    if (
-        len(rest) > 1
-        and rest[0].key == "both"
-        and rest[1].key not in {"of", "tasks"}
-        and not (rest[1].key == "the" and (len(rest) < 3 or rest[2].key in TASK_NOUNS))
-    ):
-        if any(token.key in {"and", "&"} for token in rest):
-            rest = rest[1:]
-        elif rest[1].kind == "word" and rest[1].key not in PRONOUNS | TASK_NOUNS:
-            return Reference("every", text_of(text, rest[1:]), plural=True)
-    if len(rest) == 1 and rest[0].kind == "quote":
-        return Reference("words", rest[0].text)
+    quotes = [token for token in rest if token.kind == "quote"]
+    around = {t.key for t in rest if t.kind != "quote"}
+    if len(quotes) == 1 and around <= _DEICTIC | _NOUNS | {"called", "named"}:
+        return Reference("words", quotes[0].text)
+    if len(rest) > 2 and rest[0].key == "both" and around & {"and", "&"}:
+        rest = rest[1:]
     keys = [token.key.removesuffix("'s") for token in rest]
-    special = (
-        _pronoun(keys)
-        or _numbers(keys)
-        or _newest(keys)
-        or _places(keys)
-        or _group(text, rest, keys)
-        or _vague(keys)
-    )
-    if special is not None:
-        return special
-    quotes = [token.text for token in rest if token.kind == "quote"]
-    if len(quotes) == 1 and all(
-        t.kind == "quote" or t.key in TASK_NOUNS | DETERMINERS | {"called", "named"} for t in rest
-    ):
-        return Reference("words", quotes[0])
-    parts = _parts(text, rest) if whole else ()
+    for special in (_pointed, _numbers, _newest, _places, _group):
+        found = special(keys)
+        if found is not None:
+            return found
+    if keys[:1] and keys[0] in {"all", "every", "each"} and set(keys) & _NOUNS:
+        said = [token for token in rest if token.key not in _WHOLE | {"of"}]
+        return Reference("every", text_of(text, said), plural=True)
+    if set(keys) <= _NOUNS | _DEICTIC | {"something", "list"}:
+        return PRONOUN if not keys or {"the", "that", "this"} & set(keys) else Reference("vague")
     named = text_of(text, rest).removesuffix("'s").removesuffix("’s")
-    return Reference("words", named, parts=parts)
+    return Reference("words", named, parts=_parts(text, rest) if whole else ())
+
+
+def pointed_at(tokens: Sequence[Token]) -> Reference:
+    """What a request without a name points at: "tick them both off", "delete everything"."""
+    keys = {token.key for token in tokens}
+    listed = keys & {"list", "lot"} and keys & {"whole", "entire", "clear", "wipe", "lot"}
+    grouped = keys & _MANY and keys & (_WHOLE | _DONE | _OPEN)
+    if "everything" in keys or ((listed or grouped) and not keys & {"it", "that"}):
+        done = bool(keys & {"finished", "completed", "done"}) and not keys & {"mark", "as"}
+        status = "completed" if done else "pending" if keys & _OPEN else "all"
+        return Reference("every", status=status, plural=True)
+    if "other" in keys and keys & _NOUNS:
+        return Reference("other")
+    many = keys & _PLURAL
+    counted = (2,) if {"both", "two"} & many else (3,) if "three" in many else ()
+    return Reference("pronoun", "all" if "all" in keys else "", counted, plural=bool(many))
 
 
 def _excepting(text: str, tokens: Sequence[Token]) -> Reference | None:
     """Reads “everything except the rent”: cut at the first exception only, or texts get slow."""
     keys = [token.key for token in tokens]
     for place in range(1, len(keys) - 1):
-        size = next((len(w) for w in _EXCEPT if tuple(keys[place : place + len(w)]) == w), 0)
+        size = max((len(w) for w in _EXCEPT if tuple(keys[place : place + len(w)]) == w), default=0)
         if not size:
             continue
         kept = reference_of(text, tokens[:place], whole=False)
@@ -102,10 +153,7 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
             pieces.append([])
         else:
             pieces[-1].append(token)
-    named = [piece for piece in pieces if trimmed(piece)]
-    named = [piece for place, piece in enumerate(named) if not place or not _is_remark(piece)]
-    if len(named) == 1 < len(pieces):
-        return (reference_of(text, named[0], whole=False),)
+    named = [piece for piece in pieces if piece]
     if not 2 <= len(named) <= PARTS_MAX:
         return ()
     parts = tuple(reference_of(text, piece, whole=False) for piece in named)
@@ -113,164 +161,211 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
     return () if any(part.naming == "every" and not part.words for part in parts) else parts
 
 
-_REMARKS = word_set(
-    "lol haha whew phew yay hurray hooray ha hehe finally sorry argh ugh tick please thanks mate "
-    "love cheers ok okay right yes"
-)
-
-
-def _is_remark(piece: Sequence[Token]) -> bool:
-    """A reason or an exclamation after a name: "the gate, the neighbours fixed it"."""
-    keys = [token.key for token in piece if token.kind != "mark"]
-    if all(key in _REMARKS for key in keys):
-        return True
-    if keys[0] in {"he's", "she's", "they're", "it's", "i'm", "we're", "thank", "thankfully"}:
-        return True
-    stated = len(keys) > 2 and keys[0] in {"the", "my", "our", "his", "her", "your", "they", "she"}
-    return stated and any(key in PARTICIPLES | PAST for key in keys[1:4]) and keys[-1] in (
-        PRONOUNS | {"now", "already", "anyway", "off", "down", "away", "up", "out"}
-    )  # fmt: skip
-
-
-def _pronoun(keys: Sequence[str]) -> Reference | None:
-    if list(keys) in (["its"], ["it"]):
-        return PRONOUN
-    core = [k for k in keys if k not in {"task", "one", "tasks", "ones", "of", "same", "just"}]
-    if keys and all(key in PRONOUNS | {"all", "the", "same", "two"} for key in core):
-        if "both" in keys:
-            return Reference("pronoun", plural=True, numbers=(2,))
-        if any(key in PRONOUNS for key in core):
-            many = {"them", "those", "these", "all", "'em"}
-            every = "all" if "all" in keys else ""
-            return Reference("pronoun", every, plural=bool(many & set(keys)))
-        if core and set(core) <= {"the", "same"} and "same" in keys:
-            return PRONOUN
-    if keys and set(keys) <= {"the", "other", "one", "task"} and "other" in keys:
-        return Reference("other")
-    if list(keys) in (["the", "two"], ["the", "two", "tasks"], ["the", "two", "of", "them"]):
-        return Reference("pronoun", plural=True, numbers=(2,))
-    return None
+def _pointed(keys: Sequence[str]) -> Reference | None:
+    core = {key for key in keys if key not in _NOUNS | {"of", "just", "the"}}
+    if "other" in core and keys[0] in {"the", "other", "my"} and len(core) < 4:
+        return Reference("other", " ".join(key for key in keys if key in core - {"other"}))
+    if not core or not core <= _POINTING | {"all", "two"} or not (
+        core & _POINTING or (core == {"two"} and keys[0] == "the")
+    ):  # fmt: skip
+        return None
+    counted = (2,) if {"both", "two"} & core else ()
+    many = bool(core & (_PLURAL | {"all", "two"}))
+    return Reference("pronoun", "all" if "all" in core else "", counted, plural=many)
 
 
 def _numbers(keys: Sequence[str]) -> Reference | None:
     numbers: list[int] = []
-    labelled = ranged = False
+    labelled = ranged = spelled = False
     for key in keys:
         span = _RANGE.fullmatch(key)
-        if key.isdecimal() and len(key) <= 9:
-            _extend(numbers, int(key), ranged=ranged)
-            ranged = False
-        elif span is not None:
-            numbers.append(int(span[1]))
-            _extend(numbers, int(span[2]), ranged=True)
-        elif key in NUMBER_WORDS and (labelled or key != "one"):
-            _extend(numbers, NUMBER_WORDS[key], ranged=ranged)
-            ranged = False
-        elif key in TASK_NOUNS | {"number", "numbers", "#", "no", "nr", "id", "ids", "num"}:
+        counted = _COUNTED.get(key, 0) if labelled or key != "one" else 0
+        if span is not None or counted or (key.isdecimal() and len(key) <= 9):
+            first = int(span[1]) if span else counted or int(key)
+            last = int(span[2]) if span else first
+            first = numbers[-1] + 1 if ranged else first
+            numbers += range(first, last + 1) if last - first < RANGE_MAX else [last]
+            ranged, spelled = False, spelled or bool(counted)
+        elif key in _NOUNS | _NUMBERING:
             labelled = True
         elif key in {"to", "through", "-", "–", "thru"} and numbers:
             ranged = True
-        elif key not in {"and", ",", "&", "the", "with", "or", ".", "my"}:
+        elif key not in CLASSES["linking"]:
             return None
-    spelled = any(key in NUMBER_WORDS for key in keys)
     if not numbers or ranged or (spelled and not labelled and len(numbers) > 1):
         return None
     return Reference("ids", numbers=tuple(dict.fromkeys(numbers)), plural=len(numbers) > 1)
 
 
-def _extend(numbers: list[int], number: int, *, ranged: bool) -> None:
-    if ranged and numbers and 0 < number - numbers[-1] <= RANGE_MAX:
-        numbers.extend(range(numbers[-1] + 1, number + 1))
-    else:
-        numbers.append(number)
-
-
 def _newest(keys: Sequence[str]) -> Reference | None:
-    allowed = (
-        TASK_NOUNS | DETERMINERS | _SUBJECTS | _ADDED | _LATEST
-        | {"last", "to", "on", "list", "you"}
-    )  # fmt: skip
-    named = bool(set(keys) & _ADDED) or bool(set(keys) & {"newest", "latest", "recent"})
-    if keys and named and all(key in allowed for key in keys) and set(keys) & TASK_NOUNS:
-        return Reference("newest")
-    return None
+    added = CLASSES["added"]
+    known = set(keys) <= _NOUNS | _DEICTIC | added | CLASSES["whichadded"]
+    named = set(keys) & added and set(keys) & (_NOUNS | {"last"})
+    return Reference("newest") if known and named else None
 
 
 def _places(keys: Sequence[str]) -> Reference | None:
-    plain = [
-        key for key in keys if key not in DETERMINERS | TASK_NOUNS | LISTS | {"on", "of", "them"}
-    ]
+    core = [key for key in keys if key not in _DEICTIC | _NOUNS | _ON_LIST]
     places: list[int] = []
-    status: Status = "all"
-    count = 1
-    for place, key in enumerate(plain):
-        if key == "middle":
-            places.append(0)
-        elif key in ORDINALS:
-            places.append(ORDINALS[key])
-        elif key in NUMBER_WORDS and places and "of" in keys[: list(keys).index(key)]:
-            continue
-        elif key in NUMBER_WORDS and places:
-            count = NUMBER_WORDS[key]
-        elif key.isdecimal() and len(key) <= 2 and places:
-            count = int(key)
-        elif key == "oldest":
-            places.append(1)
-        elif key in OPEN | DONE:
-            status = "completed" if key in DONE else "pending"
-        elif key == "to" and places and plain[place + 1 : place + 2] == ["last"]:
+    status, count = "all", 1
+    for place, key in enumerate(core):
+        if key in _PLACES:
+            places.append(_PLACES[key])
+        elif (key in _COUNTED or key.isdecimal()) and places and len(key) < 6:
+            if "of" not in keys:
+                count = min(_COUNTED.get(key, 0) or int(key), RANGE_MAX)
+        elif key in _OPEN | _DONE:
+            status = "completed" if key in _DONE else "pending"
+        elif key == "but" and places == [-1]:
+            places = [-2]
+        elif key == "to" and places and core[place + 1 : place + 2] == ["last"]:
             places[-1] = -places[-1]
-        elif key not in {"and", ",", "&", "very", "in", "from", "position", "place"}:
+        elif key not in CLASSES["betweenplaces"]:
             return None
     if not places:
         return None
     if len(places) == 2 and places[0] < 0 and places[1] == -1:
         places = places[:1]
     if count > 1 and len(places) == 1:
-        span = range(1, count + 1) if places[0] > 0 else range(-count, 0)
-        places = list(span)
+        places = list(range(1, count + 1) if places[0] > 0 else range(-count, 0))
     return Reference("places", numbers=tuple(places), status=status, plural=len(places) > 1)
 
 
-def status_of(keys: Sequence[str]) -> Status:
-    """The state that a description of tasks speaks of: "the ones I haven't finished yet"."""
-    done = any(key in DONE or key in {"did", "achieved", "got"} for key in keys)
-    done_state = any(key in DONE for key in keys)
-    negated = any(key in NOT for key in keys)
-    if any(key in OPEN for key in keys) or (negated and done):
-        return "pending"
-    return "completed" if done_state else "all"
-
-
-def _group(text: str, tokens: Sequence[Token], keys: Sequence[str]) -> Reference | None:
-    whole = [key for key in keys if key in _ALL]
-    stated = [key for key in keys if key in DONE | OPEN]
-    glue = (
-        _ALL | DONE | OPEN | TASK_NOUNS | DETERMINERS | _SUBJECTS | NOT | LISTS
-        | {"of", "them", "on", "in", "list", "single", "stuff", "off", "there", "it", "these"}
-        | (frozenset(NUMBER_WORDS) if whole else frozenset())
-    )  # fmt: skip
-    if not whole and not stated:
+def _group(keys: Sequence[str]) -> Reference | None:
+    found = set(keys)
+    stated = found & (_DONE | _OPEN)
+    known = _WHOLE | _DONE | _OPEN | _NOUNS | _DEICTIC | _GROUPED | set(_COUNTED)
+    plural = bool(found & (_WHOLE | _MANY))
+    if not found & (_WHOLE | stated) or not found <= known or not (plural or found & _NOUNS):
         return None
-    if all(key in glue for key in keys):
-        plural = bool(whole) or any(key in MANY_TASKS or key in {"them"} for key in keys)
-        named = plural or any(key in TASK_NOUNS for key in keys)
-        if not named and not (set(keys) & LISTS):
-            return None
-        return Reference("every", status=status_of(keys), plural=plural or bool(set(keys) & LISTS))
-    if keys[0] in {"all", "every", "each"} and any(k in TASK_NOUNS for k in keys):
-        rest = [t for t in tokens if t.key not in _ALL | {"of"}]
-        return Reference("every", text_of(text, rest), plural=True)
-    return None
+    done = stated & _DONE and not found & {"not", "yet", "aren't", "isn't", "haven't"}
+    return Reference(
+        "every", status="completed" if done else "pending" if stated else "all", plural=plural
+    )
 
 
-def _vague(keys: Sequence[str]) -> Reference | None:
-    """Names no task at all: "a task", "tasks", "something", "my list"."""
-    loose = TASK_NOUNS | LISTS | DETERMINERS | {"something", "someone", "existing", "new", "one"}
-    if not all(key in loose for key in keys):
-        return None
-    if any(key in {"the", "that", "this"} for key in keys) and "task" in keys:
-        return PRONOUN
-    if any(key in LISTS for key in keys):
-        return Reference("every", plural=True)
-    return Reference("vague")
+def _one_of(tasks: Sequence[Task]) -> Match:
+    """The only one; or it is unclear which."""
+    return Match(tuple(tasks)) if len(tasks) == 1 else Match(unclear=tuple(tasks))
+
+
+def resolve(
+    reference: Reference, titles: Titles, memory: Memory, *, prefer_open: bool = False
+) -> Match:
+    """The tasks that the reference names, in the order named.
+
+    With `prefer_open`, a finished task does not compete with an open one.
+    """
+    if not titles.tasks and reference.naming not in {"ids", "words"}:
+        return Match(pointless=True)
+    return _Resolving(titles, memory, prefer_open).match(reference)
+
+
+class _Resolving:
+    def __init__(self, titles: Titles, memory: Memory, prefer_open: bool) -> None:
+        self.titles = titles
+        self.tasks = titles.tasks
+        self.known = {task.id: task for task in titles.tasks}
+        self.memory = memory
+        self.prefer_open = prefer_open
+
+    def match(self, named: Reference) -> Match:
+        match named.naming:
+            case "ids":
+                missing = tuple(f"task {n}" for n in named.numbers if n not in self.known)
+                return Match(self._with_ids(named.numbers), missing=missing)
+            case "places":
+                return self._placed(named)
+            case "every":
+                return self._grouped(named)
+            case "newest":
+                return Match(self._with_ids((self.memory.newest,)) or self.tasks[-1:])
+            case "pronoun":
+                return self._pointed(named)
+            case "other":
+                shown = self._with_ids(self.memory.shown)
+                rows = shown if len(shown) == 2 else self.tasks
+                near = self.memory.acted or self.memory.focus
+                fits = fitting(named.words, rows) if named.words else rows
+                return _one_of([task for task in fits if task.id not in near])
+            case "vague":
+                return Match(unclear=self.tasks)
+            case "words":
+                return self._worded(named)
+
+    def _with_ids(self, ids: Sequence[int | None]) -> tuple[Task, ...]:
+        return tuple(self.known[n] for n in ids if n in self.known)
+
+    def _still(self, tasks: Sequence[Task]) -> list[Task]:
+        return [task for task in tasks if not (self.prefer_open and task.completed)]
+
+    def _placed(self, named: Reference) -> Match:
+        shown = self._with_ids(self.memory.shown)
+        rows = with_status(shown if shown and named.status == "all" else self.tasks, named.status)
+        found: list[Task] = []
+        missing: list[str] = []
+        for place in named.numbers:
+            # "The middle one" is a place only in a list that has one.
+            middle = len(rows) // 2 if len(rows) % 2 else len(rows)
+            index = middle if place == 0 else place - 1 if place > 0 else place
+            if -len(rows) <= index < len(rows):
+                found.append(rows[index])
+            else:
+                missing.append(f"number {place}" if place > 0 else "that one")
+        return Match(tuple(found), missing=tuple(missing))
+
+    def _grouped(self, named: Reference) -> Match:
+        rows = with_status(self.tasks, named.status)
+        if named.words:
+            rows = fitting(named.words, rows)
+            if not rows:
+                return Match(missing=(named.words,))
+        if named.excluded is not None:
+            spared = self.match(named.excluded)
+            if spared.unclear or spared.missing:
+                return spared
+            rows = [task for task in rows if task not in spared.tasks]
+        if not named.plural:
+            return _one_of(rows) if rows else Match(pointless=True)
+        rows = self._still(rows)
+        return Match(tuple(rows), pointless=not rows)
+
+    def _pointed(self, named: Reference) -> Match:
+        focus = self._with_ids(self.memory.focus)
+        if named.numbers == (len(self.tasks),) and len(focus) != len(self.tasks):
+            focus = self.tasks
+        if named.plural and not focus:
+            return (
+                Match(tuple(self._still(self.tasks))) if named.words else Match(unclear=self.tasks)
+            )
+        if named.plural:
+            return Match(focus)
+        return _one_of((self._still(focus) if len(focus) > 1 else focus) or focus or self.tasks)
+
+    def _worded(self, named: Reference) -> Match:
+        wanted, said = plain(named.words), content(named.words)
+        same = [task for task in self.tasks if task.plain == wanted]
+        found = same or best_fits(named.words, self.titles)
+        if len(found) > 1:
+            found = self._still(found) or found
+        if len(found) == 1 and (same or not named.parts):
+            return Match((found[0],))
+        if named.parts:
+            pieces = [self.match(part) for part in named.parts]
+            tasks = tuple(dict.fromkeys(task for piece in pieces for task in piece.tasks))
+            unclear = next((piece.unclear for piece in pieces if piece.unclear), ())
+            missing = tuple(name for piece in pieces for name in piece.missing)
+            whole = len(found) == 1 and share_held(said, found[0].words) >= 0.99
+            if not unclear and not missing:
+                return Match(tasks)
+            if (tasks or unclear) and not whole:
+                return Match(tasks, unclear, missing)
+        if not found:
+            # All of a title was said, and more: "buy a tent, we own one by now".
+            near = [self.tasks[place] for place in sorted(self.titles.fits(said))]
+            found = [t for t in near if len(t.words) > 1 and share_held(t.words, said) >= 0.99]
+            found = found if len(found) == 1 else []
+        if not found:
+            near = best_fits(named.words, self.titles, fit_min=FIT_MIN - 0.25)
+            found = near if len(near) == 1 and share_held(near[0].words, said) >= 0.5 else []
+        return _one_of(found) if found else Match(missing=(named.words,))

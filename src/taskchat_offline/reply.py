@@ -1,88 +1,44 @@
 """What the assistant says. Every sentence is true of the calls that were made."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
 
 from taskchat_offline.history import Step
-from taskchat_offline.intents import Say, Show
 from taskchat_offline.matching import Task
+from taskchat_offline.words import CLASSES, lines_of
 
-NAMES_MAX = 8
+NAMES_MAX: Final = 8
 """Titles named in one sentence; more are counted."""
 
-LINES_MAX = 100
+LINES_MAX: Final = 100
 """Tasks listed in one reply."""
 
-EXAMPLES = "“Add buy milk to my list”, “What's still pending?” or “Mark the rent task as done”"
-"""Three requests that work, for those whose request did not."""
+ERROR_CHARS_MAX: Final = 300
 
-SEE_LIST = "Say “show my tasks” to see what is on it."
-"""What to do when a task was not found."""
+_SAID: Final = dict(line.split(": ", 1) for line in lines_of("replies.txt"))
 
-HELP = (
-    "I look after your to-do list. I can add tasks, show them, mark them as done, change their "
-    f"title or description, and delete them. Try {EXAMPLES}."
-)
+HELP: Final = _SAID["help"]
 """The answer to "what can you do?"."""
 
-_SAYINGS = {
-    "hello": f"Hello! I look after your to-do list. Try {EXAMPLES}.",
-    "thanks": "You're welcome! Tell me when there is anything else for your task list.",
-    "bye": "Goodbye! Your tasks will be here when you come back.",
-    "help": HELP,
-    "kept": "All right, I left that as it is. Nothing was changed.",
-    "noted": "All right, I changed nothing. Tell me when a task is done or should change.",
-    "undo": (
-        "I can't undo or restore things. I can add, show, complete, update or delete a task: "
-        "tell me which and I'll do it."
-    ),
-    "reopen": (
-        "I can't mark a task as not done. I can add it again as a new task, or delete it, "
-        "if you tell me to."
-    ),
-    "unsupported": HELP,
-    "nothing": "There is nothing to do for that.",
-    "yes": "Glad to help. What shall I do with your tasks?",
-    "no": "All right, I changed nothing.",
-    "hypothetical": (
-        "I changed nothing. When you want a task added, completed, changed or deleted, just say so."
-    ),
-    "unknown": f"I didn't understand that, so I changed nothing. Try {EXAMPLES}.",
-}
+SEE_LIST: Final = "Say “show my tasks” to see what is on it."
+"""What to do when a task was not found."""
 
-_HOW = {
-    "add": "To add a task, say for example “Add buy milk to my list” or “Remind me to call Sam”.",
-    "delete": (
-        "To delete a task, name it or its number: “Delete the gym task” or “Remove task 2”."
-    ),
-    "complete": (
-        "To complete a task, say for example “Mark the rent task as done” or “Tick off task 2”."
-    ),
-    "update": (
-        "To change a task, say for example “Rename task 1 to Call Sam tonight” or "
-        "“Set the description of task 2 to bring photos”."
-    ),
-    "states": (
-        "Completing a task ticks it off and keeps it on your list; deleting a task removes it "
-        "for good. Nothing was changed."
-    ),
-    "list": "To see your tasks, say “Show my tasks”, “What's pending?” or “What have I finished?”.",
-}
-
-_WANTING = {
-    "add": "What should the task be?",
-    "delete": "Which task should I delete? Name it or give its number.",
-    "complete": "Which task is done? Name it or give its number.",
-    "update": "Which task should I change, and to what? For example: “Rename task 1 to Call Sam”.",
-}
+_ABOUT: Final = (("update", "field"), ("delete", "delete"), ("update", "update"), ("add", "add"),
+                 ("complete", "complete"), ("list", "show"))  # fmt: skip
 
 
-def saying(say: Say) -> str:
+def saying(topic: str) -> str:
     """The answer when nothing is to be done."""
-    if say.topic == "howto":
-        return _HOW.get(say.about, HELP)
-    if say.topic == "incomplete":
-        return _WANTING.get(say.about, HELP)
-    return _SAYINGS[say.topic]
+    return _SAID[topic]
+
+
+def howto(words: Sequence[str]) -> str:
+    """The answer to "how do I ...?", by the words of the question."""
+    if set(words) & {"difference", "happens"}:
+        return _SAID["how to states"]
+    found = (about for about, kind in _ABOUT if set(words) & CLASSES[kind])
+    return _SAID.get(f"how to {next(found, '')}", HELP)
 
 
 def named(title: str) -> str:
@@ -90,14 +46,12 @@ def named(title: str) -> str:
     return f"“{title}”"
 
 
-def joined(pieces: Sequence[str], last: str = "and") -> str:
+def joined(pieces: Sequence[str]) -> str:
     """“a, b and c"; beyond `NAMES_MAX` the rest is counted."""
-    if len(pieces) > NAMES_MAX:
-        shown = ", ".join(pieces[:NAMES_MAX])
-        return f"{shown} and {len(pieces) - NAMES_MAX} more"
-    if len(pieces) < 2:
-        return "".join(pieces)
-    return f"{', '.join(pieces[:-1])} {last} {pieces[-1]}"
+    more = len(pieces) - NAMES_MAX
+    named_last = f"{more} more" if more > 0 else "".join(pieces[-1:])
+    shown = pieces[:NAMES_MAX] if more > 0 else pieces[:-1]
+    return f"{', '.join(shown)} and {named_last}" if shown else named_last
 
 
 def line(task: Task) -> str:
@@ -107,24 +61,19 @@ def line(task: Task) -> str:
     return f"{task.id}. [{mark}] {task.title}{note}"
 
 
-def listing(show: Show, tasks: Sequence[Task], total: int) -> str:
+def listing(tasks: Sequence[Task], total: int, *, status: str, words: str, counted: bool) -> str:
     """The answer to a request to see tasks."""
-    kind = {"all": "", "pending": "pending ", "completed": "completed "}[show.status]
+    kind = "" if status == "all" else f"{status} "
     if not tasks:
-        if show.words:
-            return f"I found no {kind}task about {named(show.words)}."
-        if show.status == "all":
-            return "Your list is empty: you have no tasks."
-        return f"You have no {kind}tasks."
+        empty = "Your list is empty: you have no tasks."
+        return empty if status == "all" else f"You have no {kind}tasks."
     total = max(total, len(tasks))
     noun = "task" if total == 1 else "tasks"
-    opening = f"You have {total} {kind}{noun}:" if show.counted else f"Your {kind}{noun}:"
-    if show.words:
-        opening = f"Your {kind}tasks about {named(show.words)}:"
+    opening = f"You have {total} {kind}{noun}:" if counted else f"Your {kind}{noun}:"
+    opening = f"Your {kind}tasks about {named(words)}:" if words else opening
     lines = [line(task) for task in tasks[:LINES_MAX]]
-    if total > len(lines) and not show.words:
-        lines.append(f"... and {total - len(lines)} more.")
-    return "\n".join([opening, *lines])
+    more = [f"... and {total - len(lines)} more."] if total > len(lines) and not words else []
+    return "\n".join([opening, *lines, *more])
 
 
 def which(verb: str, candidates: Sequence[Task]) -> str:
@@ -133,6 +82,12 @@ def which(verb: str, candidates: Sequence[Task]) -> str:
         return f"Which task should I {verb}? Your list holds none that fits."
     rows = [line(task) for task in candidates[: NAMES_MAX * 2]]
     return "\n".join([f"Which task should I {verb}? I found these:", *rows])
+
+
+def whether(verb: str, tasks: Sequence[Task]) -> str:
+    """Asks whether to do it at all."""
+    names = joined([named(task.title) for task in tasks])
+    return f"Shall I {f'mark {names} as done' if verb == 'complete' else f'{verb} {names}'}?"
 
 
 def absent(names: Sequence[str]) -> str:
@@ -144,14 +99,26 @@ def absent(names: Sequence[str]) -> str:
 _PLACED = ("task ", "number ", "that one")
 
 
-def clipped(text: str) -> str:
-    """A text short enough to be quoted in a sentence."""
-    return text if len(text) <= 80 else text[:79].rstrip() + "…"
+def clipped(text: str, chars_max: int = 80) -> str:
+    """A text on one line, short enough to be quoted."""
+    text = " ".join(text.split())
+    return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + "…"
 
 
-def state(tasks: Sequence[Task]) -> str:
+def offer(title: str) -> str:
+    """Asks whether to add a task."""
+    return f"Shall I add {named(clipped(title))} to your list?"
+
+
+def words_for(task: Task) -> str:
+    """Asks for the new words of a task."""
+    return f"What should {named(task.title)} say instead?"
+
+
+def state(tasks: Sequence[Task], about: str) -> str:
     """The answer to "is it done?" and "did I add it?"."""
-    sentences = []
+    none = f"no task about {named(clipped(about))}" if about else "no such task"
+    sentences = [] if tasks else [f"No, I see {none} on your list."]
     for task in tasks[:NAMES_MAX]:
         status = "done" if task.completed else "still pending"
         note = f" Description: {task.description}." if task.description else ""
@@ -161,45 +128,31 @@ def state(tasks: Sequence[Task]) -> str:
 
 def outcome(steps: Sequence[Step], known: Sequence[Task]) -> str:
     """What the calls did, in the order made, calls of one kind told together."""
-    sentences: list[str] = []
     before = {task.id: task for task in known}
-    groups: list[tuple[str, list[Step]]] = []
-    for step in steps:
-        kind = "error" if step.result is None else step.name
-        if (
-            groups
-            and groups[-1][0] == kind
-            and kind in {"add_task", "complete_task", "delete_task"}
-        ):
-            groups[-1][1].append(step)
-        else:
-            groups.append((kind, [step]))
-    for kind, group in groups:
-        titles = joined([named(_title(step, before)) for step in group])
-        if kind == "add_task":
-            sentences.append(f"Added {titles}.")
-        elif kind == "delete_task":
-            sentences.append(f"Deleted {titles}.")
+    sentences: list[str] = []
+    for kind, group in groupby(steps, lambda step: step.name if step.result else "error"):
+        made = list(group)
+        if kind == "update_task":
+            sentences += [_updated(step, before) for step in made]
+        elif kind == "error":
+            sentences += [
+                f"That didn't work: {clipped(step.error, ERROR_CHARS_MAX)}" for step in made
+            ]
         elif kind == "complete_task":
-            sentences.append(_completed(group, before))
-        elif kind == "update_task":
-            sentences.append(_updated(group[0], before))
+            old = [s for s in made if (t := before.get(s.task_id or 0)) is not None and t.completed]
+            new = [step for step in made if step not in old]
+            verb = "was" if len(old) == 1 else "were"
+            sentences += [f"Marked {_titles(new, before)} as done."] if new else []
+            sentences += [f"{_titles(old, before)} {verb} already done."] if old else []
         else:
-            sentences.append(f"That didn't work: {clipped_error(group[0].error)}")
+            verb = "Added" if kind == "add_task" else "Deleted"
+            sentences.append(f"{verb} {_titles(made, before)}.")
     # What is wrong with several calls alike is told once.
     return " ".join(dict.fromkeys(sentences))
 
 
-def _completed(steps: Sequence[Step], before: dict[int, Task]) -> str:
-    old = [s for s in steps if (task := before.get(s.task_id or 0)) is not None and task.completed]
-    new = [step for step in steps if step not in old]
-    sentences = []
-    if new:
-        sentences.append(f"Marked {joined([named(_title(s, before)) for s in new])} as done.")
-    if old:
-        verb = "was" if len(old) == 1 else "were"
-        sentences.append(f"{joined([named(_title(s, before)) for s in old])} {verb} already done.")
-    return " ".join(sentences)
+def _titles(steps: Sequence[Step], before: dict[int, Task]) -> str:
+    return joined([named(_title(step, before)) for step in steps])
 
 
 def _updated(step: Step, before: dict[int, Task]) -> str:
@@ -215,12 +168,6 @@ def _updated(step: Step, before: dict[int, Task]) -> str:
         description = clipped(str(step.arguments["description"]))
         return f"Set the description of {named(title)} to {named(description)}."
     return f"Updated {named(title)}."
-
-
-def clipped_error(error: str) -> str:
-    """A tool's sentence, short enough for a reply."""
-    text = " ".join(error.split())
-    return text if len(text) <= 300 else text[:299].rstrip() + "…"
 
 
 def _title(step: Step, before: dict[int, Task]) -> str:

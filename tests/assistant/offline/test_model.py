@@ -19,8 +19,8 @@ from openai.types.responses import (
 
 from taskchat.assistant.models.offline import OfflineModel
 from taskchat_offline.history import turns_of
-from taskchat_offline.lexicon import ADD, CHANGE, DELETE, DONE, LIST_WORDS, OPEN, ORDINALS
 from taskchat_offline.plan import CALLS_MAX, Next, next_step
+from taskchat_offline.words import CLASSES_OF
 
 ALL = frozenset({"add_task", "list_tasks", "complete_task", "delete_task", "update_task"})
 
@@ -275,7 +275,7 @@ def test_a_long_conversation_and_a_long_list_are_answered_quickly() -> None:
 
 
 def test_no_mixture_of_known_words_breaks_a_turn() -> None:
-    words = sorted(ADD | DELETE | CHANGE | DONE | OPEN | LIST_WORDS | set(ORDINALS))
+    words = sorted(CLASSES_OF)
     words += ["and", ",", "to", "it", "task", "#", "2", "'", ":", "-", "as", "called"] * 20
     chance = random.Random(7)
     for _ in range(400):

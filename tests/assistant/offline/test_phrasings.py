@@ -103,38 +103,30 @@ class Desk:
         raise AssertionError(f"the turn did not end: {text}")
 
 
-FILES = (
-    "phrasings.jsonl",
-    "more.jsonl",
-    "people.jsonl",
-    "people-2.jsonl",
-    "people-3.jsonl",
-    "evidence.jsonl",
-    "forms.jsonl",
-)
+FILES = {"phrasings.jsonl": 0.95, "unseen.jsonl": 0.75, "held_out.jsonl": 0.75}
+"""Files that nothing was trained on, with the share of conversations that must come out right."""
 
 
-AT_ONCE = 50
-"""Conversations in one test: one alone takes less time than what surrounds a test."""
-
-SHARES = [
-    pytest.param(cases[start : start + AT_ONCE], id=f"{name}:{start + 1}")
-    for name in FILES
-    for cases in [read_cases(DATA / name)]
-    for start in range(0, len(cases), AT_ONCE)
-]
-
-
-async def _problem_in(case: Case) -> str | None:
+async def outcome_of(case: Case) -> tuple[str | None, bool]:
+    """What is wrong with a conversation, and whether it changed what it should not have."""
     desk = Desk([task.model_dump() for task in case.tasks])
     for turn in case.turns:
         made, reply = await desk.say(turn.say)
         if problem := problem_of(turn, made, reply):
-            return f"{case.id}: {problem}: {turn.say!r} -> {reply!r}"
-    return None
+            wanted = [call.comparable() for call in turn.calls]
+            changes = [call for call in made if call.tool != "list_tasks"]
+            wrong = any(call.comparable() not in wanted for call in changes)
+            return f"{case.id}: {problem}: {turn.say!r} -> {reply!r}", wrong
+    return None, False
 
 
-@pytest.mark.parametrize("cases", SHARES)
-async def test_what_a_person_says_makes_the_calls_it_asks_for(cases: Sequence[Case]) -> None:
-    problems = [await _problem_in(case) for case in cases]
-    assert [problem for problem in problems if problem is not None] == []
+@pytest.mark.parametrize("name", FILES)
+async def test_most_conversations_come_out_right_and_hardly_an_idle_one_changes_anything(
+    name: str,
+) -> None:
+    cases = read_cases(DATA / name)
+    outcomes = [(case, *await outcome_of(case)) for case in cases]
+    problems = [problem for _, problem, _ in outcomes if problem is not None]
+    assert 1 - len(problems) / len(cases) >= FILES[name], problems
+    idle = [wrong for case, _, wrong in outcomes if case.intent == "none"]
+    assert sum(idle) / len(idle) <= 0.1, problems

@@ -19,8 +19,8 @@ from agents.usage import Usage
 from openai.types.responses import ResponseFunctionToolCall
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
+from taskchat.assistant.models.digest import digest
 from taskchat.assistant.models.telling import message_of, told
-from taskchat_offline.digest import digest
 from taskchat_offline.plan import next_step
 
 

@@ -1,0 +1,485 @@
+"""What a message's acts come to: calls, remarks, a question. A doubt becomes a question."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from taskchat_offline import reply
+from taskchat_offline.features import Context
+from taskchat_offline.history import Turn, memory_of, tasks_of
+from taskchat_offline.learned import load
+from taskchat_offline.matching import LIGHT, Task, Titles, best_fits, fit, same_deed, told_done
+from taskchat_offline.reading import Act, read
+from taskchat_offline.references import (
+    Match,
+    Memory,
+    Reference,
+    pointed_at,
+    reference_of,
+    resolve,
+)
+from taskchat_offline.rewording import new_title
+from taskchat_offline.words import CLASSES, CLASSES_OF, stem
+
+BACK_MAX: Final = 3
+"""Turns back to which a question is followed."""
+
+MEANT_MIN: Final = 0.4
+"""Share of a title that a duty must name to be the reason why it is added."""
+
+Verb = Literal["add", "complete", "delete", "change"]
+
+_VERBS: Final[dict[str, Verb]] = {
+    "add": "add", "duty": "add", "complete": "complete", "report": "complete",
+    "delete": "delete", "retitle": "change", "describe": "change",
+}  # fmt: skip
+_REPEATED: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call to make."""
+
+    name: str
+    arguments: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New words for a task: a title (what takes the place of `former`), or a description."""
+
+    title: str = ""
+    description: str | None = None
+    former: str = ""
+    appended: bool = False
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked: "which" candidates, "whether" to do it at all, "what" the words are."""
+
+    kind: Literal["which", "whether", "what"]
+    verb: Verb
+    candidates: tuple[Task, ...] = ()
+    title: str = ""
+    edit: Edit = field(default_factory=Edit)
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A list to show; `words` narrows it, `counted` tells how many."""
+
+    status: str
+    words: str = ""
+    counted: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """Calls in the order asked for, and what to say besides.
+
+    `spoken` are the tasks that the notes speak of; `awaiting` when more calls follow once a new
+    task has its id.
+    """
+
+    calls: list[ToolCall] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    shows: list[Show] = field(default_factory=list)
+    question: Question | None = None
+    spoken: tuple[int, ...] = ()
+    awaiting: bool = False
+
+    def ask(self, text: str, question: Question) -> None:
+        """Say the text; the question it asks is open from now on."""
+        self.notes.append(text)
+        self.question = question
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the conversation has led to, before a message; `did` is the last tool it called."""
+
+    memory: Memory
+    question: Question | None = None
+    did: str = ""
+
+
+def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
+    """The state after these turns: each is worked out again, nothing is kept."""
+    memory = memory_of(earlier)
+    if not earlier or depth >= BACK_MAX:
+        return State(memory)
+    last = earlier[-1]
+    done = [step.name for step in last.changes if step.result is not None]
+    if done:
+        return State(memory, None, done[-1])
+    before = state_after(earlier[:-1], depth + 1)
+    draft = draft_of(last, before, acts_of(last, before))
+    if draft.spoken and not draft.shows:
+        memory = replace(memory, focus=draft.spoken)
+    return State(memory, draft.question, "list_tasks" if last.steps and draft.shows else "")
+
+
+def titles_of(turn: Turn) -> Titles:
+    """The list as the turn saw it first; empty if it didn't look."""
+    return Titles(tasks_of(turn.looks[0]) if turn.looks else [])
+
+
+def acts_of(turn: Turn, state: State) -> list[Act]:
+    """What the turn's message asks for, read with what is known of the list by now."""
+    whole = turn.looks and turn.looks[0].arguments.get("status", "all") == "all"
+    context = Context(state.question.kind if state.question else "", state.did)
+    return read(turn.said, titles_of(turn) if whole else Titles([]), context, load())
+
+
+def draft_of(turn: Turn, state: State, acts: Sequence[Act]) -> Draft:
+    """All that a message comes to, given the list as it was when the turn began."""
+    answer = _answer(state.question, acts, turn.said) if state.question and acts else None
+    return _Drafting(turn, state).draft(acts) if answer is None else answer
+
+
+class _Drafting:
+    """Goes through the acts of one message."""
+
+    def __init__(self, turn: Turn, state: State) -> None:
+        self.out = Draft()
+        self.did = state.did
+        self.memory = state.memory
+        self.titles = titles_of(turn)
+        self.margin_min = load().margin_min
+        self._created = [step for step in turn.steps if step.name == "add_task"]
+        self._pending = False
+        self._told: tuple[int, ...] = ()
+        self._duty = ""
+        self._reported: list[ToolCall] = []
+        self._verb: Verb | None = None
+        self._before: list[Act] = []
+
+    def draft(self, acts: Sequence[Act]) -> Draft:
+        """The calls and remarks of all acts, in order."""
+        acts = _without_called_off(acts)
+        for place, act in enumerate(acts):
+            if self.out.awaiting:
+                break
+            ids = [call.arguments.get("task_id") for call in self.out.calls]
+            self.memory = replace(self.memory, acted=tuple(n for n in ids if isinstance(n, int)))
+            self._take(act, acts[place + 1 :])
+            self._before.append(act)
+        return self._closed(acts)
+
+    def _take(self, act: Act, later: Sequence[Act]) -> None:
+        match act.label.split()[0]:
+            case "add" | "duty":
+                self._add(act, later)
+            case "complete" | "delete":
+                self._change(act)
+            case "report":
+                self._report(act, ordered=any(a.label in {"complete", "delete"} for a in later))
+            case "retitle" | "describe":
+                self._edit(act)
+            case "list":
+                counted = bool({"many", "much"} & set(act.keys))
+                self.out.shows.append(Show(act.label.split()[1], act.first("W"), counted))
+            case "ask":
+                self._ask(act)
+            case "offer":
+                self._duty = act.first("T") or act.text
+            case "pick":
+                self._continue(act)
+
+    def _closed(self, acts: Sequence[Act]) -> Draft:
+        out = self.out
+        gone = [call.arguments for call in out.calls if call.name == "delete_task"]
+        # "The flight got cancelled, delete the airport task": a reason is no completion.
+        out.calls = [c for c in out.calls if c not in self._reported or c.arguments not in gone]
+        if out.calls or out.notes or out.shows:
+            return out
+        offers = [act for act in acts if act.label == "offer"]
+        if len(offers) == 1 and not any(act.label in {"hold", "no"} for act in acts):
+            self._offer(self._duty)
+            return out
+        out.notes.append(_remark(acts))
+        held = [act.text for act in acts if act.label in {"hold", "ask"}]
+        near = told_done(held[-1], self.titles) if held else []
+        out.spoken = (near[0].id,) if len(near) == 1 else ()
+        return out
+
+    def _doubted(self, act: Act, text: str, question: Question) -> bool:
+        """Asks instead, if the model is not sure enough to change something."""
+        if act.margin >= self.margin_min:
+            return False
+        if not self.out.question:
+            self.out.ask(text, question)
+        return True
+
+    def _offer(self, title: str) -> None:
+        self.out.ask(reply.offer(title), Question("whether", "add", title=title))
+
+    def _add(self, act: Act, later: Sequence[Act]) -> None:
+        wanted = act.titles or ([self._duty] if self._duty else [])
+        if not wanted:
+            if act.label == "add" and not self.out.calls:
+                self.out.ask("What should the task be?", Question("what", "add"))
+            return
+        adds = [a.texts("T") for a in later if a.label == "add"] if act.label == "duty" else []
+        if any(not titles or fit(titles[0], wanted[0]) >= MEANT_MIN for titles in adds):
+            # "I've run out of stamps, can you add buy stamps": the duty is the reason.
+            self._duty = wanted[0]
+            return
+        # "Don't tick it off, I need to oil it first": a duty beside what is held back.
+        held = act.label == "duty" and any(a.label == "hold" for a in self._before)
+        if held or act.margin < self.margin_min:
+            self._duty = wanted[0]
+            if not self.out.calls and not self.out.question:
+                self._offer(wanted[0])
+            return
+        for title in wanted:
+            same = same_deed(title, self.titles) if act.label == "duty" else []
+            if same:
+                self.out.notes.append(f"{reply.named(same[0].title)} is already on your list.")
+                continue
+            described = act.first("D") if title is wanted[-1] else ""
+            self._put_add(title, described)
+        self._duty = ""
+
+    def _put_add(self, title: str, description: str) -> None:
+        added = sum(call.name == "add_task" for call in self.out.calls)
+        described: dict[str, object] = {"description": description} if description else {}
+        self.out.calls.append(ToolCall("add_task", {"title": title, **described}))
+        task_id = self._created[added].task_id if added < len(self._created) else None
+        if task_id is not None:
+            self.titles = Titles([*self.titles.tasks, Task(task_id, title)])
+            self.memory = replace(self.memory, newest=task_id, focus=(task_id,))
+        self._pending = task_id is None
+
+    def _reference(self, act: Act) -> Reference:
+        found = [reference_of(act.said, span) for span in act.slots.get("R", [])]
+        if len(found) < 2:
+            return found[0] if found else pointed_at(act.tokens)
+        parts = () if act.label == "report" else tuple(found)
+        return Reference("words", " ".join(act.texts("R")), parts=parts)
+
+    def _resolved(self, act: Act, *, prefer_open: bool = False) -> Match:
+        reference = self._reference(act)
+        memory = self.memory
+        if reference.naming == "pronoun":
+            memory = replace(memory, focus=self._told or self._mentioned(act) or memory.focus)
+        return resolve(reference, self.titles, memory, prefer_open=prefer_open)
+
+    def _mentioned(self, act: Act) -> tuple[int, ...]:
+        """The one task that the part or those before speak of: "the trip is off, delete it"."""
+        for part in (act, *reversed(self._before)):
+            keys = [k for k in part.keys if k not in CLASSES_OF and stem(k) not in LIGHT]
+            found = best_fits(" ".join(keys), self.titles, fit_min=0.01) if keys else []
+            if len(found) == 1:
+                return (found[0].id,)
+            if part.acting and part is not act:
+                break
+        return ()
+
+    def _waits(self, act: Act) -> bool:
+        """Whether the act is about a task that this turn has yet to add."""
+        self.out.awaiting = self._pending and self._reference(act).naming in {"pronoun", "newest"}
+        return self.out.awaiting
+
+    def _change(self, act: Act) -> None:
+        completing = act.label == "complete"
+        if not self._told and self._waits(act):
+            return
+        match = self._resolved(act, prefer_open=completing)
+        if match.missing and not match.tasks and completing:
+            told = told_done(act.text, self.titles)
+            match = Match(tuple(told)) if len(told) == 1 else match
+        self._put_change("complete" if completing else "delete", match, act)
+        self._told = ()
+
+    def _only(self, match: Match, verb: Verb, edit: Edit | None = None) -> tuple[Task, ...]:
+        """The tasks to change; what stands against it is said or asked, and then there are none."""
+        out = self.out
+        candidates = match.unclear or (match.tasks if edit and len(match.tasks) > 1 else ())
+        if match.pointless:
+            out.notes.append("There is no such task on your list, so there was nothing to do.")
+        elif candidates:
+            question = Question("which", verb, candidates, edit=edit or Edit())
+            out.ask(reply.which(verb, candidates), question)
+        elif match.missing:
+            out.notes.append(reply.absent(match.missing))
+        return () if candidates else match.tasks
+
+    def _put_change(self, verb: Verb, match: Match, act: Act) -> None:
+        self._verb = verb
+        tasks = self._only(match, verb)
+        question = Question("whether", verb, tasks)
+        if not tasks or self._doubted(act, reply.whether(verb, tasks), question):
+            return
+        calls = [ToolCall(f"{verb}_task", {"task_id": task.id}) for task in tasks]
+        self.out.calls += [call for call in calls if call not in self.out.calls]
+        self.memory = replace(self.memory, focus=tuple(task.id for task in tasks))
+        if act.label == "report":
+            self._reported += calls
+
+    def _report(self, act: Act, *, ordered: bool) -> None:
+        reference = self._reference(act)
+        told = told_done(" ".join(act.texts("R")) or act.text, self.titles)
+        told = told or told_done(act.text, self.titles)
+        still = [task for task in told if not task.completed] or told
+        match = Match(tuple(still)) if len(still) == 1 else Match(unclear=tuple(still))
+        if reference.naming in {"ids", "places", "every"} or (reference.parts and len(still) != 1):
+            found = resolve(reference, self.titles, self.memory, prefer_open=True)
+            match = found if found.tasks and not found.missing else match
+        self._told = (*self._told, *(task.id for task in match.tasks or match.unclear))
+        # Which of several is asked by the order that follows, if one does.
+        if match.tasks or not ordered:
+            self._put_change("complete", match, act)
+
+    def _ask(self, act: Act) -> None:
+        match = self._resolved(act)
+        found = match.tasks or match.unclear or tuple(told_done(act.text, self.titles))
+        self.out.notes.append(reply.state(found, act.first("R")))
+        self.out.spoken = tuple(task.id for task in found)
+
+    def _edit(self, act: Act) -> None:
+        edit = _edit_of(act)
+        last = self.out.calls[-1] if self.out.calls else None
+        if last and last.name == "add_task" and edit.description and not act.slots.get("R"):
+            if edit.description != last.arguments["title"]:
+                last.arguments["description"] = edit.description
+            return
+        if self._waits(act):
+            return
+        match = self._resolved(act)
+        if not act.slots.get("R") and edit.former:
+            former = edit.former.casefold()
+            holding = tuple(t for t in self.titles.tasks if former in t.title.casefold())
+            match = Match(holding) if len(holding) == 1 else Match(unclear=holding)
+            if not holding:
+                return
+        tasks = self._only(match, "change", edit)
+        if not tasks:
+            return
+        call = edited(edit, tasks[0])
+        if call is None:
+            self.out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks))
+        elif not self._doubted(
+            act, reply.whether("change", tasks), Question("whether", "change", tasks, edit=edit)
+        ):
+            if last and last.name == "update_task" and last.arguments["task_id"] == tasks[0].id:
+                last.arguments.update(call.arguments)
+            else:
+                self.out.calls.append(call)
+            self.memory = replace(self.memory, focus=(tasks[0].id,))
+
+    def _continue(self, act: Act) -> None:
+        """“And the second one too” repeats what was done last, on another task."""
+        verb = self._verb if self.out.calls else _REPEATED.get(self.did)
+        match = self._resolved(act, prefer_open=verb == "complete")
+        if verb is not None and (match.tasks or match.unclear):
+            self._put_change(verb, match, act)
+
+
+def _edit_of(act: Act) -> Edit:
+    dropping = bool(CLASSES["delete"] & set(act.keys))
+    if act.label == "describe":
+        cleared = "" if dropping or {"empty", "blank"} & set(act.keys) else None
+        return Edit(description=act.first("D") or cleared)
+    if act.first("P"):
+        return Edit(title=act.first("P"), appended=True)
+    dropped = bool(dropping and act.first("F") and not act.first("N"))
+    return Edit(title=act.first("N"), former=act.first("F"), dropped=dropped)
+
+
+def edited(edit: Edit, task: Task) -> ToolCall | None:
+    """The call that makes the change; None if it is not clear what the words should be."""
+    arguments: dict[str, object] = {"task_id": task.id}
+    if edit.title or edit.dropped:
+        title = new_title(task.title, edit.title, edit.former, appended=edit.appended)
+        if not title:
+            return None
+        arguments["title"] = title
+    if edit.description is not None:
+        arguments["description"] = edit.description
+    return ToolCall("update_task", arguments) if len(arguments) > 1 else None
+
+
+def _without_called_off(acts: Sequence[Act]) -> list[Act]:
+    """“Delete task 2, no wait, don't”: what is taken back was not said."""
+    kept: list[Act] = []
+    for act in acts:
+        if act.label == "calloff":
+            while kept and not kept.pop().acting:
+                pass
+        kept.append(act)
+    return kept
+
+
+_REMARKS: Final = ("howto", "help", "undo", "reopen", "hold", "yes", "no", "thanks", "bye", "hello")
+
+
+def _remark(acts: Sequence[Act]) -> str:
+    labels = {act.label for act in acts}
+    if "calloff" in labels:
+        return reply.saying("no")
+    first = next((label for label in _REMARKS if label in labels), "chat")
+    if first == "howto":
+        return reply.howto([key for act in acts if act.label == "howto" for key in act.keys])
+    meant = labels & {"duty", "complete", "report", "delete", "retitle"}
+    return reply.saying("hold" if first == "chat" and meant else first)
+
+
+def _answer(question: Question, acts: Sequence[Act], said: str) -> Draft | None:
+    """The answer to the open question as a draft, or None if the message is no answer."""
+    first = acts[0].label
+    fresh = [act for act in acts if act.acting and act.label not in {"yes", "pick"}]
+    out = Draft()
+    if first in {"no", "calloff"} and not fresh:
+        out.notes.append(reply.saying("no"))
+        return out
+    tasks, title, edit = question.candidates, question.title, question.edit
+    if question.kind == "whether":
+        if first != "yes" and (first != "add" or acts[0].texts("T")):
+            return None
+    elif question.kind == "what":
+        idle = {"help", "howto", "ask", "thanks", "bye", "hello", "hold", "undo", "no"}
+        if [a for a in fresh if a.label != "duty"] or first in idle or first.startswith("list"):
+            return None
+        title = acts[0].first("T") or said.strip(" .!?").removeprefix("to ")
+        edit = Edit(title=title)
+    else:
+        tasks = _chosen(question, acts, said)
+        if not tasks:
+            return None
+    if question.verb == "add":
+        out.calls.append(ToolCall("add_task", {"title": title}))
+    elif question.verb != "change":
+        out.calls += [ToolCall(f"{question.verb}_task", {"task_id": t.id}) for t in tasks]
+    else:
+        out.calls += [call for task in tasks if (call := edited(edit, task)) is not None]
+        if not out.calls:
+            out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks[:1]))
+    return out
+
+
+def _chosen(question: Question, acts: Sequence[Act], said: str) -> tuple[Task, ...]:
+    """The candidates that an answer names: by words, id or place among those shown."""
+    candidates = question.candidates
+    ids = tuple(task.id for task in candidates)
+    titles, memory = Titles(candidates), Memory(focus=ids, shown=ids)
+    for act in acts:
+        if act.label in {"hello", "thanks", "bye"} and len(acts) > 1:
+            continue
+        same = _VERBS.get(act.label) == question.verb
+        if act.label.startswith("list") or (
+            act.acting and act.label not in {"pick", "yes"} and not same
+        ):
+            return ()
+        for span in act.slots.get("R") or [list(act.tokens)]:
+            reference = reference_of(said, span)
+            if reference.naming == "pronoun" and not reference.plural and len(candidates) > 1:
+                continue
+            found = resolve(reference, titles, memory)
+            if reference.naming == "ids" and found.missing:
+                found = resolve(replace(reference, naming="places"), titles, memory)
+            if found.tasks and not found.missing and not found.unclear:
+                return found.tasks
+    return ()

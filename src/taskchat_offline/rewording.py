@@ -1,0 +1,71 @@
+"""A title with some of its words changed. Only words are moved; no date is ever worked out."""
+
+import re
+from typing import Final
+
+from taskchat_offline.matching import fit
+from taskchat_offline.words import CLASSES_OF
+
+_JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
+_CLOCK: Final = re.compile(r"\d{1,2}([:.]\d{2})?(am|pm)|\d{1,2}[:.]\d{2}")
+_KINDS: Final = ("weekday", "month", "clock")
+
+
+def new_title(title: str, new: str, former: str, *, appended: bool) -> str:
+    """The title as it is to be: `new`, or the title with `new` behind it or in place of `former`.
+
+    Nothing if the title does not hold `former`, or if a number has no number to take the place of.
+    """
+    if appended:
+        return f"{title} {new}"
+    if former and not new:
+        return " ".join(re.sub(re.escape(former), "", title, flags=re.IGNORECASE).split())
+    if former:
+        return exchanged(title, former, new)
+    return _put_in(title, new)
+
+
+def exchanged(title: str, former: str, new: str) -> str:
+    """The title with `new` for `former`.
+
+    `new` may hold words that the title has anyway ("20 chairs" for "12"); it is the whole title
+    when `former` names all of it.
+    """
+    place = title.casefold().find(former.casefold())
+    if fit(title, former) >= 0.8:
+        return new
+    if place < 0:
+        return new if fit(former, title) >= 0.6 else ""
+    before, after = title[:place], title[place + len(former) :]
+    words = new.split()
+    ahead, behind = before.casefold().split(), after.casefold().split()
+    kept = [word.casefold() for word in words]
+    tail = next((n for n in range(min(len(kept) - 1, len(behind)), 0, -1)
+                 if kept[-n:] == behind[:n]), 0)  # fmt: skip
+    head = next((n for n in range(min(len(kept) - 1 - tail, len(ahead)), 0, -1)
+                 if kept[:n] == ahead[-n:]), 0)  # fmt: skip
+    words = words[head : len(words) - tail]
+    return f"{before}{' '.join(words)}{after}"
+
+
+def _put_in(title: str, new: str) -> str:
+    """The title with `new` in place of what is of its kind: a day, a time, a number; else `new`."""
+    wish = _JOINT.sub("", new).split()
+    words, kinds = title.split(), [_kind(word) for word in wish]
+    if not wish or not all(kinds):
+        return new
+    size = len(wish)
+    places = [n for n in range(len(words)) if [_kind(w) for w in words[n : n + size]] == kinds]
+    if len(places) == 1:
+        return " ".join([*words[: places[0]], *wish, *words[places[0] + size :]])
+    return "" if new.isdecimal() else new
+
+
+def _kind(word: str) -> str:
+    """What a word is besides itself, its numbers alike; nothing for most words."""
+    word = word.casefold().strip(".,!?")
+    if _CLOCK.fullmatch(word):
+        return "clock"
+    kind = next((name for name in CLASSES_OF.get(word, ()) if name in _KINDS), "")
+    shape = re.sub(r"\d+", "9", word)
+    return kind or (shape if shape != word else "")
