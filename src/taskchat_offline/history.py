@@ -14,6 +14,14 @@ CHANGING = frozenset({"add_task", "complete_task", "delete_task", "update_task"}
 """The tools that change tasks."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call to make."""
+
+    name: str
+    arguments: dict[str, object]
+
+
 @dataclass(slots=True)
 class Step:
     """One tool call and what came of it; `error` is the tool's sentence when it failed."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from taskchat_offline import reply
-from taskchat_offline.history import Step, Turn, tasks_of, turns_of
+from taskchat_offline.history import Step, ToolCall, Turn, tasks_of, turns_of
 from taskchat_offline.matching import Task, fitting, with_status
-from taskchat_offline.policy import Draft, Show, ToolCall, acts_of, draft_of, state_after
+from taskchat_offline.policy import Draft, Show, acts_of, draft_of, state_after
 from taskchat_offline.reading import Act
 
 CALLS_MAX: Final = 50

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from taskchat_offline import reply
 from taskchat_offline.features import Context
-from taskchat_offline.history import Turn, memory_of, tasks_of
+from taskchat_offline.history import ToolCall, Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
 from taskchat_offline.matching import LIGHT, Task, Titles, best_fits, fit, same_deed, told_done
 from taskchat_offline.reading import Act, read
@@ -18,8 +18,8 @@ from taskchat_offline.references import (
     reference_of,
     resolve,
 )
-from taskchat_offline.rewording import new_title
-from taskchat_offline.words import CLASSES, CLASSES_OF, stem
+from taskchat_offline.rewording import Edit, edit_of, edited
+from taskchat_offline.words import CLASSES_OF, stem
 
 BACK_MAX: Final = 3
 """Turns back to which a question is followed."""
@@ -34,25 +34,6 @@ _VERBS: Final[dict[str, Verb]] = {
     "delete": "delete", "retitle": "change", "describe": "change",
 }  # fmt: skip
 _REPEATED: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call to make."""
-
-    name: str
-    arguments: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """New words for a task: a title (what takes the place of `former`), or a description."""
-
-    title: str = ""
-    description: str | None = None
-    former: str = ""
-    appended: bool = False
-    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +321,7 @@ class _Drafting:
         self.out.spoken = tuple(task.id for task in found)
 
     def _edit(self, act: Act) -> None:
-        edit = _edit_of(act)
+        edit = edit_of(act)
         last = self.out.calls[-1] if self.out.calls else None
         if last and last.name == "add_task" and edit.description and not act.slots.get("R"):
             if edit.description != last.arguments["title"]:
@@ -376,30 +357,6 @@ class _Drafting:
         match = self._resolved(act, prefer_open=verb == "complete")
         if verb is not None and (match.tasks or match.unclear):
             self._put_change(verb, match, act)
-
-
-def _edit_of(act: Act) -> Edit:
-    dropping = bool(CLASSES["delete"] & set(act.keys))
-    if act.label == "describe":
-        cleared = "" if dropping or {"empty", "blank"} & set(act.keys) else None
-        return Edit(description=act.first("D") or cleared)
-    if act.first("P"):
-        return Edit(title=act.first("P"), appended=True)
-    dropped = bool(dropping and act.first("F") and not act.first("N"))
-    return Edit(title=act.first("N"), former=act.first("F"), dropped=dropped)
-
-
-def edited(edit: Edit, task: Task) -> ToolCall | None:
-    """The call that makes the change; None if it is not clear what the words should be."""
-    arguments: dict[str, object] = {"task_id": task.id}
-    if edit.title or edit.dropped:
-        title = new_title(task.title, edit.title, edit.former, appended=edit.appended)
-        if not title:
-            return None
-        arguments["title"] = title
-    if edit.description is not None:
-        arguments["description"] = edit.description
-    return ToolCall("update_task", arguments) if len(arguments) > 1 else None
 
 
 def _without_called_off(acts: Sequence[Act]) -> list[Act]:

@@ -1,14 +1,53 @@
-"""A title with some of its words changed. Only words are moved; no date is ever worked out."""
+"""Which words of a task are to change, and how. Words are moved; no date is ever worked out."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-from taskchat_offline.matching import fit
-from taskchat_offline.words import CLASSES_OF
+from taskchat_offline.history import ToolCall
+from taskchat_offline.matching import Task, fit
+from taskchat_offline.reading import Act
+from taskchat_offline.words import CLASSES, CLASSES_OF
 
 _JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\d{1,2}([:.]\d{2})?(am|pm)|\d{1,2}[:.]\d{2}")
 _KINDS: Final = ("weekday", "month", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New words for a task: a title (what takes the place of `former`), or a description."""
+
+    title: str = ""
+    description: str | None = None
+    former: str = ""
+    appended: bool = False
+    dropped: bool = False
+
+
+def edit_of(act: Act) -> Edit:
+    """The change that a part of a message asks for."""
+    dropping = bool(CLASSES["delete"] & set(act.keys))
+    if act.label == "describe":
+        cleared = "" if dropping or {"empty", "blank"} & set(act.keys) else None
+        return Edit(description=act.first("D") or cleared)
+    if act.first("P"):
+        return Edit(title=act.first("P"), appended=True)
+    dropped = bool(dropping and act.first("F") and not act.first("N"))
+    return Edit(title=act.first("N"), former=act.first("F"), dropped=dropped)
+
+
+def edited(edit: Edit, task: Task) -> ToolCall | None:
+    """The call that makes the change; None if it is not clear what the words should be."""
+    arguments: dict[str, object] = {"task_id": task.id}
+    if edit.title or edit.dropped:
+        title = new_title(task.title, edit.title, edit.former, appended=edit.appended)
+        if not title:
+            return None
+        arguments["title"] = title
+    if edit.description is not None:
+        arguments["description"] = edit.description
+    return ToolCall("update_task", arguments) if len(arguments) > 1 else None
 
 
 def new_title(title: str, new: str, former: str, *, appended: bool) -> str:

@@ -301,29 +301,31 @@ class Api(RuleBasedStateMachine):
         self, conversation_id: str | None, *steps: dict[str, Any], key: str | None = None
     ) -> Turn | None:
         """Say something; the turn, or None where the conversation takes no more."""
+        turn, answer = await self._chat(conversation_id, steps, key=key)
+        if turn is not None:
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["response"] == turn.reply
+        return turn
+
+    async def _chat(
+        self, conversation_id: str | None, steps: Sequence[dict[str, Any]], key: str | None = None
+    ) -> tuple[Turn | None, httpx.Response]:
         self.said += 1
         message, reply = f"message {self.said}", f"reply {self.said}"
-        answer = await self._ask(
-            "POST",
-            "chat",
-            {"message": message, "conversation_id": conversation_id},
-            key=key,
-            say=reply,
-            steps=steps,
-        )
+        body = {"message": message, "conversation_id": conversation_id}
+        answer = await self._ask("POST", "chat", body, key=key, say=reply, steps=steps)
         conversation = self.conversations.get(conversation_id or "")
         if conversation and conversation.ended:
             assert answer.status_code == 409, answer.text
             assert answer.json()["error_code"] == "conversation_ended"
-            return None
-        assert answer.status_code == 200, answer.text
-        body = answer.json()
-        assert body["response"] == reply
-        conversation = self.conversations.setdefault(body["conversation_id"], Conversation())
+            return None, answer
+        assert answer.status_code in {200, 202}, answer.text
+        told = answer.json()
+        conversation = self.conversations.setdefault(told["conversation_id"], Conversation())
         follows = conversation.branch if conversation.turns else []
-        turn = Turn(body["turn_id"], message, reply, follows)
+        turn = Turn(told["turn_id"], message, reply, follows)
         conversation.turns.append(turn)
-        return turn
+        return turn, answer
 
     async def _version(self, conversation: Conversation, of: Turn, new_words: bool) -> None:
         self.said += 1
@@ -395,26 +397,10 @@ class Api(RuleBasedStateMachine):
         self, conversation_id: str | None, calls: list[dict[str, Any]], answer: str
     ) -> None:
         """Have done what needs the user's yes, and say yes or no."""
-        self.said += 1
-        message, reply = f"message {self.said}", f"reply {self.said}"
-        asked = await self._ask(
-            "POST",
-            "chat",
-            {"message": message, "conversation_id": conversation_id},
-            say=reply,
-            steps=[{"call": calls}],
-        )
-        conversation = self.conversations.get(conversation_id or "")
-        if conversation and conversation.ended:
-            assert asked.json()["error_code"] == "conversation_ended", asked.text
+        turn, asked = await self._chat(conversation_id, [{"call": calls}])
+        if turn is None:
             return
         assert asked.status_code == 202, asked.text
-        body = asked.json()
-        conversation = self.conversations.setdefault(body["conversation_id"], Conversation())
-        turn = Turn(
-            body["turn_id"], message, reply, conversation.branch if conversation.turns else []
-        )
-        conversation.turns.append(turn)
         listed = (await self._ask("GET", "tasks?limit=200")).json()["data"]
         assert [one["id"] for one in listed] == sorted(self.tasks), "done before it was allowed"
         [open_] = (await self._ask("GET", "feedback?status=open")).json()["data"]

@@ -28,6 +28,7 @@ from taskchat.http.headers import HINTS
 from taskchat.http.problems import render
 from taskchat.http.requests import body_limits
 from taskchat.moments import new_id
+from taskchat.serving.endings import end_unhurriedly, end_with_the_connection
 from taskchat.settings import Settings
 from taskchat.telemetry import metrics
 
@@ -164,13 +165,12 @@ class GuardedProtocol(HttpToolsProtocol):
             raise InvalidRequest("An HTTP/1.1 request names its host once; send one Host header.")
         cycle = self.cycle
         super().on_headers_complete()
-        if self.cycle is not cycle:
-            self.cycle.transport = cast(asyncio.Transport, _Unhurried(self))
-        if version == "1.0" and self.cycle is not cycle:
-            _end_with_the_connection(self.cycle)
         self._head_open, self._body_open, self._body_bytes = False, True, 0
         if self.cycle is not cycle:
             self._disarm()
+            end_unhurriedly(self.cycle, self.close_after_answer)
+            if version == "1.0":
+                end_with_the_connection(self.cycle)
 
     def on_message_complete(self) -> None:
         """Note the last byte of a request."""
@@ -353,38 +353,3 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._arm(LINGER_S)
-
-
-class _Unhurried:
-    """A connection as an answer sees it: closed once the client has stopped sending."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self._protocol = protocol
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._protocol.transport, name)
-
-    def close(self) -> None:
-        self._protocol.close_after_answer()
-
-
-def _end_with_the_connection(cycle: RequestResponseCycle) -> None:
-    """Answer as HTTP/1.0 does: a body of unknown length ends when the connection is closed.
-
-    Uvicorn would send it in chunks, whose sizes an older client would take for text.
-    """
-    send, goes_on = cycle.send, False
-    # Such a client does not know interim answers either.
-    cycle.waiting_for_100_continue = False
-
-    async def framed(message: Any) -> None:
-        nonlocal goes_on
-        if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message.get("headers", ())}
-            if b"content-length" not in names:
-                goes_on, cycle.chunked_encoding, cycle.keep_alive = True, False, False
-        elif goes_on:
-            cycle.expected_content_length = len(message.get("body", b""))
-        await send(message)
-
-    cycle.send = framed  # type: ignore[method-assign]
