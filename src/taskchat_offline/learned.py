@@ -225,7 +225,7 @@ def best_spans(heard: Heard, segment: Segment, words: Weights, spans: Weights) -
     A span scores as a whole, besides what its words score one by one.
     """
     slots = SLOTS.get(segment.label, "")
-    if not slots:
+    if not slots or segment.end - segment.start > SEGMENT_TOKENS_MAX:
         return []
     kind = segment.label.split()[0]
     start, end = segment.start, segment.end

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from taskchat_offline import reply
@@ -107,11 +108,17 @@ def titles_of(turn: Turn) -> Titles:
     return Titles(tasks_of(turn.looks[0]) if turn.looks else [])
 
 
-def acts_of(turn: Turn, state: State) -> list[Act]:
+def acts_of(turn: Turn, state: State) -> Sequence[Act]:
     """What the turn's message asks for, read with what is known of the list by now."""
     whole = turn.looks and turn.looks[0].arguments.get("status", "all") == "all"
     context = Context(state.question.kind if state.question else "", state.did)
-    return read(turn.said, titles_of(turn) if whole else Titles([]), context, load())
+    return _acts(turn.said, tuple(tasks_of(turn.looks[0])) if whole else (), context)
+
+
+@lru_cache(maxsize=32)
+def _acts(said: str, tasks: tuple[Task, ...], context: Context) -> Sequence[Act]:
+    # Each step of a turn reads what was said before it once more.
+    return read(said, Titles(tasks), context, load())
 
 
 def draft_of(turn: Turn, state: State, acts: Sequence[Act]) -> Draft:

@@ -1168,9 +1168,12 @@ async def test_who_does_not_read_is_closed_and_who_does_is_told_everything(
         with RawSocket(server, user, conversation, receive_buffer=4096) as slow:
             turns: list[str] = []
             heard: list[dict[str, Any]] = []
-            deadline = time.monotonic() + PATIENCE_S
-            while not await figure(server, closes):
-                assert time.monotonic() < deadline, len(turns)
+            # Closed for the frames that wait, or on a slow machine for the seconds without a byte.
+            while (
+                not await figure(server, closes)
+                and await figure(server, "websocket_active_connections") > 1
+            ):
+                assert len(turns) < 100
                 await one.send("message", content=content)
                 frames = await one.until("turn_completed")
                 turns.append(frames[-1]["turn_id"])
