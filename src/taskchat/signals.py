@@ -78,6 +78,20 @@ def exit_code() -> int | None:
 
 
 @contextlib.contextmanager
+def exiting_as_told() -> Iterator[None]:
+    """Inside the block, an error that a library makes of a signal's exit is that exit again.
+
+    A signal that comes while a loop closes breaks the closing off, for instance.
+    """
+    try:
+        yield
+    except Exception:
+        if _ended_with:
+            sys.exit(_ended_with[0])
+        raise
+
+
+@contextlib.contextmanager
 def drained_on_signals(
     drain: Callable[[], Awaitable[None]], hurry: Callable[[], None]
 ) -> Iterator[None]:

@@ -24,7 +24,7 @@ from taskchat.serving.memory import settle_memory
 from taskchat.serving.websocket_protocol import GuardedWebSocketProtocol
 from taskchat.serving.workers import Workers, begin_child, serve_in_child
 from taskchat.settings import Settings
-from taskchat.signals import STOPPED, end_on_signals, heeded
+from taskchat.signals import STOPPED, end_on_signals, exiting_as_told, heeded
 from taskchat.telemetry.console import say
 
 IMPORT_NAME = "taskchat.main:app"
@@ -188,7 +188,8 @@ def _serve_anew(
     """Serve until the code changes; a failed start is reported, and retried on the next change."""
     begin_child()
     try:
-        serve_in_child(settings, sockets, ready)
+        with exiting_as_told():
+            serve_in_child(settings, sockets, ready)
     except (CannotStart, OSError) as error:
         refusal = refusal_of(error)
         say(f"taskchat: {refusal}", error=True)

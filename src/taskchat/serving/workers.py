@@ -23,7 +23,7 @@ import structlog
 from taskchat.refusals import CannotStart, refusal_of
 from taskchat.serving.memory import put_off_collection
 from taskchat.settings import Settings
-from taskchat.signals import STOPPED, end_on_signals, heeded, ignore_signals
+from taskchat.signals import STOPPED, end_on_signals, exiting_as_told, heeded, ignore_signals
 
 log = structlog.get_logger()
 
@@ -148,7 +148,8 @@ def _work(serve: Serve, sock: socket.socket, tell: Connection) -> None:
     """What runs in a worker."""
     begin_child()
     try:
-        serve([sock], functools.partial(tell.send, None))
+        with exiting_as_told():
+            serve([sock], functools.partial(tell.send, None))
     except (CannotStart, OSError) as error:
         # The parent hears it and ends all workers, this one too, which is ending by itself.
         ignore_signals()
