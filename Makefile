@@ -128,7 +128,7 @@ train: environment ## train the offline model anew, from src/taskchat_offline/da
 	$(BIN)/python -m taskchat_offline.train $(ARGS)
 
 offline-curve: environment ## how often the offline model is right and wrong, at each threshold, over files that it was not trained on
-	@$(BIN)/python -m tests.assistant.offline.curve $(or $(ARGS),$(addprefix tests/assistant/offline/data/,unseen.jsonl phrasings.jsonl))
+	@$(BIN)/python -m tests.assistant.offline.curve $(or $(ARGS),$(addprefix tests/assistant/offline/data/,unseen.jsonl held_out.jsonl phrasings.jsonl))
 
 pictures: environment ## take the pictures of the chat page in docs/pictures anew; needs Chromium
 	$(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)

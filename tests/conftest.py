@@ -5,6 +5,7 @@ import contextlib
 import functools
 import gc
 import itertools
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -42,6 +43,9 @@ Held = TypeVar("Held")
 MakeDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 JWT_SECRET = "a secret of the tests, of more than 32 bytes"
+
+# Or a test that fails tells of every request it made, and of little else.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,7 @@ from taskchat_offline.matching import Task
 from taskchat_offline.references import Memory
 
 TURNS_BACK_MAX = 3
-"""A list shown longer ago no longer gives "the second one" its meaning."""
+"""A list shown, or a question asked, longer ago no longer gives words their meaning."""
 
 CHANGING = frozenset({"add_task", "complete_task", "delete_task", "update_task"})
 """The tools that change tasks."""

@@ -6,6 +6,7 @@ words of one segment that fill the slots of its label, likewise. Whole numbers: 
 same bytes anywhere.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,8 @@ ACTING: Final = frozenset(
     {"add", "duty", "complete", "report", "delete", "retitle", "describe", "pick", "yes"}
 )
 
+IS_ACTING: Final = tuple(label in ACTING for label in LABELS)
+
 SLOTS: Final[Mapping[str, str]] = {
     "add": "TD", "duty": "T", "offer": "T", "complete": "R", "report": "R", "delete": "R",
     "retitle": "RNFP", "describe": "RD", "ask": "R", "pick": "R", "undo": "R", "reopen": "R",
@@ -38,8 +41,8 @@ SLOTS: Final[Mapping[str, str]] = {
 (N)ew title, (F)ormer part of a title, a(P)pended words, (W)ords to look for."""
 
 SLOT_NUMBER: Final = {slot: number for number, slot in enumerate("TDRNFPW")}
-TAGS: Final = ("O", *(f"{begin}{slot}" for slot in SLOT_NUMBER for begin in "BI"))
-TAG_NUMBER: Final = {tag: number for number, tag in enumerate(TAGS)}
+TAG_NUMBER: Final = {tag: number for number, tag in enumerate(["", *SLOT_NUMBER])}
+"""The columns of a word: that it fills nothing, or a slot."""
 
 MARGIN_MIN: Final = 100
 """Chosen on conversations that nothing was trained on: `make offline-curve`."""
@@ -81,7 +84,6 @@ class Weights:
     def __init__(self, width: int, stored: dict[str, str] | None = None) -> None:
         self.width = width
         self.rows: dict[str, int] = {}
-        self.table: tuple[list[Row], Row, Row] | None = None
         self._stored = {} if stored is None else stored
 
     def score(self, features: Sequence[str]) -> Row:
@@ -91,14 +93,6 @@ class Weights:
                 if feature not in self.rows:
                     self.rows[feature] = packed(self._stored.get(feature, ""))
         return unpacked(sum(map(self.rows.get, features, repeat(0))), self.width)
-
-    def steps(self) -> tuple[list[Row], Row, Row]:
-        """Of each label, what it scores after each; at the beginning; at the end."""
-        if self.table is None:
-            rows = [self.score([f"after={label}"]) for label in LABELS]
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            self.table = columns, self.score(["after=^"]), self.score(["before=$"])
-        return self.table
 
 
 @cache
@@ -116,12 +110,14 @@ def unpacked(row: int, width: int, bits: int = LANE) -> Row:
 
 
 def packed(told: str) -> int:
-    """A row from how it is stored: "3:12 7:-4" are the columns that aren't 0."""
+    """A row from how it is stored: "d12h-4" are the columns that aren't 0, by letter."""
     row = 0
-    for piece in told.split():
-        number, _, weight = piece.partition(":")
-        row += int(weight) << (LANE * int(number))
+    for column, weight in _STORED.findall(told):
+        row += int(weight) << (LANE * (ord(column) - ord("a")))
     return row
+
+
+_STORED: Final = re.compile(r"([a-z])(-?\d+)")
 
 
 class Model:
@@ -133,7 +129,7 @@ class Model:
     def __init__(self) -> None:
         self.segments = Weights(len(LABELS))
         self.steps = Weights(len(LABELS))
-        self.words = Weights(len(TAGS))
+        self.words = Weights(len(TAG_NUMBER))
         self.spans = Weights(len(SLOT_NUMBER))
         self.margin_min = MARGIN_MIN
 
@@ -156,7 +152,9 @@ def best_cut(
 ) -> list[Segment]:
     """The cut with the highest score; `costs` are added to the scores of a stretch's labels."""
     cuts = [*heard.cuts, len(heard.tokens)]
-    follow, start, end = steps.steps()
+    # Of each label, what it scores after each; at the beginning; at the end.
+    follow = list(zip(*(steps.score([f"after={label}"]) for label in LABELS), strict=True))
+    start, end = steps.score(["after=^"]), steps.score(["before=$"])
     # Of each cut, the best total that ends there, by label, and where and as what it began.
     best = [[_NEVER] * len(LABELS) for _ in cuts]
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
@@ -188,7 +186,7 @@ _NEVER: Final = -(10**12)
 """Less than any sum of weights."""
 
 
-def _entered(ending: Row, follow: Sequence[Row]) -> tuple[Row, Row]:
+def _entered(ending: Row, follow: Sequence[Sequence[int]]) -> tuple[Row, Row]:
     """The best total with which each label can follow, and the label before it."""
     totals: Row = []
     came: Row = []
@@ -200,11 +198,8 @@ def _entered(ending: Row, follow: Sequence[Row]) -> tuple[Row, Row]:
     return totals, came
 
 
-_IS_ACTING: Final = tuple(label in ACTING for label in LABELS)
-
-
 def _segment(start: int, end: int, row: Row, number: int) -> Segment:
-    others = [s for n, s in enumerate(row) if _IS_ACTING[n] != _IS_ACTING[number]]
+    others = [s for n, s in enumerate(row) if IS_ACTING[n] != IS_ACTING[number]]
     same = {0, 1, number} if number < 2 else {number}
     lead = row[number] - max(score for n, score in enumerate(row) if n not in same)
     return Segment(start, end, LABELS[number], row[number] - max(others), lead)
@@ -219,10 +214,17 @@ class Span:
     slot: str
 
 
-def best_spans(heard: Heard, segment: Segment, words: Weights, spans: Weights) -> list[Span]:
+def best_spans(
+    heard: Heard,
+    segment: Segment,
+    words: Weights,
+    spans: Weights,
+    costs: Callable[[int], Row] | None = None,
+) -> list[Span]:
     """The way to fill the label's slots that scores highest.
 
-    A span scores as a whole, besides what its words score one by one.
+    A span scores as a whole, besides what its words score one by one; `costs` are added to the
+    scores of a word's tags.
     """
     slots = SLOTS.get(segment.label, "")
     if not slots or segment.end - segment.start > SEGMENT_TOKENS_MAX:
@@ -231,6 +233,8 @@ def best_spans(heard: Heard, segment: Segment, words: Weights, spans: Weights) -
     start, end = segment.start, segment.end
     size = end - start
     rows = [words.score(heard.token(place, start, end, kind)) for place in range(start, end)]
+    if costs is not None:
+        rows = [list(map(add, row, costs(start + place))) for place, row in enumerate(rows)]
     follow = {last: spans.score([f"{kind} after={last}"]) for last in f"^{slots}"}
     # Of each place, and the slot filled last, the best way there: its total, where its last step
     # began, the slot filled last by then, and whether the step filled one.
@@ -243,8 +247,7 @@ def best_spans(heard: Heard, segment: Segment, words: Weights, spans: Weights) -
         for until in range(first + 1, min(size, first + SPAN_TOKENS_MAX) + 1):
             row = spans.score(heard.span(start + first, start + until, start, end, kind))
             for slot in slots:
-                tag = f"{'I' if until > first + 1 else 'B'}{slot}"
-                inside[slot] += rows[until - 1][TAG_NUMBER[tag]]
+                inside[slot] += rows[until - 1][TAG_NUMBER[slot]]
                 number = SLOT_NUMBER[slot]
                 worth = inside[slot] + row[number]
                 for last, (total, *_) in best[first].items():
@@ -275,11 +278,11 @@ def save(model: Model, path: Path) -> None:
     lines: list[str] = []
     for name in _PARTS:
         weights: Weights = getattr(model, name)
+        lines.append(name)
         for feature in sorted(weights.rows):
-            row = unpacked(weights.rows[feature], weights.width)
-            told = " ".join(f"{n}:{weight}" for n, weight in enumerate(row) if weight)
-            if told:
-                lines.append(f"{name}\t{feature}\t{told}")
+            row = enumerate(unpacked(weights.rows[feature], weights.width))
+            told = "".join(f"{chr(ord('a') + n)}{weight}" for n, weight in row if weight)
+            lines += [f"{feature}\t{told}"] if told else []
     path.write_bytes(("\n".join(lines) + "\n").encode())
 
 
@@ -291,13 +294,15 @@ def load() -> Model:
 
 
 def parsed(text: str) -> Model:
-    """A model from what `save` wrote."""
+    """A model from what `save` wrote: the name of a part, then its features."""
     model = Model()
-    stored: dict[str, dict[str, str]] = {name: {} for name in _PARTS}
+    stored: dict[str, str] = {}
+    # Not `splitlines`: a feature may hold any other character that ends a line.
     for line in text.split("\n")[:-1]:
-        name, feature, told = line.split("\t")
-        stored[name][feature] = told
-    for name in _PARTS:
-        width = getattr(model, name).width
-        setattr(model, name, Weights(width, stored[name]))
+        feature, tab, told = line.partition("\t")
+        if tab:
+            stored[feature] = told
+        else:
+            stored = {}
+            setattr(model, feature, Weights(getattr(model, feature).width, stored))
     return model

@@ -51,11 +51,6 @@ def content(text: str) -> list[str]:
             words += [inner.key for inner in tokens_of(token.text) if inner.kind == "word"]
         elif token.kind == "word":
             words.append(token.key)
-    return stems(words)
-
-
-def stems(words: Sequence[str]) -> list[str]:
-    """Stems of those words that tell tasks apart; of all when none does."""
     words = words[:WORDS_MAX]
     telling = [word for word in words if word not in STOP and stem(word) not in STOP] or words
     return list(dict.fromkeys(stem(word) for word in telling))
@@ -195,12 +190,3 @@ def told_done(said: str, titles: Titles) -> list[Task]:
             found.append((covered + held, task))
     top = max((score for score, _ in found), default=0.0)
     return [task for score, task in found if score >= top - 0.05]
-
-
-def same_deed(said: str, titles: Titles) -> list[Task]:
-    """Tasks whose titles hold nearly all of the said words and little else."""
-    words = content(said)
-    near = [
-        titles.tasks[place] for place, held in sorted(titles.fits(words).items()) if held >= 0.8
-    ]
-    return [task for task in near if share_held(task.words, words) >= 0.8]

@@ -38,7 +38,7 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
     """
     turns = turns_of(items)
     if not turns:
-        return Next(reply=reply.HELP)
+        return Next(reply=reply.saying("help"))
     turn, earlier = turns[-1], turns[:-1]
     state = state_after(earlier)
     acts = acts_of(turn, state)
@@ -67,7 +67,11 @@ def next_step(items: str | Sequence[object], offered: frozenset[str]) -> Next:
 def _needs_list(acts: Sequence[Act]) -> bool:
     return not all(
         act.label in _LISTLESS
-        and (act.lead >= LEAD_MIN if act.label != "add" else bool(act.titles) and act.ordered)
+        and (
+            "T" in act.slots and act.ordered
+            if act.label == "add"
+            else act.lead >= LEAD_MIN and not act.telling
+        )
         for act in acts
     )
 

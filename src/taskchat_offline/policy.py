@@ -7,9 +7,17 @@ from typing import Final, Literal
 
 from taskchat_offline import reply
 from taskchat_offline.features import Context
-from taskchat_offline.history import ToolCall, Turn, memory_of, tasks_of
+from taskchat_offline.history import TURNS_BACK_MAX, ToolCall, Turn, memory_of, tasks_of
 from taskchat_offline.learned import load
-from taskchat_offline.matching import LIGHT, Task, Titles, best_fits, fit, same_deed, told_done
+from taskchat_offline.matching import (
+    LIGHT,
+    Task,
+    Titles,
+    best_fits,
+    content,
+    plain,
+    told_done,
+)
 from taskchat_offline.reading import Act, read
 from taskchat_offline.references import (
     Match,
@@ -22,19 +30,13 @@ from taskchat_offline.references import (
 from taskchat_offline.rewording import Edit, edit_of, edited
 from taskchat_offline.words import CLASSES_OF, stem
 
-BACK_MAX: Final = 3
-"""Turns back to which a question is followed."""
-
-MEANT_MIN: Final = 0.4
-"""Share of a title that a duty must name to be the reason why it is added."""
-
 Verb = Literal["add", "complete", "delete", "change"]
 
 _VERBS: Final[dict[str, Verb]] = {
     "add": "add", "duty": "add", "complete": "complete", "report": "complete",
     "delete": "delete", "retitle": "change", "describe": "change",
 }  # fmt: skip
-_REPEATED: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
+_ENDING: Final[dict[str, Verb]] = {"complete_task": "complete", "delete_task": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class State:
 def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
     """The state after these turns: each is worked out again, nothing is kept."""
     memory = memory_of(earlier)
-    if not earlier or depth >= BACK_MAX:
+    if not earlier or depth >= TURNS_BACK_MAX:
         return State(memory)
     last = earlier[-1]
     done = [step.name for step in last.changes if step.result is not None]
@@ -101,11 +103,6 @@ def state_after(earlier: Sequence[Turn], depth: int = 0) -> State:
     if draft.spoken and not draft.shows:
         memory = replace(memory, focus=draft.spoken)
     return State(memory, draft.question, "list_tasks" if last.steps and draft.shows else "")
-
-
-def titles_of(turn: Turn) -> Titles:
-    """The list as the turn saw it first; empty if it didn't look."""
-    return Titles(tasks_of(turn.looks[0]) if turn.looks else [])
 
 
 def acts_of(turn: Turn, state: State) -> Sequence[Act]:
@@ -134,7 +131,7 @@ class _Drafting:
         self.out = Draft()
         self.did = state.did
         self.memory = state.memory
-        self.titles = titles_of(turn)
+        self.titles = Titles(tasks_of(turn.looks[0]) if turn.looks else [])
         self.margin_min = load().margin_min
         self._created = [step for step in turn.steps if step.name == "add_task"]
         self._pending = False
@@ -143,10 +140,11 @@ class _Drafting:
         self._reported: list[ToolCall] = []
         self._verb: Verb | None = None
         self._before: list[Act] = []
+        self._all: Sequence[Act] = ()
 
     def draft(self, acts: Sequence[Act]) -> Draft:
         """The calls and remarks of all acts, in order."""
-        acts = _without_called_off(acts)
+        self._all = acts = _surer_together(_without_called_off(acts))
         for place, act in enumerate(acts):
             if self.out.awaiting:
                 break
@@ -178,14 +176,12 @@ class _Drafting:
 
     def _closed(self, acts: Sequence[Act]) -> Draft:
         out = self.out
-        gone = [call.arguments for call in out.calls if call.name == "delete_task"]
-        # "The flight got cancelled, delete the airport task": a reason is no completion.
-        out.calls = [c for c in out.calls if c not in self._reported or c.arguments not in gone]
+        out.calls = _without_overruled(out.calls, self._reported)
         if out.calls or out.notes or out.shows:
             return out
         offers = [act for act in acts if act.label == "offer"]
         if len(offers) == 1 and not any(act.label in {"hold", "no"} for act in acts):
-            self._offer(self._duty)
+            out.ask(*_offer(self._duty))
             return out
         out.notes.append(_remark(acts))
         held = [act.text for act in acts if act.label in {"hold", "ask"}]
@@ -201,18 +197,13 @@ class _Drafting:
             self.out.ask(text, question)
         return True
 
-    def _offer(self, title: str) -> None:
-        self.out.ask(reply.offer(title), Question("whether", "add", title=title))
-
     def _add(self, act: Act, later: Sequence[Act]) -> None:
-        wanted = act.titles or ([self._duty] if self._duty else [])
+        wanted = act.texts("T") or ([self._duty] if self._duty else [])
         if not wanted:
             if act.label == "add" and not self.out.calls:
                 self.out.ask("What should the task be?", Question("what", "add"))
             return
-        adds = [a.texts("T") for a in later if a.label == "add"] if act.label == "duty" else []
-        if any(not titles or fit(titles[0], wanted[0]) >= MEANT_MIN for titles in adds):
-            # "I've run out of stamps, can you add buy stamps": the duty is the reason.
+        if act.label == "duty" and any(a.label == "add" and not a.texts("T") for a in later):
             self._duty = wanted[0]
             return
         # "Don't tick it off, I need to oil it first": a duty beside what is held back.
@@ -220,15 +211,10 @@ class _Drafting:
         if held or act.margin < self.margin_min:
             self._duty = wanted[0]
             if not self.out.calls and not self.out.question:
-                self._offer(wanted[0])
+                self.out.ask(*_offer(wanted[0]))
             return
         for title in wanted:
-            same = same_deed(title, self.titles) if act.label == "duty" else []
-            if same:
-                self.out.notes.append(f"{reply.named(same[0].title)} is already on your list.")
-                continue
-            described = act.first("D") if title is wanted[-1] else ""
-            self._put_add(title, described)
+            self._put_add(title, act.first("D") if title is wanted[-1] else "")
         self._duty = ""
 
     def _put_add(self, title: str, description: str) -> None:
@@ -253,12 +239,25 @@ class _Drafting:
         memory = self.memory
         if reference.naming == "pronoun":
             memory = replace(memory, focus=self._told or self._mentioned(act) or memory.focus)
-        return resolve(reference, self.titles, memory, prefer_open=prefer_open)
+        match = resolve(reference, self.titles, memory, prefer_open=prefer_open)
+        return self._told_apart(act, match) if reference.naming == "words" else match
+
+    def _told_apart(self, act: Act, match: Match) -> Match:
+        """Of several that fit alike, the one that the rest of the message names."""
+        said = f" {plain(act.text)} "
+        full = [task for task in match.unclear if f" {task.plain} " in said]
+        if len(full) == 1:
+            return Match(tuple(full))
+        others = [a.text for a in self._all if a.label in {"chat", "report"} and a is not act]
+        words = [word for word in content(" ".join(others)) if word not in LIGHT]
+        held = best_fits(" ".join(words), Titles(match.unclear), fit_min=0.01) if words else []
+        return Match(tuple(held)) if len(held) == 1 else match
 
     def _mentioned(self, act: Act) -> tuple[int, ...]:
         """The one task that the part or those before speak of: "the trip is off, delete it"."""
         for part in (act, *reversed(self._before)):
-            keys = [k for k in part.keys if k not in CLASSES_OF and stem(k) not in LIGHT]
+            said = part.keys if part is act else [token.key for token in part.tokens]
+            keys = [k for k in said if k not in CLASSES_OF and stem(k) not in LIGHT]
             found = best_fits(" ".join(keys), self.titles, fit_min=0.01) if keys else []
             if len(found) == 1:
                 return (found[0].id,)
@@ -276,9 +275,6 @@ class _Drafting:
         if not self._told and self._waits(act):
             return
         match = self._resolved(act, prefer_open=completing)
-        if match.missing and not match.tasks and completing:
-            told = told_done(act.text, self.titles)
-            match = Match(tuple(told)) if len(told) == 1 else match
         self._put_change("complete" if completing else "delete", match, act)
         self._told = ()
 
@@ -304,16 +300,21 @@ class _Drafting:
         calls = [ToolCall(f"{verb}_task", {"task_id": task.id}) for task in tasks]
         self.out.calls += [call for call in calls if call not in self.out.calls]
         self.memory = replace(self.memory, focus=tuple(task.id for task in tasks))
-        if act.label == "report":
-            self._reported += calls
+        reported = [call for call in self._reported if call not in calls]
+        self._reported = reported + calls if act.label == "report" else reported
 
     def _report(self, act: Act, *, ordered: bool) -> None:
         reference = self._reference(act)
         told = told_done(" ".join(act.texts("R")) or act.text, self.titles)
         told = told or told_done(act.text, self.titles)
         still = [task for task in told if not task.completed] or told
-        match = Match(tuple(still)) if len(still) == 1 else Match(unclear=tuple(still))
-        if reference.naming in {"ids", "places", "every"} or (reference.parts and len(still) != 1):
+        # "Fixed the fence, painted the bench": each name by itself.
+        each = [best_fits(name, self.titles) for name in act.texts("R")]
+        if len(each) > 1 and all(len(fits) == 1 for fits in each):
+            match = Match(tuple(dict.fromkeys(fits[0] for fits in each)))
+        else:
+            match = Match(tuple(still)) if len(still) == 1 else Match(unclear=tuple(still))
+        if reference.naming in {"ids", "places", "every"} or (reference.parts and not match.tasks):
             found = resolve(reference, self.titles, self.memory, prefer_open=True)
             match = found if found.tasks and not found.missing else match
         self._told = (*self._told, *(task.id for task in match.tasks or match.unclear))
@@ -337,18 +338,20 @@ class _Drafting:
         if self._waits(act):
             return
         match = self._resolved(act)
-        if not act.slots.get("R") and edit.former:
-            former = edit.former.casefold()
-            holding = tuple(t for t in self.titles.tasks if former in t.title.casefold())
-            match = Match(holding) if len(holding) == 1 else Match(unclear=holding)
-            if not holding:
+        if edit.former and (not act.slots.get("R") or len(match.tasks) != 1):
+            former, near = edit.former.casefold(), match.tasks or match.unclear
+            among = near if near and act.slots.get("R") else self.titles.tasks
+            holding = tuple(task for task in among if former in task.title.casefold())
+            if holding or not act.slots.get("R"):
+                match = Match(holding) if len(holding) == 1 else Match(unclear=holding)
+            if not match.tasks and not match.unclear:
                 return
         tasks = self._only(match, "change", edit)
         if not tasks:
             return
         call = edited(edit, tasks[0])
         if call is None:
-            self.out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks))
+            self.out.ask(reply.saying("words", tasks[0].title), Question("what", "change", tasks))
         elif not self._doubted(
             act, reply.whether("change", tasks), Question("whether", "change", tasks, edit=edit)
         ):
@@ -360,7 +363,7 @@ class _Drafting:
 
     def _continue(self, act: Act) -> None:
         """“And the second one too” repeats what was done last, on another task."""
-        verb = self._verb if self.out.calls else _REPEATED.get(self.did)
+        verb = self._verb if self.out.calls else _ENDING.get(self.did)
         match = self._resolved(act, prefer_open=verb == "complete")
         if verb is not None and (match.tasks or match.unclear):
             self._put_change(verb, match, act)
@@ -375,6 +378,41 @@ def _without_called_off(acts: Sequence[Act]) -> list[Act]:
                 pass
         kept.append(act)
     return kept
+
+
+def _surer_together(acts: Sequence[Act]) -> list[Act]:
+    """“I must call Sam, put that down”: an order that points back, and what it points at.
+
+    Each makes the other surer.
+    """
+    found = list(acts)
+    for place, act in enumerate(found):
+        told = {"add": {"duty", "offer"}, "complete": {"report"}}.get(act.label, set())
+        back = next((n for n in range(place - 1, -1, -1) if found[n].label in told), None)
+        if back is not None and not act.slots:
+            one, other = act.margin, found[back].margin
+            for n in (place, back):
+                found[n] = replace(found[n], margin=max(one, other, one + other))
+    return found
+
+
+def _without_overruled(calls: Sequence[ToolCall], reported: Sequence[ToolCall]) -> list[ToolCall]:
+    """Of completing and deleting one task, what was ordered last; a report gives way to any order.
+
+    “The flight got cancelled, delete the airport task”, “The piano is too vague, call it …”.
+    """
+    ends: dict[object, ToolCall] = {}
+    for call in calls:
+        task_id = call.arguments.get("task_id")
+        if call.name == "update_task" and ends.get(task_id) in reported:
+            del ends[task_id]
+        elif call.name in _ENDING and (call not in reported or task_id not in ends):
+            ends[task_id] = call
+    return [c for c in calls if c.name not in _ENDING or c in ends.values()]
+
+
+def _offer(title: str) -> tuple[str, Question]:
+    return reply.saying("offer", title), Question("whether", "add", title=title)
 
 
 _REMARKS: Final = ("howto", "help", "undo", "reopen", "hold", "yes", "no", "thanks", "bye", "hello")
@@ -420,7 +458,7 @@ def _answer(question: Question, acts: Sequence[Act], said: str) -> Draft | None:
     else:
         out.calls += [call for task in tasks if (call := edited(edit, task)) is not None]
         if not out.calls:
-            out.ask(reply.words_for(tasks[0]), Question("what", "change", tasks[:1]))
+            out.ask(reply.saying("words", tasks[0].title), Question("what", "change", tasks[:1]))
     return out
 
 

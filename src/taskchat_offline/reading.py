@@ -6,7 +6,7 @@ from taskchat_offline.features import Context, Heard
 from taskchat_offline.learned import ACTING, Model, best_cut, best_spans
 from taskchat_offline.matching import Titles
 from taskchat_offline.text import Token, spoken_of, text_of, tokens_of
-from taskchat_offline.words import CLASSES_OF
+from taskchat_offline.words import CLASSES_OF, STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Act:
         return bool(names & {"add", "remind"}) and not names & {"delete", "update", "complete"}
 
     @property
+    def telling(self) -> bool:
+        """Whether it has words that could be those of a title."""
+        words = (t.key for t in self.tokens if t.kind in {"word", "quote"})
+        return any(key not in CLASSES_OF and key not in STOP for key in words)
+
+    @property
     def text(self) -> str:
         """The part as it was said."""
         return text_of(self.said, self.tokens)
@@ -48,13 +54,6 @@ class Act:
     def first(self, slot: str) -> str:
         """The first of `texts`, or nothing."""
         return next(iter(self.texts(slot)), "")
-
-    @property
-    def titles(self) -> list[str]:
-        """The titles in it; at least what stands behind a colon, "Add task: Three"."""
-        keys = [token.key for token in self.tokens[:3]]
-        behind = self.tokens[keys.index(":") + 1 :] if ":" in keys and self.label == "add" else ()
-        return self.texts("T") or [text for text in [text_of(self.said, behind)] if text]
 
     @property
     def keys(self) -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from taskchat_offline.matching import (
-    FIT_MIN,
     Task,
     Titles,
     best_fits,
@@ -57,10 +56,6 @@ class Reference:
     excluded: "Reference | None" = None
 
 
-PRONOUN: Final = Reference("pronoun")
-"""The task spoken of, when nothing else is named."""
-
-
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What earlier turns were about, as ids, latest first where order matters.
@@ -92,8 +87,7 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
         rest = rest[1:]
     while rest and rest[-1].kind == "mark":
         rest = rest[:-1]
-    excepting = _excepting(text, rest)
-    if excepting is not None:
+    if (excepting := _excepting(text, rest)) is not None:
         return excepting
     quotes = [token for token in rest if token.kind == "quote"]
     around = {t.key for t in rest if t.kind != "quote"}
@@ -103,14 +97,14 @@ def reference_of(text: str, tokens: Sequence[Token], *, whole: bool = True) -> R
         rest = rest[1:]
     keys = [token.key.removesuffix("'s") for token in rest]
     for special in (_pointed, _numbers, _newest, _places, _group):
-        found = special(keys)
-        if found is not None:
+        if (found := special(keys)) is not None:
             return found
     if keys[:1] and keys[0] in {"all", "every", "each"} and set(keys) & _NOUNS:
         said = [token for token in rest if token.key not in _WHOLE | {"of"}]
         return Reference("every", text_of(text, said), plural=True)
     if set(keys) <= _NOUNS | _DEICTIC | {"something", "list"}:
-        return PRONOUN if not keys or {"the", "that", "this"} & set(keys) else Reference("vague")
+        spoken_of = not keys or {"the", "that", "this"} & set(keys)
+        return Reference("pronoun" if spoken_of else "vague")
     named = text_of(text, rest).removesuffix("'s").removesuffix("’s")
     return Reference("words", named, parts=_parts(text, rest) if whole else ())
 
@@ -360,12 +354,4 @@ class _Resolving:
                 return Match(tasks)
             if (tasks or unclear) and not whole:
                 return Match(tasks, unclear, missing)
-        if not found:
-            # All of a title was said, and more: "buy a tent, we own one by now".
-            near = [self.tasks[place] for place in sorted(self.titles.fits(said))]
-            found = [t for t in near if len(t.words) > 1 and share_held(t.words, said) >= 0.99]
-            found = found if len(found) == 1 else []
-        if not found:
-            near = best_fits(named.words, self.titles, fit_min=FIT_MIN - 0.25)
-            found = near if len(near) == 1 and share_held(near[0].words, said) >= 0.5 else []
         return _one_of(found) if found else Match(missing=(named.words,))

@@ -14,23 +14,15 @@ NAMES_MAX: Final = 8
 LINES_MAX: Final = 100
 """Tasks listed in one reply."""
 
-ERROR_CHARS_MAX: Final = 300
-
 _SAID: Final = dict(line.split(": ", 1) for line in lines_of("replies.txt"))
-
-HELP: Final = _SAID["help"]
-"""The answer to "what can you do?"."""
-
-SEE_LIST: Final = "Say “show my tasks” to see what is on it."
-"""What to do when a task was not found."""
 
 _ABOUT: Final = (("update", "field"), ("delete", "delete"), ("update", "update"), ("add", "add"),
                  ("complete", "complete"), ("list", "show"))  # fmt: skip
 
 
-def saying(topic: str) -> str:
-    """The answer when nothing is to be done."""
-    return _SAID[topic]
+def saying(topic: str, title: str = "") -> str:
+    """A sentence of the data file, about a title or none."""
+    return _SAID[topic].format(named(clipped(title)))
 
 
 def howto(words: Sequence[str]) -> str:
@@ -38,7 +30,7 @@ def howto(words: Sequence[str]) -> str:
     if set(words) & {"difference", "happens"}:
         return _SAID["how to states"]
     found = (about for about, kind in _ABOUT if set(words) & CLASSES[kind])
-    return _SAID.get(f"how to {next(found, '')}", HELP)
+    return _SAID.get(f"how to {next(found, '')}", _SAID["help"])
 
 
 def named(title: str) -> str:
@@ -92,27 +84,15 @@ def whether(verb: str, tasks: Sequence[Task]) -> str:
 
 def absent(names: Sequence[str]) -> str:
     """Says that no task fits what was named."""
-    words = joined([name if name.startswith(_PLACED) else named(clipped(name)) for name in names])
-    return f"I couldn't find {words} on your list, so I changed nothing there. {SEE_LIST}"
-
-
-_PLACED = ("task ", "number ", "that one")
+    placed = ("task ", "number ", "that one")
+    words = joined([name if name.startswith(placed) else named(clipped(name)) for name in names])
+    return _SAID["absent"].format(words)
 
 
 def clipped(text: str, chars_max: int = 80) -> str:
     """A text on one line, short enough to be quoted."""
     text = " ".join(text.split())
     return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + "…"
-
-
-def offer(title: str) -> str:
-    """Asks whether to add a task."""
-    return f"Shall I add {named(clipped(title))} to your list?"
-
-
-def words_for(task: Task) -> str:
-    """Asks for the new words of a task."""
-    return f"What should {named(task.title)} say instead?"
 
 
 def state(tasks: Sequence[Task], about: str) -> str:
@@ -135,9 +115,7 @@ def outcome(steps: Sequence[Step], known: Sequence[Task]) -> str:
         if kind == "update_task":
             sentences += [_updated(step, before) for step in made]
         elif kind == "error":
-            sentences += [
-                f"That didn't work: {clipped(step.error, ERROR_CHARS_MAX)}" for step in made
-            ]
+            sentences += [f"That didn't work: {clipped(step.error, 300)}" for step in made]
         elif kind == "complete_task":
             old = [s for s in made if (t := before.get(s.task_id or 0)) is not None and t.completed]
             new = [step for step in made if step not in old]

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from taskchat_offline.history import ToolCall
-from taskchat_offline.matching import Task, fit
+from taskchat_offline.matching import Task, alike, fit
 from taskchat_offline.reading import Act
-from taskchat_offline.words import CLASSES, CLASSES_OF
+from taskchat_offline.words import CLASSES, CLASSES_OF, numbers_of
 
 _JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\d{1,2}([:.]\d{2})?(am|pm)|\d{1,2}[:.]\d{2}")
 _KINDS: Final = ("weekday", "month", "clock")
+_COUNTED: Final = numbers_of("numbers.txt")
+
+NUMBER: Final = "9"
+"""The kind of every number, in digits or as a word."""
+
+ALIKE: Final = 0.8
+"""Words this much alike or more are the same or mean the same; less, but some, is a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +95,36 @@ def exchanged(title: str, former: str, new: str) -> str:
 
 
 def _put_in(title: str, new: str) -> str:
-    """The title with `new` in place of what is of its kind: a day, a time, a number; else `new`."""
+    """The title with `new` in place of what is like it, else `new`.
+
+    Like it is a word spelled nearly the same, or what is of its kind: a day, a time, a number
+    ("5 litres" for "2 litres").
+    """
     wish = _JOINT.sub("", new).split()
-    words, kinds = title.split(), [_kind(word) for word in wish]
-    if not wish or not all(kinds):
-        return new
-    size = len(wish)
-    places = [n for n in range(len(words)) if [_kind(w) for w in words[n : n + size]] == kinds]
-    if len(places) == 1:
+    words, size = title.split(), len(wish)
+    kinds = [_kind(word) for word in wish]
+
+    def like(first: int) -> bool:
+        pairs = zip(words[first : first + size], wish, kinds, strict=False)
+        return all(_kind(old) == kind if kind else _bare(old) == _bare(w) for old, w, kind in pairs)
+
+    places = [n for n in range(len(words) - size + 1) if like(n)] if any(kinds) else []
+    if size == 1 and not places and not kinds[0]:
+        places = [n for n, word in enumerate(words) if 0 < alike(_bare(word), _bare(new)) < ALIKE]
+    if wish and len(places) == 1:
         return " ".join([*words[: places[0]], *wish, *words[places[0] + size :]])
-    return "" if new.isdecimal() else new
+    return "" if kinds == [NUMBER] else new
+
+
+def _bare(word: str) -> str:
+    return word.casefold().strip('.,!?"“”')
 
 
 def _kind(word: str) -> str:
     """What a word is besides itself, its numbers alike; nothing for most words."""
-    word = word.casefold().strip(".,!?")
+    word = _bare(word)
     if _CLOCK.fullmatch(word):
         return "clock"
     kind = next((name for name in CLASSES_OF.get(word, ()) if name in _KINDS), "")
-    shape = re.sub(r"\d+", "9", word)
+    shape = NUMBER if word in _COUNTED else re.sub(r"\d+", NUMBER, word)
     return kind or (shape if shape != word else "")

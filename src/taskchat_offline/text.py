@@ -15,8 +15,6 @@ TOKENS_MAX: Final = 300
 REPAIR_BACK_MAX: Final = 8
 """Words back to which a speaker returns to correct himself."""
 
-_ABBREVIATED: Final = CLASSES["abbreviated"]
-_FILLERS: Final = CLASSES["filler"]
 # A mark closed later than 400 characters on was an apostrophe; the longest title has half of that.
 _QUOTATION: Final = re.compile(
     r"""(?<!\w)(?:["“„”]([^"“”]{1,400})["”]|['‘](?!\s)(.{1,400}?)['’]|`([^`]{1,400})`"""
@@ -69,7 +67,7 @@ def spoken_of(tokens: Sequence[Token]) -> list[Token]:
     """The tokens without what a speaker takes back: fillers, repeats and false starts."""
     kept: list[Token] = []
     for token in tokens:
-        if token.kind == "word" and token.key in _FILLERS:
+        if token.kind == "word" and token.key in CLASSES["filler"]:
             continue
         kept.append(token)
         if [t.key for t in kept[-2:]] == ["full", "stop"]:
@@ -141,4 +139,4 @@ def ends_sentence(tokens: Sequence[Token], place: int) -> bool:
     token = tokens[place]
     if token.key in {"!", "?", "\n", ";", "…"}:
         return True
-    return token.key == "." and not (place and tokens[place - 1].key in _ABBREVIATED)
+    return token.key == "." and not (place and tokens[place - 1].key in CLASSES["abbreviated"])

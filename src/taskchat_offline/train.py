@@ -22,11 +22,14 @@ Pair = tuple[learned.Weights, learned.Weights]
 
 DATA: Final = Path(__file__).parent / "data"
 SEED: Final = 20250
-EXAMPLES: Final = 12_000
+EXAMPLES: Final = 20_000
 EPOCHS: Final = 5
 
-COST: Final = 12
+COST: Final = 40
 """By how much the right label must win; more when a wrong one would change a task."""
+
+SPAN_COST: Final = 20
+"""The same for each word of what fills a slot."""
 
 SUM_LANE: Final = 64
 """Bits of a sum over all times; a lane as wide as a weight's could run over."""
@@ -34,7 +37,7 @@ SUM_LANE: Final = 64
 SCALE: Final = 4
 """Weights are averages in quarters."""
 
-WEIGHT_MIN: Final = 6
+WEIGHT_MIN: Final = 8
 """Smaller ones are left out: they are three in four, and change next to nothing."""
 
 SKIPPED: Final = 0.6
@@ -61,14 +64,12 @@ class Average(learned.Weights):
 
     def add(self, features: Sequence[str], number: int, by: int, now: int) -> None:
         """Change one column of the features' rows, at that time."""
-        self.table = None
         change = by << (learned.LANE * number)
         # The last lane counts how often the row was changed.
         later = ((by * now) << (SUM_LANE * number)) + (1 << (SUM_LANE * self.width))
-        rows, sums = self.rows, self._sums
         for feature in features:
-            rows[feature] = rows.get(feature, 0) + change
-            sums[feature] = sums.get(feature, 0) + later
+            self.rows[feature] = self.rows.get(feature, 0) + change
+            self._sums[feature] = self._sums.get(feature, 0) + later
 
     def averaged(self, now: int, uses_min: int) -> learned.Weights:
         """The averages up to now, without what was hardly ever used."""
@@ -119,10 +120,6 @@ def _filled(heard: Heard, segment: learned.Segment, example: Example) -> list[le
     return found
 
 
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
 def _rounds(count: int, epochs: int, seed: int, look: Callable[[int, int], bool]) -> int:
     """Look at every lesson in every round, but mostly not at those that were right last time.
 
@@ -142,7 +139,7 @@ def _rounds(count: int, epochs: int, seed: int, look: Callable[[int, int], bool]
             now += 1
             if not right[number] or chance.random() >= SKIPPED:
                 right[number] = look(number, now)
-        _tell(f"round {epoch + 1}: {right.count(False)} of {count} were wrong")
+        sys.stderr.write(f"round {epoch + 1}: {right.count(False)} of {count} were wrong\n")
     return now
 
 
@@ -153,7 +150,7 @@ def learn_cutting(examples: Sequence[Example], epochs: int) -> Pair:
 
     def look(number: int, now: int) -> bool:
         lesson = lessons[number]
-        truth = _truth(lesson)
+        truth = {place: s for s in lesson.segments for place in range(s.start, s.end)}
         guess = learned.best_cut(lesson.heard, rows, steps, lambda a, b: _costs(truth, a, b))
         told = [(s.start, s.end, s.label) for s in guess]
         right = [(s.start, s.end, s.label) for s in lesson.segments]
@@ -173,13 +170,6 @@ def learn_cutting(examples: Sequence[Example], epochs: int) -> Pair:
     return rows.averaged(now, 3), steps.averaged(now, 1)
 
 
-def _truth(lesson: Lesson) -> dict[int, learned.Segment]:
-    return {place: s for s in lesson.segments for place in range(s.start, s.end)}
-
-
-_IS_ACTING: Final = [label in learned.ACTING for label in learned.LABELS]
-
-
 def _costs(truth: dict[int, learned.Segment], start: int, end: int) -> learned.Row:
     """How wrong each label is for a stretch: most where it changes what should stay."""
     segment = truth[start]
@@ -187,14 +177,14 @@ def _costs(truth: dict[int, learned.Segment], start: int, end: int) -> learned.R
     acting = any(truth[place].label in learned.ACTING for place in range(start, end))
     right = NUMBER[segment.label]
     return [
-        0 if whole and n == right else COST * (3 if _IS_ACTING[n] and not acting else 1)
+        0 if whole and n == right else COST * (3 if learned.IS_ACTING[n] and not acting else 1)
         for n in range(len(learned.LABELS))
     ]
 
 
 def learn_filling(examples: Sequence[Example], epochs: int) -> Pair:
     """Weights that find what fills the slots of a segment."""
-    words, spans = Average(len(learned.TAGS)), Average(len(learned.SLOT_NUMBER))
+    words, spans = Average(len(learned.TAG_NUMBER)), Average(len(learned.SLOT_NUMBER))
     parts = [
         (lesson.heard, segment, filled)
         for lesson in map(lesson_of, examples)
@@ -204,7 +194,14 @@ def learn_filling(examples: Sequence[Example], epochs: int) -> Pair:
 
     def look(number: int, now: int) -> bool:
         heard, segment, right = parts[number]
-        guess = learned.best_spans(heard, segment, words, spans)
+        wanted = [learned.TAG_NUMBER[tag] for tag in _tags_of(segment, right)]
+
+        def costs(place: int) -> learned.Row:
+            row = [SPAN_COST] * len(learned.TAG_NUMBER)
+            row[wanted[place - segment.start]] = 0
+            return row
+
+        guess = learned.best_spans(heard, segment, words, spans, costs)
         if guess == right:
             return True
         kind = segment.label.split()[0]
@@ -230,11 +227,8 @@ def learn_filling(examples: Sequence[Example], epochs: int) -> Pair:
 
 
 def _tags_of(segment: learned.Segment, spans: Sequence[learned.Span]) -> list[str]:
-    tags = ["O"] * (segment.end - segment.start)
-    for span in spans:
-        for place in range(span.start, span.end):
-            tags[place - segment.start] = f"{'I' if place > span.start else 'B'}{span.slot}"
-    return tags
+    slots = {place: span.slot for span in spans for place in range(span.start, span.end)}
+    return [slots.get(place, "") for place in range(segment.start, segment.end)]
 
 
 def trained(examples: Sequence[Example], epochs: int) -> learned.Model:

@@ -16,12 +16,10 @@ def numbers_of(name: str) -> dict[str, int]:
     return {word: int(number) for word, number in map(str.split, lines_of(name))}
 
 
-def _classes() -> dict[str, frozenset[str]]:
-    rows = (line.partition(": ") for line in lines_of("words.txt"))
-    return {name: frozenset(words.split()) for name, _, words in rows}
-
-
-CLASSES: Final = _classes()
+CLASSES: Final = {
+    name: frozenset(words.split())
+    for name, _, words in (line.partition(": ") for line in lines_of("words.txt"))
+}
 """Of each class, its words."""
 
 HIDDEN: Final = frozenset(
@@ -44,11 +42,7 @@ CLASSES_OF: Final = _classes_of()
 """Of each known word, its classes, sorted."""
 
 
-def _verbs() -> dict[str, tuple[str, ...]]:
-    return {base: tuple(forms) for base, *forms in map(str.split, lines_of("verbs.txt"))}
-
-
-VERBS: Final = _verbs()
+VERBS: Final = {base: tuple(forms) for base, *forms in map(str.split, lines_of("verbs.txt"))}
 """What people do with a task, to its past form, its participle, its gerund, other past forms."""
 
 

@@ -103,8 +103,13 @@ class Desk:
         raise AssertionError(f"the turn did not end: {text}")
 
 
-FILES = {"phrasings.jsonl": 0.95, "unseen.jsonl": 0.75, "held_out.jsonl": 0.75}
+FILES = {
+    "phrasings.jsonl": 0.95, "unseen.jsonl": 0.8, "held_out.jsonl": 0.8, "fresh.jsonl": 0.8,
+}  # fmt: skip
 """Files that nothing was trained on, with the share of conversations that must come out right."""
+
+CASES_MAX = 200
+"""Conversations of a file that are tried; `make offline-curve` and `taskchat eval` take all."""
 
 
 async def outcome_of(case: Case) -> tuple[str | None, bool]:
@@ -125,6 +130,7 @@ async def test_most_conversations_come_out_right_and_hardly_an_idle_one_changes_
     name: str,
 ) -> None:
     cases = read_cases(DATA / name)
+    cases = cases[:: 1 + len(cases) // CASES_MAX]
     outcomes = [(case, *await outcome_of(case)) for case in cases]
     problems = [problem for _, problem, _ in outcomes if problem is not None]
     assert 1 - len(problems) / len(cases) >= FILES[name], problems

@@ -161,7 +161,10 @@ def test_all_but_one_spares_that_one() -> None:
     [("Hire 12 chairs", "12", "20 chairs", "Hire 20 chairs"),
      ("Apply by 1 May", "1 May", "15 May", "Apply by 15 May"),
      ("Pay broadband bill", "pay broadband bill", "pay mobile bill", "pay mobile bill"),
-     ("Lunch on Monday", "", "Tuesday", "Lunch on Tuesday"), ("Tea", "jam", "milk", "")],
+     ("Lunch on Monday", "", "Tuesday", "Lunch on Tuesday"), ("Tea", "jam", "milk", ""),
+     ("Pick up perscription", "", "prescription", "Pick up prescription"),
+     ("Buy two tennis balls", "", "four", "Buy four tennis balls"), ("Buy tea", "", "four", ""),
+     ("Buy 2 litres of paint", "", "5 litres", "Buy 5 litres of paint")],
 )  # fmt: skip
 def test_a_correction_changes_the_wrong_words_only(
     title: str, former: str, new: str, wanted: str

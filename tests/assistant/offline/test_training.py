@@ -13,7 +13,7 @@ from taskchat_offline.generator import Example, Generator, examples_in, parts_of
 from taskchat_offline.learned import SLOTS
 from taskchat_offline.train import DATA, lesson_of
 
-SMALL = "7d5e6f08b75b8b9ace317fec1d326b843ce0917534afc4ec4c724d1c37cbe834"
+SMALL = "6c9169f64ab61a9fbe70a308c7776f37aa8d61d898e63cbcc6b3bebbd64e5f66"
 """The weights after two rounds over these; whoever changes data, features or training sets it."""
 
 MARKED = DATA / "marked" / "first.jsonl"
