@@ -75,6 +75,26 @@ async def test_a_page_that_was_offline_comes_back_with_nothing_lost_or_doubled(
         assert await guest.history(conversation) == await window.messages.all_inner_texts()
 
 
+async def test_what_is_said_to_a_running_turn_offline_waits_and_is_said_once(
+    guest: Guest, model: SlowModel
+) -> None:
+    go_on = model.hold("What about tea?")
+    async with Network(str(guest.client.base_url)) as network:
+        window = await guest.open(service=network.url)
+        await window.say("What about tea?")
+        await expect(window.draft).to_have_text(half(opinion("What about tea?")))
+        await network.cut()
+        await expect(window.page.locator(".line.offline")).to_be_visible()
+        await window.say("Say: Green.")
+        await expect(window.page.locator(".message.waiting")).to_contain_text("Say: Green.")
+        await network.restore()
+        await expect(window.page.locator(".line.offline")).to_have_count(0)
+        await expect(window.page.locator(".message.user .note")).to_contain_text("not read yet")
+        await expect(window.page.locator(".message.waiting")).to_have_count(1)
+        go_on.set()
+        await window.shows("What about tea?", "Say: Green.", "Green.")
+
+
 async def test_two_tabs_show_each_others_turns_and_tasks_while_they_happen(
     guest: Guest, model: SlowModel
 ) -> None:

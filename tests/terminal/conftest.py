@@ -67,6 +67,13 @@ class Terminal:
             raise AssertionError(f"no {text!r} behind {self.plain[self._read :]!r}") from None
         self._read = place + len(text)
 
+    async def idle(self) -> None:
+        """Wait until a prompt is drawn with nothing under way above it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while "…\n" in self.plain.split("›")[-2]:
+                self._came.clear()
+                await self._came.wait()
+
     def type(self, keys: str) -> None:
         """Type something; `\\r` is Enter, `\\x03` Ctrl-C, `\\x04` Ctrl-D."""
         os.write(self._master, keys.encode())

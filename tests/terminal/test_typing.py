@@ -109,6 +109,7 @@ async def test_a_turn_is_told_more_stopped_and_found_again(
             await terminal.until("it has read: Slower")
             speaker.let()
             await terminal.until("three.")
+            await terminal.idle()
             # A turn that is left goes on, and whoever comes back follows it.
             terminal.type("Count again\r")
             await terminal.until("› Count again")

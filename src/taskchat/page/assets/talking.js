@@ -136,26 +136,31 @@ function happened(thread, event) {
 
 // --- saying something ---
 
-/** Say something as a turn of its own; if others run or wait, it comes after them. */
-export async function say(content) {
-  const { thread } = state;
+/** Send what was written; it is shown as waiting until that is acknowledged, and not lost if it is refused. */
+async function sent(content, send) {
   const said = { key: crypto.randomUUID(), content };
   state.waiting = [...state.waiting, said];
-  thread.isFollowed = true;
+  state.thread.isFollowed = true;
   changed();
   try {
-    const { conversation_id: id } = await here.line.ask({ type: "message", content, idempotency_key: said.key });
-    if (!thread.id) {
-      thread.id = id;
-      if (state.thread === thread) history.replaceState(null, "", `#/c/${id}`);
-      read(thread, [...thread.order]);
-    }
+    await send(said.key);
   } catch (problem) {
     toast(problem.message, { kind: "problem", action: { label: "Put it back", run: () => putBack(content) } });
   }
   state.waiting = state.waiting.filter((one) => one !== said);
   changed();
 }
+
+/** Say something as a turn of its own; if others run or wait, it comes after them. */
+export const say = (content) => sent(content, async (key) => {
+  const { thread } = state;
+  const { conversation_id: id } = await here.line.ask({ type: "message", content, idempotency_key: key });
+  if (!thread.id) {
+    thread.id = id;
+    if (state.thread === thread) history.replaceState(null, "", `#/c/${id}`);
+    read(thread, [...thread.order]);
+  }
+});
 
 /** Give a text back to whoever wrote it. */
 export function putBack(content) {
@@ -165,14 +170,12 @@ export function putBack(content) {
 }
 
 /** Say something to the turn that is under way. */
-export const steer = (turn, content) => attempt(async () => {
+export const steer = (turn, content) => sent(content, async (key) => {
   const { thread } = state;
-  thread.isFollowed = true;
-  const frame = { type: "steer", turn_id: turn.id, content, idempotency_key: crypto.randomUUID() };
+  const frame = { type: "steer", turn_id: turn.id, content, idempotency_key: key };
   const { steered, message_id: id } = await here.line.ask(frame);
   if (steered) thread.steered(turn.id, id, content);
   else toast("The turn had ended; your message began the next one.");
-  changed();
 });
 
 /** Stop a turn, or withdraw one that waits. */
