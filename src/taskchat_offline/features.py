@@ -104,7 +104,8 @@ class Heard:
         cuts = [0]
         for place in range(1, len(self.tokens)):
             token, before = self.tokens[place], self.tokens[place - 1]
-            if token.kind == "mark" and token.key not in {"+", "&", "#"}:
+            abbreviated = before.key == "." and not ends_sentence(self.tokens, place - 1)
+            if abbreviated or (token.kind == "mark" and token.key not in {"+", "&", "#"}):
                 continue
             first = not self._opens(place - 1)
             joins = "connector" in self.classes[place]

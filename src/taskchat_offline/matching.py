@@ -29,7 +29,6 @@ def _groups() -> dict[str, frozenset[int]]:
 
 
 _GROUPS: Final = _groups()
-_NO_GROUP: Final[frozenset[int]] = frozenset()
 
 
 def plain(title: str) -> str:
@@ -60,7 +59,7 @@ def alike(one: str, other: str) -> float:
     """1 for the same word, less for a synonym or a misspelling, 0 for another word."""
     if one == other:
         return 1.0
-    if _GROUPS.get(one, _NO_GROUP) & _GROUPS.get(other, _NO_GROUP):
+    if _GROUPS.get(one, frozenset()) & _GROUPS.get(other, frozenset()):
         return 0.9
     if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 1 or one[0] != other[0]:
         return 0.0

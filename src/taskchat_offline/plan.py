@@ -17,7 +17,7 @@ CALLS_TURN_MAX: Final = 200
 """Changing calls in one turn; four responses, well inside the service's limit on model calls."""
 
 LEAD_MIN: Final = 40
-"""Below this, what seems to need no look at the list is read again with the list in view."""
+"""Below this, what seems to need no look at the list is read again with it."""
 
 _LISTLESS: Final = frozenset({"add", "hello", "thanks", "bye", "help", "calloff"})
 """What can be done without a look at the list."""

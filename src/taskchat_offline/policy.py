@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 from taskchat_offline import reply
@@ -259,8 +260,12 @@ class _Drafting:
             said = part.keys if part is act else [token.key for token in part.tokens]
             keys = [k for k in said if k not in CLASSES_OF and stem(k) not in LIGHT]
             found = best_fits(" ".join(keys), self.titles, fit_min=0.01) if keys else []
-            if len(found) == 1:
-                return (found[0].id,)
+            # "That third one was a mistake. Delete it."
+            named = [reference_of(act.said, pair) for pair in pairwise(part.tokens)]
+            told = {one for one in named if one.naming in {"places", "every"} and not one.plural}
+            placed = resolve(told.pop(), self.titles, self.memory).tasks if len(told) == 1 else ()
+            if len(found) == 1 or len(placed) == 1:
+                return ((placed or tuple(found))[0].id,)
             if part.acting and part is not act:
                 break
         return ()
@@ -415,13 +420,13 @@ def _offer(title: str) -> tuple[str, Question]:
     return reply.saying("offer", title), Question("whether", "add", title=title)
 
 
-_REMARKS: Final = ("howto", "help", "undo", "reopen", "hold", "yes", "no", "thanks", "bye", "hello")
+_REMARKS: Final = (
+    "calloff", "howto", "help", "undo", "reopen", "hold", "yes", "no", "thanks", "bye", "hello",
+)  # fmt: skip
 
 
 def _remark(acts: Sequence[Act]) -> str:
     labels = {act.label for act in acts}
-    if "calloff" in labels:
-        return reply.saying("no")
     first = next((label for label in _REMARKS if label in labels), "chat")
     if first == "howto":
         return reply.howto([key for act in acts if act.label == "howto" for key in act.keys])

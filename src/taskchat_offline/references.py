@@ -21,11 +21,8 @@ from taskchat_offline.words import CLASSES, numbers_of
 Naming = Literal["words", "ids", "places", "pronoun", "every", "newest", "other", "vague"]
 """How a task was named: by words, number, place in the list, "it", a whole group, ..."""
 
-PARTS_MAX: Final = 30
-"""Names in one request."""
-
-RANGE_MAX: Final = 50
-"""Ids one range may name; as many calls as one response may hold."""
+NAMED_MAX: Final = 50
+"""Tasks that one request may name, or a range hold; as many calls as one response may hold."""
 
 _COUNTED: Final = numbers_of("numbers.txt")
 _PLACES: Final = numbers_of("places.txt")
@@ -148,7 +145,7 @@ def _parts(text: str, tokens: Sequence[Token]) -> tuple[Reference, ...]:
         else:
             pieces[-1].append(token)
     named = [piece for piece in pieces if piece]
-    if not 2 <= len(named) <= PARTS_MAX:
+    if not 2 <= len(named) <= NAMED_MAX:
         return ()
     parts = tuple(reference_of(text, piece, whole=False) for piece in named)
     # "drop everything and call mom" is no order to delete all tasks.
@@ -178,7 +175,7 @@ def _numbers(keys: Sequence[str]) -> Reference | None:
             first = int(span[1]) if span else counted or int(key)
             last = int(span[2]) if span else first
             first = numbers[-1] + 1 if ranged else first
-            numbers += range(first, last + 1) if last - first < RANGE_MAX else [last]
+            numbers += range(first, last + 1) if last - first < NAMED_MAX else [last]
             ranged, spelled = False, spelled or bool(counted)
         elif key in _NOUNS | _NUMBERING:
             labelled = True
@@ -207,7 +204,7 @@ def _places(keys: Sequence[str]) -> Reference | None:
             places.append(_PLACES[key])
         elif (key in _COUNTED or key.isdecimal()) and places and len(key) < 6:
             if "of" not in keys:
-                count = min(_COUNTED.get(key, 0) or int(key), RANGE_MAX)
+                count = min(_COUNTED.get(key, 0) or int(key), NAMED_MAX)
         elif key in _OPEN | _DONE:
             status = "completed" if key in _DONE else "pending"
         elif key == "but" and places == [-1]:

@@ -131,7 +131,7 @@ def text_of(text: str, tokens: Sequence[Token]) -> str:
     for before, token in pairwise(tokens):
         gap = text[before.end : token.start]
         said += (" " if gap.strip() else gap) + text[token.start : token.end]
-    return " ".join(said.split()).strip(" .,;:!?…-–—")
+    return " ".join(said.split()).strip(" .,;:!?…-–—").lstrip(")]> ")
 
 
 def ends_sentence(tokens: Sequence[Token], place: int) -> bool:

@@ -106,3 +106,14 @@ def test_an_order_that_points_back_makes_a_need_surer() -> None:
     asked = draft("⟦duty⟧I must ⟨T call Sam⟩", margin=60)
     assert not asked.calls
     assert asked.question == Question("whether", "add", title="call Sam")
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "⟦chat⟧I don't know what came over me with that third one. ⟦delete⟧Delete it.",
+        "⟦chat⟧The last item was a mistake. ⟦delete⟧Away with it.",
+    ],
+)
+def test_it_is_the_task_whose_place_was_said_before(marked: str) -> None:
+    assert calls(marked, "Wax the floor", "Ring Donna", "Learn the ukulele") == [("delete_task", 3)]
