@@ -29,6 +29,7 @@ CODES = {
         "conversation_busy",
         "conversation_ended",
         "too_many_active",
+        "too_many_conversations",
         "too_many_versions",
         "too_many_shares",
         "too_many_webhooks",

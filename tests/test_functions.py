@@ -13,7 +13,7 @@ from tests.conftest import AppMaker, MakeDatabase
 from tests.factories import Person, person_in
 
 from taskchat.assistant.run import Needs
-from taskchat.conversations.repository import active_fit
+from taskchat.conversations.repository import exceeded
 from taskchat.embeddings.repository import nearest
 from taskchat.limits.buckets import RateLimits
 from taskchat.moments import new_id
@@ -135,6 +135,7 @@ async def begun(
         lease_s=600,
         queue_max=3,
         active_max=5,
+        conversations_max=1000,
         versions_max=5,
         needs=Needs(10, 1000, 4.0, open_tasks=True, summary=True),
         draining=lambda: False,
@@ -170,7 +171,7 @@ async def test_functions_that_forget_to_name_the_owner_reach_nobody_elses_rows(
         assert json.loads(listed or "") == {"tasks": [], "total": 0}
         page = await store.settle.page_at(connection, foreign, messages_max=10)
         assert page.messages == "[]"
-        assert await active_fit(connection, stranger.principal, active_max=0)
+        assert not await exceeded(connection, stranger.principal, active_max=0, conversations_max=0)
     kinds: tuple[HitKind, ...] = get_args(HitKind)
     for person, count in ((owner, 3), (stranger, 0)):
         hits = await find_words(

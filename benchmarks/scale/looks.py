@@ -177,6 +177,7 @@ class Looks:
             lease_s=LEASE.seconds,
             queue_max=20,
             active_max=None,
+            conversations_max=100_000,
             versions_max=20,
             needs=Needs(self.settings.history_turns_max, 1000, 4.0, open_tasks=True, summary=True),
             draining=lambda: False,

@@ -5177,7 +5177,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled` */
+            /** @description `too_many_conversations`, `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9662,7 +9662,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `too_many_tasks` */
+            /** @description `too_many_conversations`, `too_many_tasks` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -10833,7 +10833,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `too_many_versions`, `feedback_closed`, `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback` */
+            /** @description `too_many_conversations`, `too_many_versions`, `feedback_closed`, `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11322,7 +11322,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `feedback_closed`, `turn_not_cancellable` */
+            /** @description `too_many_conversations`, `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `feedback_closed`, `turn_not_cancellable` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11720,7 +11720,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenAIError"];
                 };
             };
-            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_versions`, `feedback_closed` */
+            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_conversations`, `too_many_versions`, `feedback_closed` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12159,7 +12159,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenAIError"];
                 };
             };
-            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_versions`, `feedback_closed` */
+            /** @description `conversation_busy`, `conversation_ended`, `too_many_active`, `awaiting_feedback`, `turn_in_progress`, `turn_cancelled`, `too_many_conversations`, `too_many_versions`, `feedback_closed` */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -150,6 +150,8 @@ def create_app(settings: Settings, *, chain: Sequence[NamedModel] | None = None)
     app.include_router(ag_ui_route.router)
     app.include_router(websocket.router)
     app.include_router(health.router)
+    if settings.metrics:
+        app.include_router(health.figures)
     if settings.page:
         app.include_router(page_router(settings))
     if settings.mcp:

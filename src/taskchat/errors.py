@@ -18,6 +18,7 @@
     ├── TooManyVersions 409         ├── SignInsBusy 503
     ├── TooManySchedules 409        ├── ShuttingDown 503
     ├── TooManyTasks 409            └── RunTimeout 504
+    ├── TooManyConversations 409
     ├── TooManyWebhooks 409
     └── AlreadyRegistered 409
 
@@ -175,6 +176,14 @@ class ConversationEnded(ServiceError):
     status = 409
     code = "conversation_ended"
     default = "This conversation has ended; leave conversation_id out to start another."
+
+
+class TooManyConversations(ServiceError):
+    """The user has as many conversations as they may; nothing was stored."""
+
+    status = 409
+    code = "too_many_conversations"
+    default = "You have as many conversations as you may; delete some first."
 
 
 class TooManyActive(ServiceError):

@@ -80,7 +80,7 @@ OF_ROUTES: dict[tuple[str, str], tuple[type[ServiceError], ...]] = {
     ("post", "/shares"): (errors.TooManyShares,),
     ("post", "/webhooks"): (errors.TooManyWebhooks,),
     ("post", "/tasks"): (errors.TooManyTasks,),
-    ("post", "/import"): (errors.TooManyTasks,),
+    ("post", "/import"): (errors.TooManyConversations, errors.TooManyTasks),
     ("post", "/schedules"): (errors.TooManySchedules, errors.ConversationEnded),
     ("patch", "/schedules/{schedule_id}"): (errors.TooManySchedules,),
     ("patch", "/conversations/{conversation_id}"): (
@@ -91,6 +91,9 @@ OF_ROUTES: dict[tuple[str, str], tuple[type[ServiceError], ...]] = {
 """Of single routes, by method and by how their address ends."""
 VERSIONS: Final = ("/messages/{message_id}", "/messages/{message_id}/regenerate")
 """How the paths of routes end that make another version of a message."""
+
+BEGIN: Final = ("/chat", "/ag-ui")
+"""How the paths of routes end whose message may begin a conversation."""
 
 OF_LINK: tuple[type[ServiceError], ...] = tuple(
     error for error in EVERYWHERE if error not in (errors.InvalidAuth, errors.Forbidden)
@@ -280,6 +283,8 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
         possible += WITH_BODY
     if path.endswith(VERSIONS):
         possible.append(errors.TooManyVersions)
+    if path.endswith(BEGIN):
+        possible.append(errors.TooManyConversations)
     if path.endswith("/ui/chat"):
         operation["responses"]["200"]["headers"] = dict(RATE_LEFT)
         operation["parameters"] += MESSAGE_HEADERS
@@ -315,7 +320,8 @@ def _add_errors(method: str, path: str, operation: dict[str, Any]) -> None:
 def _add_openai(method: str, path: str, operation: dict[str, Any]) -> None:
     possible = [*OF_OPENAI, errors.TooManyAtOnce]
     if "requestBody" in operation:
-        possible += (*WITH_BODY, *OF_CHAT, errors.TooManyVersions, errors.FeedbackClosed)
+        possible += (*WITH_BODY, *OF_CHAT, errors.TooManyConversations)
+        possible += (errors.TooManyVersions, errors.FeedbackClosed)
         operation.setdefault("parameters", []).extend(MESSAGE_HEADERS)
         if path.endswith("/completions"):
             meaning = "The conversation, where `metadata` does not name it."

@@ -453,16 +453,17 @@ async def test_who_begins_while_another_process_is_about_to_has_to_wait_for_it(
     database: Database, database_url: str, settings: Settings
 ) -> None:
     principal = (await person_in(database)).principal
+    limits: dict[str, Any] = {"active_max": 1, "conversations_max": 10}
     elsewhere = Database(database_url, settings)
     async with database.transaction(principal) as connection:
-        await service.start_conversation(connection, principal, new_id(), active_max=1)
+        await service.start_conversation(connection, principal, new_id(), **limits)
         with pytest.raises(DatabaseError):  # noqa: PT012
             async with elsewhere.transaction(principal) as other:
                 await other.execute(text("SET LOCAL lock_timeout = '100ms'"))
-                await service.start_conversation(other, principal, new_id(), active_max=1)
+                await service.start_conversation(other, principal, new_id(), **limits)
     with pytest.raises(TooManyActive):
         async with elsewhere.transaction(principal) as other:
-            await service.start_conversation(other, principal, new_id(), active_max=1)
+            await service.start_conversation(other, principal, new_id(), **limits)
     await elsewhere.close()
 
 

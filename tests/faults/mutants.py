@@ -250,7 +250,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_queue": Mutant(
         "a turn waits for those before it",
         functions={
-            "turn_begin_3": (
+            "turn_begin_5": (
                 "IF NOT _is_new THEN\n            SELECT count(*) INTO waiting",
                 "IF false THEN\n            SELECT count(*) INTO waiting",
             )
@@ -260,7 +260,7 @@ MUTANTS: dict[str, Mutant] = {
     "no_key": Mutant(
         "an Idempotency-Key is looked up",
         functions={
-            "turn_begin_3": (
+            "turn_begin_5": (
                 "    IF _key IS NOT NULL THEN",
                 "    _key := NULL;\n    IF _key IS NOT NULL THEN",
             )
@@ -271,7 +271,7 @@ MUTANTS: dict[str, Mutant] = {
         "a history is read after the lock is held",
         old_snapshot,
         functions={
-            "turn_begin_3": (
+            "turn_begin_5": (
                 "    waiting := 0;\n",
                 "    waiting := 0;\n    PERFORM set_config('taskchat.old', (SELECT json_agg("
                 "json_build_array(t -> 0, t -> 1, t -> 2, t -> 3, NULL, NULL))::text FROM"

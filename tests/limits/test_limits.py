@@ -342,6 +342,7 @@ async def spend(database: Database, person: Person, of: RateLimits, times: int =
             lease_s=3600,
             queue_max=1000,
             active_max=None,
+            conversations_max=1000,
             versions_max=5,
             needs=NOTHING,
             draining=lambda: False,
@@ -409,6 +410,74 @@ def test_a_level_says_when_there_is_one_and_when_all_are_back() -> None:
     # Floating-point dust is no message too few.
     assert level_of("user", 30, 0.9999999).retry_after_s == 0
     assert level_of("tokens", 60, -30.0).retry_after_s == 31
+
+
+async def buckets(superuser: AsyncEngine, person: Person) -> list[tuple[str, float]]:
+    async with superuser.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT scope, level FROM rate_buckets WHERE user_id = :o ORDER BY scope"),
+            {"o": person.user_id},
+        )
+        return [(row.scope, row.level) for row in rows]
+
+
+async def overdraw(database: Database, person: Person, *, per_minute: int, cost: int) -> None:
+    async with database.transaction(person.principal) as connection:
+        await repository.spend(
+            connection, person.principal, repository.TOKENS, per_minute=per_minute, cost=cost
+        )
+
+
+async def test_model_tokens_are_forgotten_once_all_are_back_and_a_debt_before_that_is_not(
+    offline_app: RunningApp, database: Database, superuser: AsyncEngine
+) -> None:
+    back, short, recent = [await person_in(database) for _ in range(3)]
+    passed = repository.IDLE_S + 60
+    for person, cost in ((back, passed - 1), (short, passed + 60), (recent, 1)):
+        await overdraw(database, person, per_minute=60, cost=cost)
+    for person in (back, short):
+        await let_pass(superuser, person, passed)
+    live = offline_app.live
+    await do_chores(live.database, live.settings)
+    assert await buckets(superuser, back) == []
+    assert await buckets(superuser, short) == [("tokens", -passed)]
+    assert await buckets(superuser, recent) == [("tokens", 59)]
+    # Nothing was lost by it: the next one finds a full one.
+    await overdraw(database, back, per_minute=60, cost=5)
+    assert await buckets(superuser, back) == [("tokens", 55)]
+
+
+async def test_a_bucket_that_is_spent_from_meanwhile_is_not_forgotten(
+    database: Database, superuser: AsyncEngine
+) -> None:
+    person = await person_in(database)
+    await overdraw(database, person, per_minute=60, cost=1)
+    await let_pass(superuser, person, repository.IDLE_S + 60)
+    async with database.transaction(person.principal) as connection:
+        await repository.spend(
+            connection, person.principal, repository.TOKENS, per_minute=60, cost=100
+        )
+        async with database.spare_transaction() as other:
+            # It waits for nobody.
+            await other.execute(text("SET LOCAL lock_timeout = '1s'"))
+            await repository.forget_idle(other, rows_max=1000)
+    assert await buckets(superuser, person) == [("tokens", -40)]
+
+
+async def test_who_spends_while_a_bucket_is_forgotten_spends_from_a_full_one(
+    database: Database, superuser: AsyncEngine
+) -> None:
+    person = await person_in(database)
+    await overdraw(database, person, per_minute=60, cost=1)
+    await let_pass(superuser, person, repository.IDLE_S + 60)
+    async with database.spare_transaction() as other:
+        assert await repository.forget_idle(other, rows_max=1000) >= 1
+        spending = asyncio.create_task(overdraw(database, person, per_minute=60, cost=100))
+        # The other one is held: whether this waits by now or not, it ends only after it.
+        await asyncio.sleep(0)
+        assert not spending.done()
+    await spending
+    assert await buckets(superuser, person) == [("tokens", -40)]
 
 
 async def test_buckets_that_nobody_touched_for_long_are_forgotten(

@@ -10,12 +10,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Receive, Scope, Send
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person
 from tests.house import do_chores
-from tests.live.served import PATIENCE_S, Socket, Speaker, served, socket
+from tests.live.served import PATIENCE_S, Socket, Speaker, on_a_socket, served, silent, socket
 
 from taskchat.errors import DatabaseError
+from taskchat.settings import Settings
 from taskchat.transports.socket import session
 from taskchat.transports.socket.frames import Ping
 from taskchat.turns import store
@@ -479,3 +481,24 @@ async def test_a_frame_that_is_sent_is_the_event_byte_for_byte(
             {"o": person.user_id},
         )
         assert list(kept) == texts[3:]
+
+
+async def test_who_takes_nothing_for_as_long_as_is_set_is_cut_off(settings: Settings) -> None:
+    cut = asyncio.Event()
+
+    async def pouring(scope: Scope, receive: Receive, send: Send) -> None:
+        """More than what any operating system holds for a peer."""
+        await receive()
+        await send({"type": "websocket.accept"})
+        with contextlib.suppress(Exception):
+            for _ in range(1000):
+                await send({"type": "websocket.send", "bytes": b"x" * 100_000})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        cut.set()
+
+    quick = settings.model_copy(update={"websocket_stall_s": 0.2})
+    async with on_a_socket(pouring, quick) as url, silent(url, Person()):
+        # In less than what is set by default.
+        async with asyncio.timeout(Settings.model_fields["websocket_stall_s"].default - 1):
+            await cut.wait()

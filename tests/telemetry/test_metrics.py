@@ -10,6 +10,7 @@ from agents.testing import ModelCall, ModelStep, ScriptedModel
 from asyncpg import PostgresError
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from tests.answers import error_of
 from tests.conftest import AppMaker, RunningApp
 from tests.factories import Person, calls_tool, says, scripted
 from tests.live.served import served, socket
@@ -67,6 +68,13 @@ async def test_a_turn_is_counted_by_its_route_its_channel_and_its_tools(
     assert figure("taskchat_database_connections_open") >= 1
     for private in (person.user_id, "private", "quiet"):
         assert private not in page
+
+
+async def test_figures_are_told_to_nobody_if_they_are_switched_off(running_app: AppMaker) -> None:
+    async with running_app(metrics=False) as running:
+        error_of(await running.client.get("/metrics"), 404)
+        assert "/metrics" not in (await running.client.get("/openapi.json")).json()["paths"]
+        assert (await running.client.get("/readyz")).status_code == 200
 
 
 async def test_a_failed_turn_is_counted_by_the_code_of_its_error(running_app: AppMaker) -> None:

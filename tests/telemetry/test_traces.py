@@ -91,7 +91,7 @@ async def test_a_request_its_turn_its_model_calls_its_tools_and_their_sql_are_on
     paths = [spans.path(one) for one in spans.all()]
     assert len(spans.traces()) == 1
     assert [http] in paths
-    assert ["turn_begin_3", http] in paths
+    assert ["turn_begin_5", http] in paths
     assert ["chat scripted", agent, "turn", http] in paths
     assert ["turn_call_2", "execute_tool add_task", agent, "turn", http] in paths
     assert ["turn_settle_2", "turn", http] in paths
@@ -350,4 +350,4 @@ async def test_a_collector_is_sent_the_spans_of_a_process_by_its_name(
         for scope in sent.scope_spans
         for one in scope.spans
     }
-    assert {"POST /api/{user_id}/chat", "turn", "chat offline", "turn_begin_3"} <= names
+    assert {"POST /api/{user_id}/chat", "turn", "chat offline", "turn_begin_5"} <= names

@@ -22,8 +22,11 @@ or deleted."""
 
 SessionEnd = Literal["ended", "deleted"]
 
+Cap = Literal["full", "crowded"]
+"""Of a user's conversations: of all of them, or of the active ones."""
+
 _START = text("INSERT INTO conversations (user_id, id) VALUES (:owner, :conversation)")
-_FITS = text("SELECT conversation_fits_1(:owner, :active_max)")
+_FITS = text("SELECT conversation_fits_2(:owner, :active_max, :conversations_max)")
 _HOLD = text(
     "SELECT status FROM conversations WHERE user_id = :owner AND id = :conversation"
     " FOR NO KEY UPDATE"
@@ -112,14 +115,25 @@ async def start_conversation(
     await connection.change(_START, values)
 
 
-async def active_fit(connection: Connection, principal: Principal, *, active_max: int) -> bool:
-    """Whether no more conversations are active than may be, as this transaction leaves them.
+async def exceeded(
+    connection: Connection,
+    principal: Principal,
+    *,
+    active_max: int | None,
+    conversations_max: int | None,
+) -> Cap | None:
+    """Which cap the principal's conversations exceed, as this transaction leaves them.
 
-    Until it ends, no other conversation of the user's becomes active where that is capped.
+    Until it ends, no other one of theirs begins, or becomes active where that is capped. A cap that
+    is None is not looked at; with neither, nobody waits.
     """
-    return bool(
-        await connection.scalar(_FITS, {"owner": principal.user_id, "active_max": active_max})
-    )
+    values = {
+        "owner": principal.user_id,
+        "active_max": active_max,
+        "conversations_max": conversations_max,
+    }
+    cap: Cap | None = await connection.scalar(_FITS, values)
+    return cap
 
 
 async def hold_conversation(

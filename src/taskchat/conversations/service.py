@@ -2,8 +2,9 @@
 
     active ⇄ paused ── both ──> ended
 
-A message makes a paused one active, and nothing an ended one. Where active ones are capped, one
-more is refused, in whatever way it would become active.
+A message makes a paused one active, and nothing an ended one. There may be only so many, and where
+active ones are capped, only so many of these: one more is refused, in whatever way it would begin
+or become active.
 """
 
 from uuid import UUID
@@ -11,7 +12,14 @@ from uuid import UUID
 from taskchat.conversations import repository
 from taskchat.conversations.models import TITLE_CHARS_MAX
 from taskchat.conversations.schemas import ConversationOut, ConversationStatus
-from taskchat.errors import ConversationEnded, Detail, InvalidRequest, NotFound, TooManyActive
+from taskchat.errors import (
+    ConversationEnded,
+    Detail,
+    InvalidRequest,
+    NotFound,
+    TooManyActive,
+    TooManyConversations,
+)
 from taskchat.postgres.database import Connection
 from taskchat.principal import Principal
 from taskchat.texts import title_of
@@ -26,15 +34,27 @@ def no_conversation(conversation_id: UUID) -> NotFound:
 
 
 async def start_conversation(
-    connection: Connection, principal: Principal, conversation_id: UUID, *, active_max: int | None
+    connection: Connection,
+    principal: Principal,
+    conversation_id: UUID,
+    *,
+    active_max: int | None,
+    conversations_max: int,
 ) -> None:
     """Start a conversation in which nothing has been said yet.
 
     Raises:
+        TooManyConversations: the user has as many as they may.
         TooManyActive: the user has as many active ones as they may.
     """
     await repository.start_conversation(connection, principal, conversation_id)
-    await _check_fit(connection, principal, conversation_id, active_max)
+    cap = await repository.exceeded(
+        connection, principal, active_max=active_max, conversations_max=conversations_max
+    )
+    if cap == "full":
+        raise TooManyConversations
+    if cap == "crowded":
+        raise TooManyActive(conversation_id=conversation_id)
 
 
 async def change_conversation(
@@ -94,8 +114,10 @@ async def change_conversation(
         branch=numbers,
         is_activity=resumed,
     )
-    if resumed:
-        await _check_fit(connection, principal, conversation_id, active_max)
+    if resumed and await repository.exceeded(
+        connection, principal, active_max=active_max, conversations_max=None
+    ):
+        raise TooManyActive(conversation_id=conversation_id)
     if status == "ended":
         await repository.tell_end(connection, conversation_id, end="ended", process=process)
     return changed
@@ -116,15 +138,6 @@ async def find_branch(
             conversation_id=conversation_id,
         )
     return branch
-
-
-async def _check_fit(
-    connection: Connection, principal: Principal, conversation_id: UUID, active_max: int | None
-) -> None:
-    if active_max is None:
-        return
-    if not await repository.active_fit(connection, principal, active_max=active_max):
-        raise TooManyActive(conversation_id=conversation_id)
 
 
 def checked_title(title: str) -> str:

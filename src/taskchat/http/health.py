@@ -16,6 +16,9 @@ from taskchat.postgres.migrations import schema_of
 
 router = APIRouter(tags=["health"])
 
+figures = APIRouter(tags=["health"])
+"""What can be switched off."""
+
 
 class Live(BaseModel):
     """The process answers."""
@@ -93,7 +96,7 @@ async def readyz(
     return ready
 
 
-@router.get(
+@figures.get(
     "/metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},

@@ -18,7 +18,8 @@ MCP: Final = "mcp"
 """The bucket of tool calls of MCP clients. All others hold turns."""
 
 IDLE_S: Final = 600
-"""A bucket that was untouched for so long has been full for nine minutes: its row says nothing."""
+"""A bucket is looked at only when it was untouched for so long: one of turns has been full for nine
+minutes then, and one of model tokens unless it was deep in debt."""
 
 _SPEND = text(
     "SELECT * FROM spend_1(:owner, CAST(:scopes AS text[]), CAST(:per_minute AS float8[]),"
@@ -30,9 +31,15 @@ _PEEK = text(
     " FROM rate_buckets WHERE user_id = :owner AND scope = ANY (CAST(:scopes AS text[]))"
 )
 _FORGET = text(
-    "DELETE FROM rate_buckets WHERE (user_id, scope) IN (SELECT user_id, scope FROM rate_buckets"
-    " WHERE updated_at < now() - make_interval(secs => :idle_s) AND scope <> :tokens"
+    "WITH full_ones AS MATERIALIZED (SELECT user_id, scope FROM rate_buckets"
+    " WHERE updated_at < now() - make_interval(secs => :idle_s)"
+    # One that is full is as one that is not there. By the limit when it was last spent from.
+    " AND level + per_minute / 60 * extract(epoch FROM now() - updated_at) >= per_minute"
+    # Whoever spends from it meanwhile holds it; who comes later finds none, which is full.
     " LIMIT :rows_max FOR UPDATE SKIP LOCKED)"
+    # An array, so that they are found by their key: a join would read the table once more.
+    " DELETE FROM rate_buckets WHERE user_id = ANY (ARRAY(SELECT user_id FROM full_ones))"
+    " AND (user_id, scope) IN (SELECT user_id, scope FROM full_ones)"
 )
 
 
@@ -70,6 +77,4 @@ async def levels_of(
 
 async def forget_idle(connection: Connection, *, rows_max: int) -> int:
     """Forget buckets that are full anyway; returns how many. A system transaction."""
-    return await connection.change(
-        _FORGET, {"idle_s": IDLE_S, "tokens": TOKENS, "rows_max": rows_max}
-    )
+    return await connection.change(_FORGET, {"idle_s": IDLE_S, "rows_max": rows_max})

@@ -6,7 +6,13 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from taskchat.conversations import repository as conversations
-from taskchat.errors import DatabaseError, ParentGone, TooManyTasks, UserGone
+from taskchat.errors import (
+    DatabaseError,
+    ParentGone,
+    TooManyConversations,
+    TooManyTasks,
+    UserGone,
+)
 from taskchat.portability.brought import brought
 from taskchat.portability.lines import ConversationLine, TaskLine, TurnLine
 from taskchat.portability.origins import derived_id, task_origin
@@ -45,6 +51,7 @@ class Bringing:
         principal: Whose it becomes.
         active_max: The most conversations of the user that may be active; None means any number.
             What is active in the file and would be one more is paused.
+        conversations_max: The most conversations that the user may have.
         tasks_max: The most tasks that the user may have.
     """
 
@@ -54,17 +61,20 @@ class Bringing:
         principal: Principal,
         *,
         active_max: int | None,
+        conversations_max: int,
         tasks_max: int,
     ) -> None:
         self._database = database
         self._principal = principal
         self._active_max = active_max
+        self._conversations_max = conversations_max
         self._tasks_max = tasks_max
 
     async def conversation(self, line: ConversationLine) -> tuple[Opened, bool]:
         """Store a conversation; returns it for its turns, and whether it is new.
 
         Raises:
+            TooManyConversations: with it there would be more than there may be.
             DatabaseError: the database stayed away, as for all of these.
         """
         new_id = derived_id(
@@ -75,8 +85,8 @@ class Bringing:
             if await bring.has_conversation(connection, self._principal, line.origin):
                 return None
             row = await bring.bring_conversation(connection, self._principal, new_id, line)
-            if row.added and line.status == "active":
-                await self._pause_beyond(connection, new_id)
+            if row.added:
+                await self._fit_in(connection, new_id, is_active=line.status == "active")
             return row
 
         found = await self._write(take)
@@ -103,11 +113,22 @@ class Bringing:
         """
         return await self._write(lambda connection: self._bring_tasks(connection, tasks))
 
-    async def _pause_beyond(self, connection: Connection, conversation_id: UUID) -> None:
-        """Pause a conversation that has just become one too many active ones."""
-        if self._active_max is None or await conversations.active_fit(
-            connection, self._principal, active_max=self._active_max
-        ):
+    async def _fit_in(
+        self, connection: Connection, conversation_id: UUID, *, is_active: bool
+    ) -> None:
+        """Refuse a conversation that is one too many; pause one of too many active ones."""
+        cap = await conversations.exceeded(
+            connection,
+            self._principal,
+            active_max=self._active_max if is_active else None,
+            conversations_max=self._conversations_max,
+        )
+        if cap == "full":
+            raise TooManyConversations(
+                "With the conversations of this file there would be more than there may be; delete "
+                "some, and send it again, which doubles nothing."
+            )
+        if cap is None:
             return
         await conversations.change_conversation(
             connection,

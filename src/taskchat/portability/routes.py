@@ -180,6 +180,7 @@ async def import_lines(
         live.database,
         principal,
         active_max=live.settings.active_max,
+        conversations_max=live.settings.conversations_max,
         tasks_max=live.settings.tasks_max,
     )
     imported = await Import(bringing).take(lines)

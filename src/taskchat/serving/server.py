@@ -200,10 +200,11 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
     """Uvicorn's configuration for the app, or for its import name."""
     # Not a class made here: workers and reloading have to pickle this.
     protocol: Any = functools.partial(GuardedProtocol, settings=settings)
+    sockets: Any = functools.partial(GuardedWebSocketProtocol, stall_s=settings.websocket_stall_s)
     return uvicorn.Config(
         app,
         http=protocol,
-        ws=GuardedWebSocketProtocol,
+        ws=sockets,
         ws_max_size=settings.websocket_frame_bytes_max,
         ws_ping_interval=settings.websocket_ping_s,
         ws_ping_timeout=settings.websocket_ping_s,

@@ -16,9 +16,6 @@ from websockets.http11 import Request
 
 from taskchat.transports.socket.ghosts import PEER_KEY
 
-STALL_S: Final = 10.0
-"""How long a peer may leave unread what the operating system holds for it."""
-
 SLICE_BYTES: Final = 16_384
 """Parsed at once, before others have their turn. In the worst case, frames of six bytes, this takes
 some nine milliseconds, and such a peer is refused after it."""
@@ -33,10 +30,17 @@ POLICY_VIOLATION: Final = 1008
 
 
 class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol, with limits on what a peer can make it do."""
+    """Uvicorn's protocol, with limits on what a peer can make it do.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    Args:
+        stall_s: How long a peer may leave unread what the operating system holds for it.
+        args: As uvicorn has them.
+        options: The same.
+    """
+
+    def __init__(self, *args: Any, stall_s: float, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._stall_s = stall_s
         self._stall: asyncio.TimerHandle | None = None
         self._unparsed = bytearray()
         self._next_slice: asyncio.Handle | None = None
@@ -135,7 +139,7 @@ class GuardedWebSocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The peer reads more slowly than it is written to."""
         super().pause_writing()
-        self._stall = self.loop.call_later(STALL_S, self.transport.abort)
+        self._stall = self.loop.call_later(self._stall_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It reads again."""

@@ -293,6 +293,9 @@ class Settings(BaseSettings):
     conversation_idle_h: int = Field(24, ge=0, le=8760)
     """Hours without a message after which an active conversation is paused; the next message makes
     it active again. 0 switches this off."""
+    conversations_max: int = Field(100_000, ge=1, le=10_000_000)
+    """Conversations of one user, ended and archived ones included; one more is refused with 409 and
+    stored nowhere."""
     conversations_active_max: int = Field(0, ge=0, le=10_000)
     """Active conversations of one user; one more is refused with 409 and stored nowhere. 0 means
     any number."""
@@ -401,6 +404,9 @@ class Settings(BaseSettings):
     1013 and can resume."""
     websocket_ping_s: Seconds = 30
     """Seconds between the server's pings; a peer that answers none for as long is gone."""
+    websocket_stall_s: Seconds = 10
+    """Seconds for which a peer may leave unread what the operating system holds for it; then its
+    connection is cut."""
     websocket_idle_timeout_s: Seconds = 600
     """Seconds without a message from the client, and without a turn under way, after which a
     socket is closed with 4008."""
@@ -464,6 +470,9 @@ class Settings(BaseSettings):
     api_docs: bool = True
     """Whether /docs, /openapi.json, /llms.txt and the pages that they name are served. They say
     nothing of any user; a service that only programs know of needs none of them."""
+    metrics: bool = True
+    """Whether /metrics gives the figures of this process, without a token; without it that is 404,
+    for a service that no Prometheus looks at, or whose proxy keeps nothing private."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written, to stderr."""
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -20,6 +20,7 @@ from taskchat.errors import (
     NotFound,
     ServiceError,
     TooManyActive,
+    TooManyConversations,
     TooManyVersions,
 )
 from taskchat.feedback import repository as feedback
@@ -43,6 +44,7 @@ UNSPENT: Final = (
     ConversationBusy,
     ConversationEnded,
     TooManyActive,
+    TooManyConversations,
     TooManyVersions,
     IdempotencyMismatch,
     AwaitingFeedback,

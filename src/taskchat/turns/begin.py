@@ -18,6 +18,7 @@ from taskchat.errors import (
     ServiceError,
     ShuttingDown,
     TooManyActive,
+    TooManyConversations,
     TooManyVersions,
     TurnInProgress,
 )
@@ -123,6 +124,7 @@ async def begin(
     lease_s: float,
     queue_max: int,
     active_max: int | None,
+    conversations_max: int,
     versions_max: int,
     needs: Needs,
     draining: Callable[[], bool],
@@ -138,6 +140,7 @@ async def begin(
         lease_s: How long it stays the owner without a sign of life.
         queue_max: The most turns of one conversation that may wait.
         active_max: The most conversations of one user that may be active; None means any number.
+        conversations_max: The most conversations of one user.
         versions_max: The most versions of one message.
         needs: What a run has to be given besides the message.
         draining: Whether this process no longer takes new turns; asked once a connection is
@@ -150,6 +153,7 @@ async def begin(
         NotFound: the principal has no such conversation.
         ConversationEnded: it takes no more turns.
         ConversationBusy: too many turns wait in it already; nothing was stored.
+        TooManyConversations: the principal has as many as they may; nothing was stored.
         TooManyActive: too many other conversations are active; nothing was stored.
         TooManyVersions: the message has as many as it may; nothing was stored.
         IdempotencyMismatch: the key came with another body before.
@@ -185,6 +189,7 @@ async def begin(
         costs=costs,
         queue_max=queue_max,
         active_max=active_max,
+        conversations_max=conversations_max,
         process=process,
         lease_s=lease_s,
         turn_id=turn.id,
@@ -270,6 +275,8 @@ def _refused(outcome: str, message: NewMessage, queue_max: int) -> ServiceError:
             return ShuttingDown(retry_after_s=1)
         case "ended":
             return ConversationEnded(conversation_id=conversation_id)
+        case "full":
+            return TooManyConversations(conversation_id=conversation_id)
         case "crowded":
             return TooManyActive(conversation_id=conversation_id)
         case "versions":

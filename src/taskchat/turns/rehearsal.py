@@ -81,6 +81,7 @@ async def _take_turn(deps: TurnDeps, principal: Principal, database: Database) -
         lease_s=deps.settings.lease_s,
         queue_max=deps.settings.queue_max,
         active_max=deps.settings.active_max,
+        conversations_max=deps.settings.conversations_max,
         versions_max=deps.settings.versions_max,
         needs=deps.assistant.needs,
         draining=lambda: False,

@@ -92,6 +92,7 @@ async def accept_turn(
         lease_s=deps.settings.lease_s,
         queue_max=deps.settings.queue_max,
         active_max=deps.settings.active_max,
+        conversations_max=deps.settings.conversations_max,
         versions_max=deps.settings.versions_max,
         needs=deps.assistant.needs,
         draining=lambda: deps.jobs.draining,

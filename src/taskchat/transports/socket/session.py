@@ -194,6 +194,7 @@ class Session:
                     self._principal,
                     conversation_id,
                     active_max=self._live.settings.active_max,
+                    conversations_max=self._live.settings.conversations_max,
                 )
             await self._bind(conversation_id, 1)
         else:

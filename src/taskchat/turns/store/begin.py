@@ -1,6 +1,6 @@
 """The database's part of a turn's beginning, in alembic/functions/.
 
-It is turn_begin_3.sql, or turn_begin_4.sql for a client that chooses ids.
+It is turn_begin_5.sql, or turn_begin_6.sql for a client that chooses ids.
 """
 
 import json
@@ -30,6 +30,7 @@ PARAMETERS: Final = (
     "costs",
     "queue_max",
     "active_max",
+    "conversations_max",
     "process",
     "lease_s",
     "turn",
@@ -50,9 +51,9 @@ PARAMETERS: Final = (
     "looking",
 )
 
-TURN_BEGIN: Final = Function("turn_begin_3", *PARAMETERS)
+TURN_BEGIN: Final = Function("turn_begin_5", *PARAMETERS)
 TURN_BEGIN_CHOSEN: Final = Function(
-    "turn_begin_4", *PARAMETERS, "protocol", "conversation_text", "message_text"
+    "turn_begin_6", *PARAMETERS, "protocol", "conversation_text", "message_text"
 )
 
 
@@ -101,6 +102,7 @@ async def begin(
     costs: Mapping[str, int],
     queue_max: int,
     active_max: int | None,
+    conversations_max: int,
     process: UUID,
     lease_s: float,
     turn_id: UUID,
@@ -134,6 +136,7 @@ async def begin(
         costs: How much it spends of each, by scope.
         queue_max: The most turns of the conversation that may wait.
         active_max: The most conversations of the user that may be active; None means any number.
+        conversations_max: The most conversations of the user.
         process: This process, which becomes the owner of a turn that may start at once.
         lease_s: How long it stays the owner without a sign of life.
         turn_id: The turn's id.
@@ -170,6 +173,7 @@ async def begin(
             "costs": [costs[scope] for scope in limits],
             "queue_max": queue_max,
             "active_max": active_max,
+            "conversations_max": conversations_max,
             "process": process,
             "lease_s": lease_s,
             "turn": turn_id,
