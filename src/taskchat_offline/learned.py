@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import repeat
-from operator import add
+from operator import add, itemgetter
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -90,8 +90,9 @@ class Weights:
         """The sum of the features' rows."""
         if self._stored:
             for feature in features:
-                if feature not in self.rows:
-                    self.rows[feature] = packed(self._stored.get(feature, ""))
+                # Not those that are unknown: there is no end of what people say.
+                if feature in self._stored:
+                    self.rows[feature] = packed(self._stored.pop(feature))
         return unpacked(sum(map(self.rows.get, features, repeat(0))), self.width)
 
 
@@ -134,16 +135,6 @@ class Model:
         self.margin_min = MARGIN_MIN
 
 
-def spans_of(cuts: Sequence[int]) -> list[tuple[int, int]]:
-    """Every stretch that may be a segment, as places among the cuts, the later ends last."""
-    return [
-        (first, last)
-        for last in range(1, len(cuts))
-        for first in range(max(0, last - SEGMENT_CUTS_MAX), last)
-        if cuts[last] - cuts[first] <= SEGMENT_TOKENS_MAX or first == last - 1
-    ]
-
-
 def best_cut(
     heard: Heard,
     weights: Weights,
@@ -160,7 +151,12 @@ def best_cut(
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
     entry: dict[int, tuple[Row, Row]] = {0: (start, [-1] * len(LABELS))}
     rows: dict[tuple[int, int], Row] = {}
-    for first, last in spans_of(cuts):
+    spans = [
+        (n, last) for last in range(len(cuts)) for n in range(last) if last - n <= SEGMENT_CUTS_MAX
+    ]
+    for first, last in spans:
+        if cuts[last] - cuts[first] > SEGMENT_TOKENS_MAX and first < last - 1:
+            continue
         if first not in entry:
             entry[first] = _entered(best[first], follow)
         totals, came = entry[first]
@@ -242,7 +238,8 @@ def best_spans(
     best[0]["^"] = (0, 0, "^", False)
     for first in range(size):
         for last, (total, *_) in best[first].items():
-            _reach(best[first + 1], last, (total + rows[first][0], first, last, False))
+            way = (total + rows[first][0], first, last, False)
+            best[first + 1][last] = max(best[first + 1].get(last, way), way, key=_TOTAL)
         inside = dict.fromkeys(slots, 0)
         for until in range(first + 1, min(size, first + SPAN_TOKENS_MAX) + 1):
             row = spans.score(heard.span(start + first, start + until, start, end, kind))
@@ -252,7 +249,8 @@ def best_spans(
                 worth = inside[slot] + row[number]
                 for last, (total, *_) in best[first].items():
                     more = total + worth + follow[last][number]
-                    _reach(best[until], slot, (more, first, last, True))
+                    way = (more, first, last, True)
+                    best[until][slot] = max(best[until].get(slot, way), way, key=_TOTAL)
     found: list[Span] = []
     place, last = size, max(best[size], key=lambda slot: (best[size][slot][0], slot))
     while place:
@@ -263,13 +261,7 @@ def best_spans(
     return found[::-1]
 
 
-def _reach(
-    into: dict[str, tuple[int, int, str, bool]], slot: str, way: tuple[int, int, str, bool]
-) -> None:
-    if slot not in into or way[0] > into[slot][0]:
-        into[slot] = way
-
-
+_TOTAL: Final = itemgetter(0)
 _PARTS: Final = ("segments", "steps", "words", "spans")
 
 
@@ -290,11 +282,6 @@ def save(model: Model, path: Path) -> None:
 def load() -> Model:
     """The model that is in the package."""
     text = files("taskchat_offline").joinpath("data", WEIGHTS_FILE).read_text(encoding="utf-8")
-    return parsed(text)
-
-
-def parsed(text: str) -> Model:
-    """A model from what `save` wrote: the name of a part, then its features."""
     model = Model()
     stored: dict[str, str] = {}
     # Not `splitlines`: a feature may hold any other character that ends a line.

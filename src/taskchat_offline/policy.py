@@ -182,7 +182,7 @@ class _Drafting:
             return out
         offers = [act for act in acts if act.label == "offer"]
         if len(offers) == 1 and not any(act.label in {"hold", "no"} for act in acts):
-            out.ask(*_offer(self._duty))
+            out.ask(reply.saying("offer", self._duty), Question("whether", "add", title=self._duty))
             return out
         out.notes.append(_remark(acts))
         held = [act.text for act in acts if act.label in {"hold", "ask"}]
@@ -212,7 +212,8 @@ class _Drafting:
         if held or act.margin < self.margin_min:
             self._duty = wanted[0]
             if not self.out.calls and not self.out.question:
-                self.out.ask(*_offer(wanted[0]))
+                question = Question("whether", "add", title=wanted[0])
+                self.out.ask(reply.saying("offer", wanted[0]), question)
             return
         for title in wanted:
             self._put_add(title, act.first("D") if title is wanted[-1] else "")
@@ -414,10 +415,6 @@ def _without_overruled(calls: Sequence[ToolCall], reported: Sequence[ToolCall]) 
         elif call.name in _ENDING and (call not in reported or task_id not in ends):
             ends[task_id] = call
     return [c for c in calls if c.name not in _ENDING or c in ends.values()]
-
-
-def _offer(title: str) -> tuple[str, Question]:
-    return reply.saying("offer", title), Question("whether", "add", title=title)
 
 
 _REMARKS: Final = (

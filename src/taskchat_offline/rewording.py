@@ -7,15 +7,9 @@ from typing import Final
 from taskchat_offline.history import ToolCall
 from taskchat_offline.matching import Task, alike, fit
 from taskchat_offline.reading import Act
-from taskchat_offline.words import CLASSES, CLASSES_OF, numbers_of
+from taskchat_offline.words import CLASSES, NUMBER, kind_of
 
 _JOINT: Final = re.compile(r"^(?:on|at|by|for|until|to) ", re.IGNORECASE)
-_CLOCK: Final = re.compile(r"\d{1,2}([:.]\d{2})?(am|pm)|\d{1,2}[:.]\d{2}")
-_KINDS: Final = ("weekday", "month", "clock")
-_COUNTED: Final = numbers_of("numbers.txt")
-
-NUMBER: Final = "9"
-"""The kind of every number, in digits or as a word."""
 
 ALIKE: Final = 0.8
 """Words this much alike or more are the same or mean the same; less, but some, is a slip."""
@@ -102,11 +96,14 @@ def _put_in(title: str, new: str) -> str:
     """
     wish = _JOINT.sub("", new).split()
     words, size = title.split(), len(wish)
-    kinds = [_kind(word) for word in wish]
+    kinds = [kind_of(_bare(word)) for word in wish]
 
     def like(first: int) -> bool:
         pairs = zip(words[first : first + size], wish, kinds, strict=False)
-        return all(_kind(old) == kind if kind else _bare(old) == _bare(w) for old, w, kind in pairs)
+        return all(
+            kind_of(_bare(old)) == kind if kind else _bare(old) == _bare(w)
+            for old, w, kind in pairs
+        )
 
     places = [n for n in range(len(words) - size + 1) if like(n)] if any(kinds) else []
     if size == 1 and not places and not kinds[0]:
@@ -118,13 +115,3 @@ def _put_in(title: str, new: str) -> str:
 
 def _bare(word: str) -> str:
     return word.casefold().strip('.,!?"“”')
-
-
-def _kind(word: str) -> str:
-    """What a word is besides itself, its numbers alike; nothing for most words."""
-    word = _bare(word)
-    if _CLOCK.fullmatch(word):
-        return "clock"
-    kind = next((name for name in CLASSES_OF.get(word, ()) if name in _KINDS), "")
-    shape = NUMBER if word in _COUNTED else re.sub(r"\d+", NUMBER, word)
-    return kind or (shape if shape != word else "")

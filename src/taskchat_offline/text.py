@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from taskchat_offline.words import CLASSES, corrected
+from taskchat_offline.words import CLASSES, CLASSES_OF, corrected, kind_of
 
 TOKENS_MAX: Final = 300
 """Enough for any request people phrase; what follows is kept as one token, so no text is slow."""
 
-REPAIR_BACK_MAX: Final = 8
-"""Words back to which a speaker returns to correct himself."""
+REPAIR_BACK_MAX, REPAIR_WORDS_MAX = 8, 4
+"""Words back to which a speaker returns to correct himself, and words that may replace one."""
 
 # A mark closed later than 400 characters on was an apostrophe; the longest title has half of that.
 _QUOTATION: Final = re.compile(
@@ -65,26 +65,28 @@ def tokens_of(text: str) -> list[Token]:
 
 def spoken_of(tokens: Sequence[Token]) -> list[Token]:
     """The tokens without what a speaker takes back: fillers, repeats and false starts."""
+    told = [t for t in tokens if t.kind != "word" or t.key not in CLASSES["filler"]]
+    return _said_once(_repaired(_said_once(told)))
+
+
+def _said_once(tokens: Sequence[Token]) -> list[Token]:
+    """Cuts "I've" out of "I've I've", and "full stop", with which whoever dictates says a mark."""
     kept: list[Token] = []
     for token in tokens:
-        if token.kind == "word" and token.key in CLASSES["filler"]:
-            continue
         kept.append(token)
         if [t.key for t in kept[-2:]] == ["full", "stop"]:
-            # Whoever dictates says the mark.
             del kept[-2:]
         for size in (3, 2, 1):
-            # "I've um I've": said again at once.
             before, again = kept[-2 * size : -size], kept[-size:]
             if len(before) == size and [t.key for t in before] == [t.key for t in again] and all(
                 t.kind == "word" and not t.key.isdecimal() for t in before
             ):  # fmt: skip
                 del kept[-size:]
                 break
-    return _repaired(kept)
+    return kept
 
 
-_CUES: Final = tuple(tuple(cue.split("_")) for cue in sorted(CLASSES["takeback"]))
+_CUES: Final = tuple(tuple(cue.split("_")) for cue in ("no", *sorted(CLASSES["takeback"])))
 
 
 def _repaired(tokens: list[Token]) -> list[Token]:
@@ -93,16 +95,31 @@ def _repaired(tokens: list[Token]) -> list[Token]:
     while place < len(tokens):
         keys = [token.key for token in tokens[place : place + 6]]
         size = max((_cue_size(keys, cue) for cue in _CUES), default=0)
-        after = place + size
-        if size and after < len(tokens) and tokens[after].kind == "word":
-            back = [t.key for t in tokens[max(0, place - REPAIR_BACK_MAX) : place]]
-            if tokens[after].key in back:
-                start = place - 1 - back[::-1].index(tokens[after].key)
-                tokens = tokens[:start] + tokens[after:]
-                place = start + 1
-                continue
-        place += 1
+        start = _taken_back(tokens, place, place + size) if size else None
+        if start is not None:
+            tokens = tokens[:start] + tokens[place + size :]
+        place = (place if start is None else start) + 1
     return tokens
+
+
+def _taken_back(tokens: Sequence[Token], cue: int, after: int) -> int | None:
+    """Where that begins whose place the tokens behind a cue take, if they do."""
+    now = [token.key for token in tokens[after : after + REPAIR_WORDS_MAX]]
+    if not now or tokens[after].kind != "word":
+        return None
+    back = [token.key for token in tokens[max(0, cue - REPAIR_BACK_MAX) : cue]]
+    merely = [t.key for t in tokens[cue:after] if t.kind == "word"] == ["no"]
+    if now[0] in back and (not merely or now[0] in _RETURNS):
+        return cue - 1 - back[::-1].index(now[0])
+    # "On Thursday no wait Friday", "copper no wait brass couplings": the word before the cue.
+    unknown = not (back[-1] in CLASSES_OF or now[0] in CLASSES_OF or merely)
+    brief = len(now) < REPAIR_WORDS_MAX or bool({",", ".", "so", "and"} & set(now))
+    alike = kind_of(back[-1]) == kind_of(now[0])
+    return cue - 1 if alike and (kind_of(now[0]) or (unknown and brief)) else None
+
+
+_RETURNS: Final = CLASSES["ordinal"] | CLASSES["number"] | {"the", "number", "at", "on", "for"}
+"""Words that a speaker returns to after a mere "no"."""
 
 
 def _cue_size(keys: Sequence[str], cue: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """The words the model knows, read from its data files. What they mean is learned, not said here."""
 
+import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -22,10 +23,7 @@ CLASSES: Final = {
 }
 """Of each class, its words."""
 
-HIDDEN: Final = frozenset(
-    ["spelled", "noslip", "stop", "light", "glue", "onlist",
-     "grouped", "except", "whichadded", "linking", "betweenplaces"]
-)  # fmt: skip
+HIDDEN: Final = CLASSES["hidden"]
 """Classes for matching and spelling; the model's features see the others."""
 
 
@@ -40,6 +38,21 @@ def _classes_of() -> dict[str, tuple[str, ...]]:
 
 CLASSES_OF: Final = _classes_of()
 """Of each known word, its classes, sorted."""
+
+_CLOCK: Final = re.compile(r"\d{1,2}([:.]\d{2})?(am|pm)|\d{1,2}[:.]\d{2}")
+_COUNTED: Final = numbers_of("numbers.txt")
+
+NUMBER: Final = "9"
+"""The kind of every number, in digits or as a word."""
+
+
+def kind_of(word: str) -> str:
+    """What a word is besides itself: a day, a month, a time, a number; nothing for most words."""
+    if _CLOCK.fullmatch(word):
+        return "clock"
+    known = {"weekday", "month", "clock"} & {*CLASSES_OF.get(word, ())}
+    shape = NUMBER if word in _COUNTED else re.sub(r"\d+", NUMBER, word)
+    return min(known, default=shape if shape != word else "")
 
 
 VERBS: Final = {base: tuple(forms) for base, *forms in map(str.split, lines_of("verbs.txt"))}
@@ -62,7 +75,6 @@ STOP: Final = CLASSES["stop"]
 _SLIPS_KNOWN: Final = dict(line.split() for line in lines_of("slips.txt"))
 _SPELLED: Final = CLASSES["spelled"]
 _REAL: Final = CLASSES["noslip"] | frozenset(VERBS) | frozenset(CLASSES_OF) | frozenset(FORMS)
-
 
 _PAST: Final = frozenset(form for forms in VERBS.values() for form in (*forms[:2], *forms[3:]))
 _GERUNDS: Final = frozenset(forms[2] for forms in VERBS.values())

@@ -53,6 +53,36 @@ def test_no_text_makes_reading_slow_or_fail(text: str) -> None:
     assert (time.process_time() - started) * 1000 < CPU_MS_MAX
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("buy copper no wait brass couplings", "buy brass couplings"),
+        ("charge the tool tonight no scratch that tomorrow", "charge the tool tomorrow"),
+        ("the mot on thursday no wait friday on friday", "the mot on friday"),
+        ("scrap number two no hang on number four", "scrap number four"),
+        ("tick the second one no the third", "tick the third"),
+        ("change it to 5 no 6", "change it to 6"),
+        ("add milk no wait don't", "add milk no wait don't"),
+        ("is it done no it is not", "is it done no it is not"),
+        ("size 31, velcro, no glitter", "size 31 , velcro , no glitter"),
+        ("there is no milk", "there is no milk"),
+    ],
+)
+def test_what_a_speaker_corrects_was_not_said(said: str, meant: str) -> None:
+    assert " ".join(token.key for token in spoken_of(tokens_of(said))) == meant
+
+
+def test_what_people_say_is_not_kept() -> None:
+    model = load()
+    weights = (model.segments, model.steps, model.words, model.spans)
+
+    def rows_after(word: str) -> list[int]:
+        acts_in(f"add buy {word} and call {word}")
+        return [len(one.rows) for one in weights]
+
+    assert rows_after("qzxavu") == rows_after("wvkoqi") == rows_after("xqiwzu")
+
+
 def test_a_title_keeps_its_case_its_marks_and_its_time() -> None:
     (act,) = acts_in("Please add Ring Dr. O'Neil @ 7:30pm about the x-ray to my list")
     assert (act.label, act.texts("T")) == ("add", ["Ring Dr. O'Neil @ 7:30pm about the x-ray"])
