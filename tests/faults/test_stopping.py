@@ -149,8 +149,9 @@ async def test_a_stop_in_the_queue_leaves_the_message_and_nothing_else(stage: St
 
 async def test_a_stop_in_a_tool_keeps_its_effect_with_its_record(stage: Stage) -> None:
     id_, other = stage.message_id(), await stage.victim()
-    # The row that new tasks are counted in exists, and somebody else holds it.
-    await stage.post(stage.steady, f"[{stage.message_id()}] list")
+    # The row that new tasks and conversations are counted in exists, and somebody else holds it.
+    said = await stage.post(stage.steady, f"[{stage.message_id()}] list")
+    there = {"conversation_id": said.json()["conversation_id"]}
     holder = await asyncpg.connect(stage.url)
     try:
         holding = holder.transaction()
@@ -158,7 +159,7 @@ async def test_a_stop_in_a_tool_keeps_its_effect_with_its_record(stage: Stage) -
         await holder.execute(
             "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", stage.person.user_id
         )
-        waiting = stage.posting(stage.steady, f"[{id_}] add:1", key=id_)
+        waiting = stage.posting(stage.steady, f"[{id_}] add:1", key=id_, **there)
         await until(lambda: blocked(stage, "turn_call"), within_s=15)
         cancelling = stage.spawn(cancel(stage, other, id_))
         await until(lambda: blocked(stage, "UPDATE turns"), within_s=15)

@@ -17,7 +17,9 @@ def test_the_page_names_every_limit_that_can_be_set() -> None:
     limits = {
         variable_name(field)
         for field in Settings.model_fields
-        if re.search(r"_max$|_per_(minute|hour)$|_timeout_s$|_concurrency$|_at_once$", field)
+        if re.search(
+            r"_max$|_per_(minute|hour)$|_(timeout|stall)_s$|_concurrency$|_at_once$", field
+        )
     }
     section = PAGE.read_text(encoding="utf-8").partition("## Limits")[2].partition("\n## ")[0]
     named = re.findall(r"`(TASKCHAT_[A-Z_]+)`", section)

@@ -548,7 +548,8 @@ class _Older(Function):
     """The function that the release before calls, with what it does not return."""
 
     def __init__(self, newer: Function) -> None:
-        super().__init__("turn_begin_1", *newer._parameters[:-3])
+        known = [name for name in newer._parameters[:-3] if name != "conversations_max"]
+        super().__init__("turn_begin_1", *known)
         missing = "NULL::uuid AS version_of, NULL::int AS version, NULL AS follows, NULL AS kept"
         self.sql = self.sql.replace("SELECT *", f"SELECT *, {missing}")
 
