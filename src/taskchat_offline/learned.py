@@ -151,9 +151,8 @@ def best_cut(
     back: list[list[tuple[int, int]]] = [[(-1, -1)] * len(LABELS) for _ in cuts]
     entry: dict[int, tuple[Row, Row]] = {0: (start, [-1] * len(LABELS))}
     rows: dict[tuple[int, int], Row] = {}
-    spans = [
-        (n, last) for last in range(len(cuts)) for n in range(last) if last - n <= SEGMENT_CUTS_MAX
-    ]
+    until = range(1, len(cuts))
+    spans = [(n, end) for end in until for n in range(max(0, end - SEGMENT_CUTS_MAX), end)]
     for first, last in spans:
         if cuts[last] - cuts[first] > SEGMENT_TOKENS_MAX and first < last - 1:
             continue

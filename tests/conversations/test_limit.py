@@ -13,18 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.ag_ui import runs
 from tests.conftest import AppMaker, MakeDatabase, RunningApp, in_a_task_of_its_own
-from tests.factories import Person, person_in
+from tests.factories import Person
 from tests.live.served import served, socket
 from tests.portability.data import conversation_line, exported, file_of, imported, send, turn_line
 from tests.schedules.acting import let_come, let_try, made, say_due
 from tests.schedules.acting import read as read_schedule
 from tests.ui import chatting
 
-from taskchat.conversations import service
-from taskchat.errors import DatabaseError, TooManyConversations
-from taskchat.moments import new_id
-from taskchat.postgres.database import Database
-from taskchat.settings import Settings
+from taskchat.errors import TooManyConversations
 
 FULL = (409, "too_many_conversations")
 
@@ -202,24 +198,6 @@ async def test_one_message_sent_many_times_at_once_takes_the_last_place_and_is_o
     assert [answer.status_code for answer in answers] == [200] * 16
     assert len({answer.json()["turn_id"] for answer in answers}) == 1
     assert await count(superuser, person) == 1
-
-
-async def test_who_begins_while_another_process_is_about_to_waits_for_it(
-    database: Database, database_url: str, settings: Settings
-) -> None:
-    principal = (await person_in(database)).principal
-    elsewhere = Database(database_url, settings)
-    limits: dict[str, Any] = {"active_max": None, "conversations_max": 1}
-    async with database.transaction(principal) as connection:
-        await service.start_conversation(connection, principal, new_id(), **limits)
-        with pytest.raises(DatabaseError):  # noqa: PT012
-            async with elsewhere.transaction(principal) as other:
-                await other.execute(text("SET LOCAL lock_timeout = '100ms'"))
-                await service.start_conversation(other, principal, new_id(), **limits)
-    with pytest.raises(TooManyConversations):
-        async with elsewhere.transaction(principal) as other:
-            await service.start_conversation(other, principal, new_id(), **limits)
-    await elsewhere.close()
 
 
 async def test_a_scheduled_message_that_would_begin_one_too_many_is_said_once_there_is_room(

@@ -18,7 +18,7 @@ from tests.live.served import PATIENCE_S, following, served, socket
 
 from taskchat.assistant.models.asking import NamedModel
 from taskchat.conversations import service
-from taskchat.errors import DatabaseError, TooManyActive
+from taskchat.errors import DatabaseError, ServiceError, TooManyActive, TooManyConversations
 from taskchat.moments import new_id
 from taskchat.postgres.database import Database
 from taskchat.settings import Settings
@@ -449,11 +449,21 @@ async def test_the_cap_holds_for_many_at_once_over_two_processes_and_for_each_us
         assert len(await listed(first.client, person, status="active")) == 3
 
 
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [
+        ({"active_max": 1, "conversations_max": 10}, TooManyActive),
+        ({"active_max": None, "conversations_max": 1}, TooManyConversations),
+    ],
+)
 async def test_who_begins_while_another_process_is_about_to_has_to_wait_for_it(
-    database: Database, database_url: str, settings: Settings
+    database: Database,
+    database_url: str,
+    settings: Settings,
+    limits: dict[str, Any],
+    refused: type[ServiceError],
 ) -> None:
     principal = (await person_in(database)).principal
-    limits: dict[str, Any] = {"active_max": 1, "conversations_max": 10}
     elsewhere = Database(database_url, settings)
     async with database.transaction(principal) as connection:
         await service.start_conversation(connection, principal, new_id(), **limits)
@@ -461,7 +471,7 @@ async def test_who_begins_while_another_process_is_about_to_has_to_wait_for_it(
             async with elsewhere.transaction(principal) as other:
                 await other.execute(text("SET LOCAL lock_timeout = '100ms'"))
                 await service.start_conversation(other, principal, new_id(), **limits)
-    with pytest.raises(TooManyActive):
+    with pytest.raises(refused):
         async with elsewhere.transaction(principal) as other:
             await service.start_conversation(other, principal, new_id(), **limits)
     await elsewhere.close()

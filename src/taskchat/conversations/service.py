@@ -114,10 +114,10 @@ async def change_conversation(
         branch=numbers,
         is_activity=resumed,
     )
-    if resumed and await repository.exceeded(
-        connection, principal, active_max=active_max, conversations_max=None
-    ):
-        raise TooManyActive(conversation_id=conversation_id)
+    if resumed and active_max is not None:
+        values = {"active_max": active_max, "conversations_max": None}
+        if await repository.exceeded(connection, principal, **values):
+            raise TooManyActive(conversation_id=conversation_id)
     if status == "ended":
         await repository.tell_end(connection, conversation_id, end="ended", process=process)
     return changed
